@@ -1,0 +1,99 @@
+"""Initial centroids: greedy k-means++ and Lloyd on the grid's points, where both cost next to nothing."""
+
+import math
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from nave.composite import Composite
+
+
+def grid_points(composite: Composite) -> Composite:
+    """The points nearest to the finest grid's centres: every ``H/h``-th row, every ``W/w``-th column."""
+    finest = max(composite.blocks, key=lambda block: block.features.shape[2] * block.features.shape[3])
+    height, width = composite.size
+    ys = _centres(finest.features.shape[2], height, finest.rows.device)
+    xs = _centres(finest.features.shape[3], width, finest.cols.device)
+    return composite.points(ys, xs)
+
+
+def _centres(cells: int, points: int, device: torch.device) -> Int64[Tensor, " n"]:
+    cells = min(cells, points)
+    return ((torch.arange(cells, device=device) + 0.5) * points / cells).long()
+
+
+def initial_centroids(
+    composite: Composite, k: int, seeds: Int64[Tensor, " B"], restarts: int = 1
+) -> Float[Tensor, "B K D"]:
+    """K-means of the grid's points: the best of ``restarts`` k-means++ seedings, each refined to convergence.
+
+    Random numbers are drawn on the CPU from a generator of each image's own seed.
+    """
+    X = grid_points(composite).materialise()
+    uniforms = _uniforms(seeds, restarts, k).to(X.device)
+    runs = [lloyd(X, kmeans_plus_plus(X, uniforms[:, restart])) for restart in range(restarts)]
+    centroids = torch.stack([run[0] for run in runs])
+    best = torch.stack([run[1] for run in runs]).argmin(0)
+    return centroids[best, torch.arange(len(X), device=X.device)]
+
+
+def _trials(k: int) -> int:
+    return 2 + int(math.log(k))
+
+
+def _uniforms(seeds: Int64[Tensor, " B"], restarts: int, k: int) -> Float[Tensor, "B R K T"]:
+    shape = (restarts, k, _trials(k))
+    generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+    return torch.stack([torch.rand(shape, generator=g, dtype=torch.float64) for g in generators])
+
+
+def kmeans_plus_plus(X: Float[Tensor, "B N D"], uniforms: Float[Tensor, "B K T"]) -> Float[Tensor, "B K D"]:
+    """Greedy k-means++ (Arthur and Vassilvitskii 2007, scikit-learn's variant): the best of ``T`` trials a centroid.
+
+    ``uniforms`` are numbers in [0, 1) that choose the trials. Once all points lie on a centroid, the last
+    centroids repeat one that exists; they win no point.
+    """
+    images = torch.arange(len(X), device=X.device)
+    norms = (X * X).sum(2)
+    first = (uniforms[:, 0, 0] * X.shape[1]).long()
+    chosen = [X[images, first]]
+    closest = _squared_distances(X, norms, first[:, None])[:, :, 0]
+    for step in range(1, uniforms.shape[1]):
+        candidates = _sample(closest, uniforms[:, step])
+        distances = torch.minimum(_squared_distances(X, norms, candidates), closest[:, :, None])
+        best = distances.sum(1, dtype=torch.float64).argmin(1)
+        chosen.append(X[images, candidates[images, best]])
+        closest = distances[images, :, best]
+    return torch.stack(chosen, dim=1)
+
+
+def _squared_distances(
+    X: Float[Tensor, "B N D"], norms: Float[Tensor, "B N"], index: Int64[Tensor, "B T"]
+) -> Float[Tensor, "B N T"]:
+    picked = X.gather(1, index[:, :, None].expand(-1, -1, X.shape[2]))
+    products = X @ picked.transpose(1, 2)
+    return (norms[:, :, None] + norms.gather(1, index)[:, None] - 2 * products).clamp_min(0)
+
+
+def _sample(weights: Float[Tensor, "B N"], uniforms: Float[Tensor, "B T"]) -> Int64[Tensor, "B T"]:
+    cumulative = weights.double().cumsum(1)
+    wanted = uniforms * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, wanted, right=True).clamp_max(weights.shape[1] - 1)
+
+
+def lloyd(
+    X: Float[Tensor, "B N D"], centroids: Float[Tensor, "B K D"], max_iter: int = 300
+) -> tuple[Float[Tensor, "B K D"], Float[Tensor, " B"]]:
+    """Lloyd's iterations on materialised points until no label changes; centroids and inertia."""
+    labels = torch.full(X.shape[:2], -1, device=X.device)
+    for _ in range(max_iter):
+        scores = X @ centroids.transpose(1, 2) - (centroids**2).sum(2)[:, None] / 2
+        values, new = scores.max(2)
+        if torch.equal(new, labels):
+            break
+        labels = new
+        masks = torch.nn.functional.one_hot(labels, centroids.shape[1]).to(X.dtype)
+        counts = masks.sum(1)[:, :, None]
+        centroids = torch.where(counts > 0, masks.transpose(1, 2) @ X / counts.clamp_min(1), centroids)
+    return centroids, (X * X).sum((1, 2)) - 2 * values.sum(1)

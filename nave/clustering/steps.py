@@ -1,0 +1,90 @@
+"""One Lloyd step on the factored composite: assign every point, sum every cluster."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from nave.clustering import segments
+from nave.composite import Composite
+
+
+class Step(NamedTuple):
+    """Labels under some centroids, and the clusters' sizes and sums."""
+
+    labels: UInt8[Tensor, "B H W"]
+    counts: Float[Tensor, "B K"]
+    sums: Float[Tensor, "B K D"]
+
+
+class Stepper(Protocol):
+    """A way of computing :class:`Step` for one composite."""
+
+    def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
+        """Assigns every point to its nearest centroid (the lowest id wins a tie)."""
+        ...
+
+
+def stepper(composite: Composite) -> Stepper:
+    """The fastest exact way for ``composite``: compiled for one bilinear grid on the CPU, tensor operations else."""
+    return CompiledStepper.of(composite) or TensorStepper(composite)
+
+
+class TensorStepper:
+    """Any composite on any device: ``K`` score maps are upsampled, the masks go back through the adjoint."""
+
+    def __init__(self, composite: Composite) -> None:
+        self.composite = composite
+
+    def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
+        """See :class:`Stepper`."""
+        scores = self.composite.project(centroids) - (centroids**2).sum(2)[:, :, None, None] / 2
+        labels = first_maximum(scores)
+        clusters = torch.arange(centroids.shape[1], device=labels.device, dtype=labels.dtype)
+        masks = (labels[:, None] == clusters[:, None, None]).to(centroids.dtype)
+        return Step(labels, masks.sum((2, 3)), self.composite.pool(masks))
+
+
+class CompiledStepper:
+    """One grid, bilinear or nearest, no scale, on the CPU: the kernel of :mod:`nave.clustering.segments`."""
+
+    def __init__(self, composite: Composite, rows: segments.Taps, cols: segments.Taps) -> None:
+        self.size = composite.size
+        self.grid = composite.blocks[0].features.shape[2:]
+        self.features = composite.blocks[0].features.flatten(2).contiguous()
+        self.rows, self.cols = rows, cols
+
+    @classmethod
+    def of(cls, composite: Composite) -> "CompiledStepper | None":
+        """The compiled stepper, or None for a composite that the kernel does not cover."""
+        block = composite.blocks[0]
+        if len(composite.blocks) > 1 or block.scale is not None or block.features.device.type != "cpu":
+            return None
+        rows, cols = segments.taps(block.rows.numpy()), segments.taps(block.cols.numpy())
+        return None if rows is None or cols is None else cls(composite, rows, cols)
+
+    def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
+        """See :class:`Stepper`."""
+        images = [self._image(F, c) for F, c in zip(self.features, centroids, strict=True)]
+        labels, pooled = (torch.stack(parts) for parts in zip(*images, strict=True))
+        return Step(labels, pooled.sum(2), pooled @ self.features.transpose(1, 2))
+
+    def _image(self, F: Float[Tensor, "D n"], c: Float[Tensor, "K D"]) -> tuple[Tensor, Tensor]:
+        scores = (c @ F - (c**2).sum(1)[:, None] / 2).T.contiguous().numpy()
+        labels = np.empty(self.size, np.uint8)
+        pooled = np.zeros((len(c), *self.grid), np.float32)
+        segments.step(scores.reshape(*self.grid, len(c)), *self.rows, *self.cols, labels, pooled)
+        return torch.from_numpy(labels), torch.from_numpy(pooled).flatten(1)
+
+
+def first_maximum(scores: Float[Tensor, "B K H W"]) -> UInt8[Tensor, "B H W"]:
+    """``argmax`` over ``K`` by a running maximum: reading along a strided dimension is several times slower."""
+    best = scores[:, 0].clone()
+    labels = torch.zeros_like(best, dtype=torch.uint8)
+    for k in range(1, scores.shape[1]):
+        wins: Bool[Tensor, "B H W"] = scores[:, k] > best
+        labels.masked_fill_(wins, k)
+        torch.maximum(best, scores[:, k], out=best)
+    return labels

@@ -1,0 +1,80 @@
+"""The schema of a run's configuration: what exists at the top, of which type; checked before any weight is loaded."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, OmegaConf
+
+from nave.clustering.clusters import check_k
+
+
+@dataclass
+class Evaluation:
+    """Options of the scoring protocols."""
+
+    iou: float = 0.5
+    hard: bool = True
+    inner: bool = False
+
+
+@dataclass
+class RunConfig:
+    """Keys of ``conf/config.yaml``; a key that is not here is refused, in an experiment file too."""
+
+    name: str = MISSING
+    seed: int = MISSING
+    k: Any = MISSING
+    training: str = MISSING
+    weights: str | None = None
+    layers: list[Any] = MISSING
+    resolution: Any = MISSING
+    upsampling: str = MISSING
+    normalisation: str = MISSING
+    layer_weighting: str = MISSING
+    image_size: Any = None
+    overlays: bool = MISSING
+    model: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    loader: dict[str, Any] = field(default_factory=dict)
+    composer: dict[str, Any] = field(default_factory=dict)
+    clustering: dict[str, Any] = field(default_factory=dict)
+    localization: dict[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    trainer: dict[str, Any] = field(default_factory=dict)
+
+
+def register() -> None:
+    """Makes the schema and the names of a sweep's folders known to Hydra."""
+    ConfigStore.instance().store(name="schema", node=RunConfig)
+    OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+
+
+def run_name(model: str, training: str, k: Any, overrides: Sequence[str]) -> str:
+    """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep."""
+    told = ("model=", "training=", "k=", "name=")
+    others = sorted(override for override in overrides if not override.startswith(told))
+    ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
+    name = re.sub(r"[^\w.,=+-]+", "_", "-".join([model, training, f"k{ks}", *others]))
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return name if len(name) <= 150 else f"{name[:140]}-{digest}"
+
+
+def numbers_of_clusters(k: Any) -> tuple[int | str, ...]:
+    """``k`` as a tuple: an integer, ``auto``, or a list of those.
+
+    Raises:
+        ValueError: naming the value and the choices.
+    """
+    values = tuple(k) if isinstance(k, Sequence) and not isinstance(k, str) else (k,)
+    if not values or len(set(values)) < len(values):
+        raise ValueError(f"k={k}: give a number of clusters, auto, or a list of different ones")
+    for value in values:
+        if isinstance(value, bool) or not (isinstance(value, int) or value == "auto"):
+            raise ValueError(f"k={value!r}: the number of clusters must be an integer from 1 to 255, or auto")
+        if isinstance(value, int):
+            check_k(value)
+    return values

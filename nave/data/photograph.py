@@ -1,0 +1,72 @@
+"""What a data set is to the rest of NAVE: images, their sizes, what is known about the objects in them."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The objects annotated in one image; boxes are xyxy, half-open, in pixels of the original image.
+
+    `hard` marks the boxes that VOC calls difficult or truncated; it is False throughout other data sets.
+    """
+
+    boxes: Float[np.ndarray, "M 4"]
+    classes: tuple[str, ...]
+    hard: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.boxes) == len(self.classes) == len(self.hard):
+            raise ValueError(
+                f"{len(self.boxes)} boxes, {len(self.classes)} classes, {len(self.hard)} hard flags"
+            )
+
+
+class UnreadableImage(Exception):  # noqa: N818 - the run goes on without the image
+    """One image that cannot be decoded; the run counts it and goes on."""
+
+    def __init__(self, image_id: str, reason: str) -> None:
+        super().__init__(image_id, reason)
+        self.image_id = image_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.image_id}: {self.reason}"
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Images and ground truth, nothing else: no resizing, no tensors, no batches."""
+
+    name: str
+
+    def __len__(self) -> int: ...
+
+    def image_id(self, index: int) -> str:
+        """Unique in the data set, a relative posix path without suffix ("trip/beach")."""
+        ...
+
+    def image(self, index: int) -> Image.Image:
+        """RGB, 8 bit, the right way up; raises UnreadableImage."""
+        ...
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of `image(index)`, found without decoding it; raises UnreadableImage."""
+        ...
+
+    def truth(self, index: int) -> Truth | None:
+        """None when nothing is known about the image, which is not the same as no objects."""
+        ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A data set that has to be present on this machine, and may know how to get there."""
+
+    def prepare(self) -> None:
+        """Raises MissingDataset where it is missing, or fetches it when asked to."""
+        ...

@@ -1,0 +1,137 @@
+"""Explains images: ``python -m nave.run model=vits14 data=sample k=5`` (compose, build, predict, score)."""
+
+import logging
+import sys
+import time
+import traceback
+import warnings
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from nave import provenance
+from nave.config import numbers_of_clusters, register
+from nave.data.photograph import Dataset
+from nave.encoder import Encoder
+from nave.evaluate import evaluate
+from nave.module import Explainer
+from nave.progress import ImageProgress
+from nave.results import RUN, RunFolder, write_json
+from nave.terminal import show_run
+from nave.writer import Writer
+
+log = logging.getLogger(__name__)
+register()
+
+
+class NothingExplained(RuntimeError):  # noqa: N818 - it says what happened
+    """Not one image of the data set could be explained."""
+
+
+def build(cfg: DictConfig) -> Explainer:
+    """The module that a configuration describes; cheap checks come before weights are read.
+
+    Raises:
+        ValueError: naming the key, its value and the choices.
+        hydra.errors.InstantiationException: around the error of the part that could not be built.
+    """
+    ks = numbers_of_clusters(OmegaConf.to_object(cfg.k) if OmegaConf.is_config(cfg.k) else cfg.k)
+    composer, clustering, localizer = (instantiate(cfg[part]) for part in ("composer", "clustering", "localization"))
+    encoder: Encoder = instantiate(cfg.model, layers=cfg.layers, seed=cfg.seed)
+    return Explainer(encoder, composer, clustering, localizer, ks, cfg.seed)
+
+
+def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
+    """Explains ``cfg.data`` into ``folder`` and scores what has ground truth; the record, which is run.json too.
+
+    The record lies in the folder from the start, and says how the run ended.
+
+    Raises:
+        NothingExplained: if no image could be read; and what :func:`build` raises.
+    """
+    start = time.perf_counter()
+    record = {
+        "status": "running",
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+    }
+    write_json(folder / RUN, record)
+    try:
+        record |= _explain(cfg, folder)
+        evaluate(folder)
+        record["status"] = "ok"
+    except BaseException as error:
+        record |= {"status": "failed", "error": _message(error), "traceback": traceback.format_exc()}
+        raise
+    finally:
+        record["seconds"] = {**record.get("seconds", {}), "total": round(time.perf_counter() - start, 3)}
+        write_json(folder / RUN, record)
+    return record
+
+
+def _explain(cfg: DictConfig, folder: Path) -> dict[str, Any]:
+    dataset: Dataset = instantiate(cfg.data)
+    explainer = build(cfg)
+    images = instantiate(cfg.loader, dataset=dataset)
+    results = RunFolder(folder, explainer.ks)
+    writer, progress = Writer(results, dataset, cfg.overlays), ImageProgress(images.count)
+    trainer = instantiate(cfg.trainer, callbacks=[writer, progress])
+    device = provenance.device_name(trainer.strategy.root_device)
+    encoder = provenance.encoder(explainer.encoder)
+    log.info(
+        "%s (training %s, %s) on %s: %d images of %s, k=%s, to %s",
+        *(encoder[key] for key in ("model", "training", "weights")), device, images.count, dataset.name, cfg.k, folder,
+    )  # fmt: skip
+    trainer.predict(explainer, images, return_predictions=False)
+    results.collect()
+    explained = images.count - len(writer.unreadable)
+    if not explained:
+        raise NothingExplained(f"none of {images.count} images of {dataset.name} could be read: {writer.reasons()}")
+    return encoder | {
+        "device": device,
+        "images": explained,
+        "unreadable": [{"image_id": image_id, "reason": reason} for _, image_id, reason in sorted(writer.unreadable)],
+        "images_per_second": round(explained / progress.seconds, 3),
+        "seconds": {stage: round(seconds, 3) for stage, seconds in (explainer.seconds | writer.seconds).items()},
+    }
+
+
+def _message(error: BaseException) -> str:
+    """What went wrong, without the wrapping that Hydra puts around it."""
+    if isinstance(error, HydraException) and error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}"
+
+
+def _quiet() -> None:
+    """Lightning's advice to trainers is no news to somebody who explains images."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+    warnings.filterwarnings("ignore", ".*predict returned None.*")
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(cfg: DictConfig) -> None:
+    """One job. In a multirun a failing job is noted in its run.json and the others go on; the summary fails then."""
+    _quiet()
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        show_run(folder, run(cfg, folder))
+    except Exception as error:
+        log.error("error: %s (the traceback is in %s)", _message(error), folder / RUN)  # noqa: TRY400 - short
+        if HydraConfig.get().mode == RunMode.RUN:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

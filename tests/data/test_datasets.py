@@ -1,0 +1,85 @@
+"""What every data set promises, whichever it is."""
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+import nave
+from nave.data.photograph import Dataset
+from tests.data.writers import (
+    coco_tables,
+    write_chestxray14,
+    write_coco,
+    write_folder,
+    write_stl10,
+    write_voc,
+)
+
+CONF = Path(nave.__file__).parent / "conf" / "data"
+
+TINY: dict[str, Callable[[Path], object]] = {
+    "sample": lambda _: None,
+    "folder": lambda root: write_folder(root, {"a.jpg": (5, 6), "b/c.png": (7, 8)}),
+    "voc07": lambda root: write_voc(root, 2007),
+    "voc12": lambda root: write_voc(root, 2012),
+    "coco": lambda root: write_coco(root, coco_tables({"a.jpg": (9, 9)}, [(10, "dog", (1, 1, 3, 3), 0)])),
+    "stl10": write_stl10,
+    "chestxray14": lambda root: write_chestxray14(root, {"1.png": "Mass"}, ["1.png,Mass,1,2,3,4"]),
+}
+
+
+def configured(name: str, root: Path | str) -> Dataset:
+    config = OmegaConf.load(CONF / f"{name}.yaml")
+    if "root" in config:
+        config.root = str(root)
+    dataset: Dataset = instantiate(config)
+    return dataset
+
+
+def check(dataset: Dataset) -> None:
+    again = pickle.loads(pickle.dumps(dataset))
+    ids = [dataset.image_id(index) for index in range(len(dataset))]
+    assert len(set(ids)) == len(ids) == len(again) > 0
+    for index in range(min(len(dataset), 20)):
+        image = again.image(index)
+        height, width = dataset.size(index)
+        assert (image.mode, image.size) == ("RGB", (width, height))
+        truth = dataset.truth(index)
+        if truth is not None:
+            assert truth.boxes.dtype == np.float64
+            assert (truth.boxes >= 0).all()
+            assert (truth.boxes <= [width, height, width, height]).all()
+            assert (truth.boxes[:, :2] < truth.boxes[:, 2:]).all()
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_tiny(tmp_path: Path, name: str) -> None:
+    TINY[name](tmp_path)
+    dataset = configured(name, tmp_path)
+    assert dataset.name == name
+    check(dataset)
+
+
+@pytest.mark.skipif("NAVE_DATA" not in os.environ, reason="needs the real samples")
+@pytest.mark.parametrize("name", [name for name in (*TINY, "coco20k") if name != "folder"])
+def test_real(name: str) -> None:
+    check(configured(name, os.environ["NAVE_DATA"]))
+
+
+def test_every_file_of_the_group_is_tested() -> None:
+    assert {path.stem for path in CONF.glob("*.yaml")} == {*TINY, "coco20k"}
+
+
+@pytest.mark.parametrize("name", ["voc07", "voc12", "coco", "coco20k", "stl10", "chestxray14"])
+def test_roots_come_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = OmegaConf.load(CONF / f"{name}.yaml")
+    monkeypatch.setenv("NAVE_DATA", "/somewhere")
+    assert config.root == "/somewhere"
+    monkeypatch.delenv("NAVE_DATA")
+    assert config.root is None

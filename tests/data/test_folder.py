@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from nave.data.errors import MissingDataset
+from nave.data.folder import Folder
+from nave.data.photograph import UnreadableImage
+from tests.data.writers import write_folder, write_text
+
+
+def ids(root: Path) -> list[str]:
+    folder = Folder(root)
+    return [folder.image_id(index) for index in range(len(folder))]
+
+
+def test_recursive_sorted_and_named_by_path(tmp_path: Path) -> None:
+    names = ["z.jpg", "trip/beach.JPG", "trip/a/deep.png", "b.webp", "trip.v2/x.y.tif"]
+    write_folder(tmp_path, dict.fromkeys(names, (4, 5)))
+    write_text(tmp_path / "notes.txt", "no image")
+    write_folder(tmp_path, dict.fromkeys([".hidden.jpg", ".cache/thumb.jpg"], (4, 5)))
+    assert ids(tmp_path) == ["b", "trip/a/deep", "trip/beach", "trip.v2/x.y", "z"]
+
+
+def test_ids_stay_unique(tmp_path: Path) -> None:
+    write_folder(tmp_path, dict.fromkeys(["a.jpg", "a.png", "b.jpg"], (4, 5)))
+    assert ids(tmp_path) == ["a.jpg", "a.png", "b"]
+    write_folder(tmp_path, {"a.jpg.png": (4, 5)})
+    assert ids(tmp_path) == ["a.jpg", "a.jpg.png", "a.png", "b.jpg"]
+
+
+def test_size_image_and_no_truth(tmp_path: Path) -> None:
+    folder = Folder(write_folder(tmp_path, {"a.jpg": (4, 5)}))
+    assert (folder.size(0), folder.image(0).size, folder.truth(0)) == ((4, 5), (5, 4), None)
+
+
+def test_a_text_file_named_jpg_is_unreadable(tmp_path: Path) -> None:
+    write_text(tmp_path / "sub" / "words.jpg", "no image")
+    with pytest.raises(UnreadableImage, match="sub/words: not an image"):
+        Folder(tmp_path).image(0)
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    write_text(tmp_path / "notes.txt", "no image")
+    with pytest.raises(MissingDataset, match=rf"no images under {tmp_path}.*\.jpg"):
+        Folder(tmp_path)
+
+
+def test_an_absent_folder(tmp_path: Path) -> None:
+    with pytest.raises(
+        MissingDataset, match=r"looked in .*/gone \(which does not exist\)(.|\n)*data\.root=photos/"
+    ):
+        Folder(tmp_path / "gone")
+
+
+def test_no_folder() -> None:
+    with pytest.raises(MissingDataset, match="no image folder given; name one"):
+        Folder(None)
+
+
+def test_the_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_folder(tmp_path / "photos", {"a.jpg": (4, 5)})
+    assert len(Folder("~/photos")) == 1

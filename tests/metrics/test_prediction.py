@@ -1,0 +1,56 @@
+import json
+
+import numpy as np
+import pytest
+
+from nave.metrics import Prediction
+
+LINE = json.loads("""{
+    "image_id": "trip/beach", "width": 40, "height": 30, "k": 5, "clusters": 5, "inertia": 1.5,
+    "box": [1, 2, 30, 20],
+    "components": [{"cluster": 3, "area": 400, "score": 0.5, "box": [1, 2, 30, 20], "inner_box": [2, 3, 20, 10]}],
+    "truth": {"boxes": [[0, 0, 9, 9.5], [1, 1, 4, 4]], "classes": ["cat", "dog"], "hard": [false, true]}
+}""")
+
+
+def test_reads_a_line_of_predictions():
+    image = Prediction.from_line(LINE)
+    assert image.image_id == "trip/beach"
+    np.testing.assert_array_equal(image.box, [1, 2, 30, 20])
+    np.testing.assert_array_equal(image.boxes, [[1, 2, 30, 20]])
+    np.testing.assert_array_equal(image.inner_boxes, [[2, 3, 20, 10]])
+    np.testing.assert_array_equal(image.scores, [0.5])
+    np.testing.assert_array_equal(image.truth.boxes, [[0, 0, 9, 9.5], [1, 1, 4, 4]])
+    assert (image.truth.classes, image.truth.hard.tolist()) == (("cat", "dog"), [False, True])
+
+
+def test_reads_an_image_without_component_box_or_truth():
+    image = Prediction.from_line({**LINE, "box": None, "components": [], "truth": None})
+    assert image.box is None
+    assert image.truth is None
+    assert (image.boxes.shape, image.inner_boxes.shape, image.scores.shape) == ((0, 4), (0, 4), (0,))
+
+
+def test_no_object_is_not_unknown_truth():
+    image = Prediction.from_line({**LINE, "truth": {"boxes": [], "classes": [], "hard": []}})
+    assert image.truth.boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"box": [1, 2, 3]}, "needs four numbers"),
+        ({"box": [5, 2, 3, 9]}, "needs x1 <= x2"),
+        ({"box": [1, 2, 3, float("nan")]}, "must be finite"),
+        ({"box": 7}, "trip/beach"),
+        ({"components": [{"box": [0, 0, 1, 1]}]}, "has no key 'inner_box'"),
+        (
+            {"truth": {"boxes": [[0, 0, 1, 1]], "classes": [], "hard": [False]}},
+            "1 boxes, 0 classes and 1 hard",
+        ),
+    ],
+)
+def test_a_malformed_line_names_the_image(wrong, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        Prediction.from_line({**LINE, **wrong})
+    assert "trip/beach" in str(caught.value)
