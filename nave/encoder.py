@@ -1,6 +1,7 @@
 """A frozen encoder: one class for every network that timm can build."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,11 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.name, self.image_size = name, image_size
-        self.checkpoint = load_checkpoint(name, architecture, training, schemes, weights)
-        self.network = _network(self.checkpoint.architecture, dict(options or {}), seed)
-        if self.checkpoint.state_dict is not None:
-            load_into(self.network, self.checkpoint.state_dict, self.checkpoint.source)
+        checkpoint = load_checkpoint(name, architecture, training, schemes, weights)
+        self.checkpoint = replace(checkpoint, state_dict=None)  # the network holds the tensors from here on
+        self.network = _network(checkpoint.architecture, dict(options or {}), seed)
+        if checkpoint.state_dict is not None:
+            load_into(self.network, checkpoint.state_dict, checkpoint.source)
         self.layers = layer_names(self.network, layers)
         self.register_buffer("mean", torch.tensor(self.checkpoint.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.checkpoint.std).view(3, 1, 1), persistent=False)

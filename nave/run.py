@@ -11,13 +11,15 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
+from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from nave import provenance
 from nave.config import numbers_of_clusters, register
+from nave.data.module import ImageModule
 from nave.data.photograph import Dataset
 from nave.encoder import Encoder
 from nave.evaluate import evaluate
@@ -39,13 +41,20 @@ def build(cfg: DictConfig) -> Explainer:
     """The module that a configuration describes; cheap checks come before weights are read.
 
     Raises:
-        ValueError: naming the key, its value and the choices.
-        hydra.errors.InstantiationException: around the error of the part that could not be built.
+        ValueError: naming the key, its value and the choices; and what the parts raise.
     """
     ks = numbers_of_clusters(OmegaConf.to_object(cfg.k) if OmegaConf.is_config(cfg.k) else cfg.k)
-    composer, clustering, localizer = (instantiate(cfg[part]) for part in ("composer", "clustering", "localization"))
-    encoder: Encoder = instantiate(cfg.model, layers=cfg.layers, seed=cfg.seed)
+    composer, clustering, localizer = (built(cfg[part]) for part in ("composer", "clustering", "localization"))
+    encoder: Encoder = built(cfg.model, layers=cfg.layers)
     return Explainer(encoder, composer, clustering, localizer, ks, cfg.seed)
+
+
+def built(node: DictConfig, **arguments: Any) -> Any:
+    """What a node's ``_target_`` makes; its own error, without the one that Hydra puts around it."""
+    try:
+        return instantiate(node, _convert_="all", **arguments)
+    except InstantiationException as error:
+        raise error.__cause__ or error from None
 
 
 def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
@@ -70,7 +79,7 @@ def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
         evaluate(folder)
         record["status"] = "ok"
     except BaseException as error:
-        record |= {"status": "failed", "error": _message(error), "traceback": traceback.format_exc()}
+        record |= {"status": "failed", "error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
         raise
     finally:
         record["seconds"] = {**record.get("seconds", {}), "total": round(time.perf_counter() - start, 3)}
@@ -79,12 +88,12 @@ def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
 
 
 def _explain(cfg: DictConfig, folder: Path) -> dict[str, Any]:
-    dataset: Dataset = instantiate(cfg.data)
+    dataset: Dataset = built(cfg.data)
     explainer = build(cfg)
-    images = instantiate(cfg.loader, dataset=dataset)
+    images: ImageModule = built(cfg.loader, dataset=dataset)
     results = RunFolder(folder, explainer.ks)
     writer, progress = Writer(results, dataset, cfg.overlays), ImageProgress(images.count)
-    trainer = instantiate(cfg.trainer, callbacks=[writer, progress])
+    trainer: Trainer = built(cfg.trainer, callbacks=[writer, progress])
     device = provenance.device_name(trainer.strategy.root_device)
     encoder = provenance.encoder(explainer.encoder)
     log.info(
@@ -105,13 +114,6 @@ def _explain(cfg: DictConfig, folder: Path) -> dict[str, Any]:
     }
 
 
-def _message(error: BaseException) -> str:
-    """What went wrong, without the wrapping that Hydra puts around it."""
-    if isinstance(error, HydraException) and error.__cause__ is not None:
-        error = error.__cause__
-    return f"{type(error).__name__}: {error}"
-
-
 def _quiet() -> None:
     """Lightning's advice to trainers is no news to somebody who explains images."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -128,7 +130,7 @@ def main(cfg: DictConfig) -> None:
     try:
         show_run(folder, run(cfg, folder))
     except Exception as error:
-        log.error("error: %s (the traceback is in %s)", _message(error), folder / RUN)  # noqa: TRY400 - short
+        log.error("error: %s (traceback in %s)", error, folder / RUN)  # noqa: TRY400 - short
         if HydraConfig.get().mode == RunMode.RUN:
             sys.exit(1)
 

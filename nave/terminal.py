@@ -48,7 +48,7 @@ def best_overlap(line: Mapping[str, Any]) -> float | None:
     image = Prediction.from_line(line)
     if image.box is None or image.truth is None or not len(image.truth.boxes):
         return None
-    return float(overlaps(image.box[None], image.truth.boxes).max())
+    return float(overlaps([image.box[None]], [image.truth.boxes])[0].max())
 
 
 def _rest(count: int) -> str | None:

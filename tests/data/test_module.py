@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -149,3 +151,32 @@ def test_lightning_predicts_batch_by_batch(folder: Folder, tmp_path: Path, num_w
     module = ImageModule(folder, batch_size=2, num_workers=num_workers)
     trainer.predict(recorder, datamodule=module, return_predictions=False)
     assert recorder.seen == [["a", "c"], ["b", "d"], ["e"]]
+
+
+TWO_PROCESSES = """
+import sys
+from pathlib import Path
+from lightning import LightningModule, Trainer
+from nave.data.folder import Folder
+from nave.data.module import ImageModule
+
+class Recorder(LightningModule):
+    def predict_step(self, batch):
+        for image_id in batch.image_ids:
+            (Path(sys.argv[2]) / f"{image_id}.{self.global_rank}").touch()
+
+if __name__ == "__main__":
+    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False,
+                      enable_progress_bar=False, use_distributed_sampler=False)
+    module = ImageModule(Folder(sys.argv[1]), batch_size=2)
+    trainer.predict(Recorder(), datamodule=module, return_predictions=False)
+"""
+
+
+@pytest.mark.slow
+def test_two_lightning_processes_see_each_image_once(folder: Folder, tmp_path: Path) -> None:
+    script = write_text(tmp_path / "predict.py", TWO_PROCESSES)
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    subprocess.run([sys.executable, str(script), str(tmp_path), str(seen)], check=True, capture_output=True)
+    assert sorted(path.name for path in seen.iterdir()) == ["a.0", "b.1", "c.0", "d.1", "e.0"]

@@ -45,12 +45,8 @@ def test_single_regions_agree_with_scikit_learn(maps):
 
 
 def test_a_large_photograph_does_not_overflow():
-    labels = np.zeros((6000, 4000), np.uint8)
-    labels[:3000] = 1
-    truth = np.zeros_like(labels)
-    truth[:, :2000] = 1
-    table = contingency(labels, truth).table
-    assert adjusted_rand(table) == pytest.approx(0, abs=1e-6)  # independent halves
+    table = np.full((2, 2), 6_000_000)  # independent halves of 24 megapixels
+    assert adjusted_rand(table) == pytest.approx(0, abs=1e-6)
     assert adjusted_rand(np.diag(table.sum(axis=1))) == 1
 
 

@@ -8,7 +8,9 @@ from nave.metrics import Prediction
 LINE = json.loads("""{
     "image_id": "trip/beach", "width": 40, "height": 30, "k": 5, "clusters": 5, "inertia": 1.5,
     "box": [1, 2, 30, 20],
-    "components": [{"cluster": 3, "area": 400, "score": 0.5, "box": [1, 2, 30, 20], "inner_box": [2, 3, 20, 10]}],
+    "components": [
+        {"cluster": 3, "area": 400, "score": 0.5, "box": [1, 2, 30, 20], "inner_box": [2, 3, 20, 10]}
+    ],
     "truth": {"boxes": [[0, 0, 9, 9.5], [1, 1, 4, 4]], "classes": ["cat", "dog"], "hard": [false, true]}
 }""")
 

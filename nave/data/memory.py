@@ -1,0 +1,72 @@
+"""Images that are already in memory: what `nave.explain` is given."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nave.data.photograph import Truth
+
+Images = Sequence[Image.Image | np.ndarray[Any, Any]] | Image.Image | np.ndarray[Any, Any] | Tensor
+
+
+class InMemory:
+    """PIL images, arrays `(H, W)`, `(H, W, 3)`, or a tensor `(B, 3, H, W)`; numbers are uint8, or floats in 0 to 1.
+
+    Raises ValueError for another shape or range, naming the image.
+    """
+
+    name = "memory"
+
+    def __init__(self, images: Images) -> None:
+        single = isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim <= 3)
+        self._images = [_as_image(image, i) for i, image in enumerate([images] if single else images)]
+        if not self._images:
+            raise ValueError("no images were given")
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def image_id(self, index: int) -> str:
+        """The position in what was given."""
+        return str(index)
+
+    def image(self, index: int) -> Image.Image:
+        """RGB, 8 bit."""
+        return self._images[index]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width)."""
+        return self._images[index].height, self._images[index].width
+
+    def truth(self, index: int) -> Truth | None:  # noqa: ARG002 - nothing is known of any
+        """Nothing."""
+        return None
+
+
+def _as_image(image: Any, index: int) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return image.convert("RGB")
+    array = (
+        image.detach().cpu().movedim(0, -1).numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
+    )
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or 0 in array.shape:
+        raise ValueError(
+            f"image {index} has the shape {array.shape}: give PIL images, arrays (H, W) or (H, W, 3), "
+            "or a tensor (B, 3, H, W)"
+        )
+    return Image.fromarray(_as_bytes(array, index)).convert("RGB")
+
+
+def _as_bytes(array: np.ndarray[Any, Any], index: int) -> np.ndarray[Any, Any]:
+    if array.dtype == np.uint8:
+        return array
+    if not np.issubdtype(array.dtype, np.floating) or not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError(
+            f"image {index} holds {array.dtype} from {array.min()} to {array.max()}: give uint8, or floats from "
+            "0 to 1 (not normalised; the encoder does that with its own mean and deviation)"
+        )
+    return (array * 255).round().astype(np.uint8)
