@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nave.data.memory import Images, InMemory
 from nave.data.module import ImageModule
-from nave.module import Explainer, Explanation
+from nave.module import Explanation
 from nave.overlay import overlay
 from nave.records import record
 from nave.run import build
@@ -52,7 +52,13 @@ class Result:
 
     @property
     def centroids(self) -> Float[Tensor, "B K D"]:
-        """Of the composite, every image's own."""
+        """Of the composite, every image's own.
+
+        Raises:
+            ValueError: if the images differ in their number of clusters; ``result.explanations`` has them one by one.
+        """
+        if len({len(explanation.centroids) for explanation in self.explanations}) > 1:
+            raise ValueError("the images differ in their number of clusters: take result.explanations[i].centroids")
         return torch.from_numpy(np.stack([explanation.centroids for explanation in self.explanations]))
 
     @property

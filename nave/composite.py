@@ -6,15 +6,16 @@ from functools import reduce
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float64, Int, Integer
 from torch import Tensor
 from torch.nn import functional
 
-from nave.upsampling import Upsampling, matrix, moments, squared_norms
+from nave.upsampling import Upsampling, matrix, moments, second_moments, squared_norms
 
 Resolution = Literal["input", "grid"] | Sequence[int]
 Normalisation = Literal["none", "standardise", "l2"]
 LayerWeighting = Literal["equal", "channels"]
+ROUNDING = 1e-5  # relative: what float32 activations differ by when they are equal
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,9 @@ class Block:
         """``sum_p |x(p)|^2``."""
         if self.scale is not None:
             return self.squared_norms().sum((1, 2), dtype=torch.float64)
-        smoothed = (self.rows.T @ self.rows) @ self.features @ (self.cols.T @ self.cols)
-        return (smoothed * self.features).sum((1, 2, 3), dtype=torch.float64)
+        return second_moments(self.features, self.rows, self.cols).sum(1, dtype=torch.float64)
 
-    def images(self, index: Int[Tensor, " b"]) -> "Block":
+    def images(self, index: Int[Tensor, " b"] | slice) -> "Block":
         """The same block of some images of the batch."""
         scale = None if self.scale is None else self.scale[index]
         return replace(self, features=self.features[index], scale=scale)
@@ -74,6 +74,11 @@ class Composite:
         return self.blocks[0].features.shape[0]
 
     @property
+    def device(self) -> torch.device:
+        """Where the activations lie."""
+        return self.blocks[0].features.device
+
+    @property
     def size(self) -> tuple[int, int]:
         """``(H, W)``: the resolution at which points are clustered."""
         return self.blocks[0].rows.shape[0], self.blocks[0].cols.shape[0]
@@ -85,12 +90,12 @@ class Composite:
 
     def materialise(self) -> Float[Tensor, "B N D"]:
         """The tensor itself, ``H W D`` numbers an image: for reference engines and tests."""
-        maps = [block.upsample(block.features).flatten(2) for block in self.blocks]
-        return torch.cat(maps, dim=1).transpose(1, 2).contiguous()
+        points = [block.upsample(block.features).flatten(2).transpose(1, 2) for block in self.blocks]
+        return torch.cat(points, dim=2).contiguous()
 
     def project(self, vectors: Float[Tensor, "B K D"]) -> Float[Tensor, "B K H W"]:
         """Inner products ``<x(p), v_k>``: the grid is projected, then ``K`` maps are upsampled."""
-        parts = zip(self.blocks, vectors.split(self.channels, dim=2), strict=True)
+        parts = zip(self.blocks, torch.split(vectors, self.channels, dim=2), strict=True)
         return _sum(block.upsample(torch.einsum("bchw,bkc->bkhw", block.features, v)) for block, v in parts)
 
     def pool(self, weights: Float[Tensor, "B K H W"]) -> Float[Tensor, "B K D"]:
@@ -106,9 +111,13 @@ class Composite:
         """``sum_p |x(p)|^2`` of every image."""
         return _sum(block.total_squared_norm() for block in self.blocks)
 
-    def images(self, index: Int[Tensor, " b"]) -> "Composite":
-        """The composites of some images of the batch."""
+    def images(self, index: Int[Tensor, " b"] | slice) -> "Composite":
+        """The composites of some images of the batch; a slice copies nothing."""
         return Composite(tuple(block.images(index) for block in self.blocks))
+
+    def split(self) -> "list[Composite]":
+        """The composites of the images one by one, without copies."""
+        return [self.images(slice(image, image + 1)) for image in range(self.batch)]
 
     def points(self, ys: Int[Tensor, " h"], xs: Int[Tensor, " w"]) -> "Composite":
         """The composites at the points ``ys x xs`` alone."""
@@ -119,11 +128,13 @@ class Composite:
 class Composer:
     """How activations become a composite (METHOD section 2).
 
+    A channel that does not vary over the image, but for rounding, is zero when standardised.
+
     Args:
         resolution: ``input``, ``grid`` (that of the first layer) or ``[h, w]``.
         upsampling: ``bilinear``, ``bicubic`` or ``nearest``.
-        normalisation: per layer, after upsampling: ``standardise`` every channel over the image, ``l2`` over the
-            channels at every point, or ``none``.
+        normalisation: per layer, after upsampling: ``standardise`` every channel over the image, ``l2`` over
+            the channels at every point, or ``none``.
         layer_weighting: ``equal``, or ``channels`` for the first author's ``(1 + C_first) / (1 + C_l)``.
 
     Raises:
@@ -151,16 +162,16 @@ class Composer:
     ) -> Composite:
         """The composite of the layers of ``activations``, in their order.
 
-        At resolution ``input`` only the pixels of ``image`` (height, width) take part, not the zero padding up to
-        the network's input ``padded``; other resolutions cover the padded input.
+        At resolution ``input`` only the pixels of ``image`` (height, width) take part, not the zero padding
+        up to the network's input ``padded``; other resolutions cover the padded input.
         """
-        grids = [grid.float() for grid in activations.values()]
+        grids = [grid.float().contiguous() for grid in activations.values()]
         blocks = [self._block(grid, grids[0], padded, image) for grid in grids]
         return Composite(tuple(_merge(blocks)))
 
     def labels_at_input(
-        self, labels: Int[Tensor, "B h w"], padded: tuple[int, int], image: tuple[int, int]
-    ) -> Int[Tensor, "B H W"]:
+        self, labels: Integer[Tensor, "B h w"], padded: tuple[int, int], image: tuple[int, int]
+    ) -> Integer[Tensor, "B H W"]:
         """The map at the input's resolution: nearest point, padding cut off."""
         if self.resolution == "input":
             return labels
@@ -187,15 +198,15 @@ class Composer:
 def _normalised(block: Block, normalisation: Normalisation, weight: float) -> Block:
     if normalisation == "standardise":
         mean, deviation = moments(block.features, block.rows, block.cols)
-        constant = deviation <= 1e-6 * mean.abs().clamp_min(1e-6)
-        return replace(block, features=(block.features - mean) * (weight / deviation.where(~constant, 1)))
+        varies = deviation > ROUNDING * mean.abs().clamp_min(ROUNDING)
+        return replace(block, features=(block.features - mean) * (weight / deviation).where(varies, 0))
     if normalisation == "l2":
         return replace(block, scale=weight / block.squared_norms().sqrt().clamp_min(1e-12))
     return replace(block, features=block.features * weight)
 
 
 def _merge(blocks: Iterable[Block]) -> list[Block]:
-    """Neighbouring blocks on one grid become one of more channels, if no scale of their own keeps them apart."""
+    """Neighbouring blocks on one grid become one of more channels, unless scales of their own part them."""
     merged: list[Block] = []
     for block in blocks:
         last = merged[-1] if merged else None

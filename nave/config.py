@@ -19,6 +19,9 @@ class Evaluation:
     iou: float = 0.5
     hard: bool = True
     inner: bool = False
+    per_class: bool = False
+    per_size: bool = False
+    groups: int = 21
 
 
 @dataclass
@@ -26,6 +29,9 @@ class RunConfig:
     """Keys of ``conf/config.yaml``; a key that is not here is refused, in an experiment file too."""
 
     name: str = MISSING
+    outputs: str = MISSING
+    skip_existing: bool = MISSING
+    objective: str = MISSING
     seed: int = MISSING
     k: Any = MISSING
     training: str = MISSING
@@ -36,7 +42,9 @@ class RunConfig:
     normalisation: str = MISSING
     layer_weighting: str = MISSING
     image_size: Any = None
+    stability: int = MISSING
     overlays: bool = MISSING
+    photographs: int | None = MISSING
     model: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     loader: dict[str, Any] = field(default_factory=dict)
@@ -45,6 +53,7 @@ class RunConfig:
     localization: dict[str, Any] = field(default_factory=dict)
     evaluation: Evaluation = field(default_factory=Evaluation)
     trainer: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
 
 
 def register() -> None:
@@ -55,7 +64,7 @@ def register() -> None:
 
 def run_name(model: str, training: str, k: Any, overrides: Sequence[str]) -> str:
     """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep."""
-    told = ("model=", "training=", "k=", "name=")
+    told = ("model=", "training=", "k=", "name=", "outputs=", "skip_existing=", "logger=", "logger.")
     others = sorted(override for override in overrides if not override.startswith(told))
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
     name = re.sub(r"[^\w.,=+-]+", "_", "-".join([model, training, f"k{ks}", *others]))

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nave.hooks import as_grid, captured, layer_names
+from nave.hooks import as_grid, captured, feature_info, layer_names
 from nave.weights import load_checkpoint, load_into
 
 
@@ -21,7 +21,7 @@ class Encoder(nn.Module):
     Args:
         name: the model's name in the configuration, for messages and records.
         architecture: timm's name of the network.
-        layers: what to read: indices (as timm's ``forward_intermediates`` counts, negative too) or module names.
+        layers: what to read: indices (counted as in timm's ``forward_intermediates``) or module names.
         schemes: the training schemes of the model and where their weights come from; see :mod:`nave.weights`.
         training: the scheme to load.
         weights: a file that overrides the scheme's weights.
@@ -43,6 +43,7 @@ class Encoder(nn.Module):
         architecture: str,
         layers: Sequence[int | str],
         schemes: Mapping[str, str],
+        *,
         training: str = "default",
         weights: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
@@ -62,13 +63,15 @@ class Encoder(nn.Module):
 
     @property
     def stride(self) -> int:
-        """Pixels that the input's sides must be multiples of: the patch size, or the coarsest stage's reduction."""
-        info = self.network.feature_info
-        stages = info if isinstance(info, list) else info.get_dicts()
-        return int(max(stage["reduction"] for stage in stages))
+        """Pixels that the input's sides must be multiples of: the patch size or the coarsest reduction."""
+        return int(max(stage["reduction"] for stage in feature_info(self.network)))
 
     def padded(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The network's input ``(height, width)`` for an image of ``size``: zeros at right and bottom (LOST)."""
+        """The network's ``(height, width)`` for an image of ``size``: zeros at right and bottom (LOST).
+
+        Raises:
+            ValueError: for a size that the network cannot take.
+        """
         if self.image_size is not None and size != (self.image_size, self.image_size):
             raise ValueError(
                 f"model={self.name} takes images of {self.image_size} x {self.image_size} alone, not "
@@ -81,12 +84,15 @@ class Encoder(nn.Module):
         """Activations of the layers on their grids, in the order of ``layers``.
 
         The images are scaled with the encoder's own mean and deviation, then padded with zeros.
+
+        Raises:
+            nave.hooks.UnknownLayerError: for a layer that is no part of the features or no feature map.
         """
         height, width = self.padded((images.shape[2], images.shape[3]))
         pixels = (images / 255 - self.mean) / self.std
         pixels = functional.pad(pixels, (0, width - images.shape[3], 0, height - images.shape[2]))
         with captured(self.network, self.layers) as outputs:
-            self.network.forward_features(pixels)
+            self.network.forward_features(pixels)  # type: ignore[operator]
         return {name: self._grid(outputs[name], name, (height, width)) for name in self.layers}
 
     def _grid(self, output: Tensor, name: str, size: tuple[int, int]) -> Float[Tensor, "B C h w"]:

@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,10 +14,15 @@ class UnknownLayerError(ValueError):
     """A layer that the network does not have; the message lists those it has."""
 
 
+def feature_info(network: nn.Module) -> list[dict[str, Any]]:
+    """What timm says of the layers that an index counts: ``module`` and ``reduction`` (pixels a point)."""
+    info: Any = network.feature_info
+    return list(info if isinstance(info, list) else info.get_dicts())
+
+
 def stages(network: nn.Module) -> list[str]:
-    """Names of the modules that a layer index counts: timm's ``feature_info``, as in ``forward_intermediates``."""
-    info = network.feature_info
-    return [stage["module"] for stage in (info if isinstance(info, list) else info.get_dicts())]
+    """Names of the modules that a layer index counts, as in timm's ``forward_intermediates``."""
+    return [stage["module"] for stage in feature_info(network)]
 
 
 def layer_names(network: nn.Module, layers: Sequence[int | str]) -> list[str]:
@@ -53,41 +59,61 @@ def _layer_name(network: nn.Module, layer: int | str) -> str:
 
 
 @contextmanager
-def captured(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Collects the outputs of the named modules during one forward pass; an exception removes the hooks too."""
-    outputs: dict[str, Tensor] = {}
-    modules = dict(network.named_modules())
+def captured(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Collects the outputs of the named modules during one forward pass; an exception removes the hooks too.
+
+    Raises:
+        UnknownLayerError: on leaving, for modules that the pass did not reach.
+    """
+    outputs: dict[str, Any] = {}
 
     def keep(name: str) -> torch.utils.hooks.RemovableHandle:
-        return modules[name].register_forward_hook(lambda _m, _i, output: outputs.__setitem__(name, output))
+        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+            # copied, because the network may go on in place (ResNet's ReLU after its sums)
+            outputs[name] = output.clone() if isinstance(output, Tensor) else output
 
-    handles = [keep(name) for name in names]
-    try:
+        return network.get_submodule(name).register_forward_hook(hook)
+
+    with ExitStack() as hooks:
+        for name in names:
+            hooks.enter_context(keep(name))
         yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()
+    if missed := [name for name in names if name not in outputs]:
+        raise UnknownLayerError(
+            f"{type(network).__name__} computes its features without {', '.join(missed)}; "
+            f"choose from {', '.join(stages(network))}"
+        )
 
 
 def as_grid(
-    output: Tensor, name: str, grid: tuple[int, int], prefix_tokens: int, channels_last: bool
+    output: object, name: str, grid: tuple[int, int], prefix_tokens: int, channels_last: bool
 ) -> Float[Tensor, "B C h w"]:
     """The output of one layer as a feature map.
 
-    Tokens ``(B, N, C)`` lose their ``prefix_tokens`` (class, registers) and take the shape ``grid``; maps
-    ``(B, h, w, C)`` of ``channels_last`` networks are permuted; ``(B, C, h, w)`` is taken as it is.
+    Tokens ``(B, N, C)`` lose their ``prefix_tokens`` (class, registers) and take the shape ``grid``, the
+    coarsest of the network; maps ``(B, h, w, C)`` are permuted; ``(B, C, h, w)`` is taken as it is.
+    ``channels_last`` decides between these two where the shape does not.
 
     Raises:
-        UnknownLayerError: if the output is no feature map (pooled, a tuple, other tokens).
+        UnknownLayerError: if the output is no feature map (pooled, a tuple, other tokens, attention).
     """
     if isinstance(output, Tensor) and output.ndim == 4:
-        return output.permute(0, 3, 1, 2) if channels_last else output
+        last, first = _refines(output.shape[1:3], grid), _refines(output.shape[2:], grid)
+        if last and (channels_last or not first):
+            return output.permute(0, 3, 1, 2)
+        if first:
+            return output
     if isinstance(output, Tensor) and output.ndim == 3:
         tokens, points = output.shape[1], grid[0] * grid[1]
         if tokens in (points, points + prefix_tokens):
-            return output[:, tokens - points :].transpose(1, 2).unflatten(2, grid)
+            return output[:, tokens - points :].transpose(1, 2).reshape(len(output), -1, *grid)
     got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     raise UnknownLayerError(
         f"layer '{name}' gives {got}, which is no feature map on a {grid[0]} x {grid[1]} grid; "
         "choose a block or a stage, by index for instance"
     )
+
+
+def _refines(shape: Sequence[int], grid: tuple[int, int]) -> bool:
+    factor = shape[0] // grid[0]
+    return factor > 0 and tuple(shape) == (factor * grid[0], factor * grid[1])

@@ -14,10 +14,12 @@ from lightning import LightningModule
 from torch import Tensor
 
 from nave.clustering.clusters import Clustering, Clusters
+from nave.clustering.elbow import cluster
 from nave.composite import Composer, Composite
 from nave.data.batch import Batch
 from nave.encoder import Encoder
-from nave.localization.nave import ComponentLocalizer, Localization
+from nave.localization.localizer import Localization, Localizer, Peer, evidence
+from nave.metrics.unlabelled import stability
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +29,12 @@ class Explanation:
     image_id: str
     index: int  # position in the data set
     size: tuple[int, int]  # (height, width) of the original image
-    k: int
+    k: int | str  # as asked for: a number, or auto
     labels: UInt8[np.ndarray, "H W"]
-    centroids: Float[np.ndarray, "K D"]
-    inertia: float
+    centroids: Float[np.ndarray, "K D"]  # of the clusters that have pixels
+    inertia: float | None  # None where a peer made the map without clusters
     localization: Localization
+    stability: float | None = None  # agreement with maps from further seeds, where those were asked for
 
 
 class Explainer(LightningModule):
@@ -42,16 +45,19 @@ class Explainer(LightningModule):
         encoder: Encoder,
         composer: Composer,
         clustering: Clustering,
-        localizer: ComponentLocalizer,
-        ks: Sequence[int],
+        localizer: Localizer | Peer,
+        ks: Sequence[int | str],
         seed: int,
+        further_seeds: int = 0,
     ) -> None:
         super().__init__()
-        self.encoder, self.composer, self.clustering, self.localizer = encoder, composer, clustering, localizer
-        self.ks, self.seed = tuple(ks), seed
+        self.encoder, self.composer, self.clustering = encoder, composer, clustering
+        self.localizer = localizer
+        self.ks, self.seed = (localizer.parts,) if isinstance(localizer, Peer) else tuple(ks), seed
+        self.further_seeds = further_seeds
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
-    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[Explanation]:  # noqa: ARG002 - Lightning's
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[Explanation]:
         """Explanations of the batch's images under every K; none if every image was unreadable."""
         if not batch.image_ids:
             return []
@@ -59,15 +65,54 @@ class Explainer(LightningModule):
         padded = self.encoder.padded(image)
         with self._timed("encoder"):
             activations = self.encoder(batch.images)
-        with self._timed("clustering"):
-            composite = self.composer.compose(activations, padded, image)
-        return [e for k in self.ks for e in self._explanations(batch, composite, k, padded, image)]
+        with torch.autocast(self.device.type, enabled=False):  # reduced precision is for the encoder alone
+            if isinstance(self.localizer, Peer):
+                return self._partitions(self.localizer, batch, activations, padded, image)
+            with self._timed("clustering"):
+                composite = self.composer.compose(activations, padded, image)
+            return [
+                explanation
+                for k in self.ks
+                for explanation in self._explanations(self.localizer, batch, composite, k, padded, image)
+            ]
+
+    def _partitions(
+        self,
+        peer: Peer,
+        batch: Batch,
+        activations: dict[str, Tensor],
+        padded: tuple[int, int],
+        image: tuple[int, int],
+    ) -> list[Explanation]:
+        (grids,) = activations.values()
+        with self._timed("localization"):
+            found = [peer.partition(evidence(tokens, padded, image)) for tokens in grids]
+        return [
+            Explanation(
+                image_id=batch.image_ids[i],
+                index=batch.indices[i],
+                size=batch.sizes[i],
+                k=peer.parts,
+                labels=labels,
+                centroids=np.empty((0, 0), np.float32),
+                inertia=None,
+                localization=localization,
+            )
+            for i, (labels, localization) in enumerate(found)
+        ]
 
     def _explanations(
-        self, batch: Batch, composite: Composite, k: int, padded: tuple[int, int], image: tuple[int, int]
+        self,
+        localizer: Localizer,
+        batch: Batch,
+        composite: Composite,
+        k: int | str,
+        padded: tuple[int, int],
+        image: tuple[int, int],
     ) -> list[Explanation]:
         with self._timed("clustering"):
-            clusters = by_size(self.clustering(composite, k, image_seeds(batch.image_ids, self.seed)))
+            clusters = by_size(cluster(self.clustering, composite, k, image_seeds(batch.image_ids, self.seed)))
+            stable = self._stability(batch, composite, k, clusters)
             labels = self.composer.labels_at_input(clusters.labels, padded, image).cpu().numpy()
             centroids, inertia = clusters.centroids.cpu().numpy(), clusters.inertia.tolist()
         with self._timed("localization"):
@@ -78,12 +123,24 @@ class Explainer(LightningModule):
                     size=batch.sizes[i],
                     k=k,
                     labels=labels[i],
-                    centroids=centroids[i],
+                    centroids=centroids[i, : int(labels[i].max()) + 1],
                     inertia=inertia[i],
-                    localization=self.localizer(labels[i]),
+                    localization=localizer(labels[i]),
+                    stability=stable[i],
                 )
                 for i in range(len(labels))
             ]
+
+    def _stability(
+        self, batch: Batch, composite: Composite, k: int | str, clusters: Clusters
+    ) -> list[float | None]:
+        """Per image, how well its map agrees with those of the further seeds."""
+        if not self.further_seeds:
+            return [None] * len(clusters.labels)
+        seeds = range(self.seed + 1, self.seed + 1 + self.further_seeds)
+        others = [cluster(self.clustering, composite, k, image_seeds(batch.image_ids, seed)).labels for seed in seeds]
+        maps = torch.stack([clusters.labels, *others], dim=1).cpu().numpy()
+        return [stability(list(image)) for image in maps]
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """What made a result: versions, commit, weights, device."""
 
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 
+from nave.data.photograph import Dataset
 from nave.encoder import Encoder
 
 PACKAGES = ("nave", "torch", "torchvision", "timm", "lightning", "torchmetrics", "scikit-learn", "numpy", "numba", "pillow")
@@ -43,8 +45,19 @@ def encoder(network: Encoder) -> dict[str, Any]:
     }
 
 
-def device_name(device: torch.device) -> str:
-    """``cuda:0 (NVIDIA H100)``, or ``cpu (2 threads)``."""
+def data(dataset: Dataset) -> dict[str, Any]:
+    """Which images there are, by their ids: what they show is not looked at."""
+    digest = hashlib.sha256()
+    for index in range(len(dataset)):
+        digest.update(f"{dataset.image_id(index)}\n".encode())
+    return {"data": dataset.name, "data_sha256": digest.hexdigest()}
+
+
+def device_name(device: torch.device, processes: int = 1) -> str:
+    """``cuda:0 (NVIDIA H100)``, or ``2 x cpu (2 threads)`` with several processes."""
+    name = str(device)
     if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+        name = f"{device} ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        name = f"{device} ({torch.get_num_threads()} threads)"
+    return f"{processes} x {name}" if processes > 1 else name

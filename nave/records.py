@@ -3,23 +3,31 @@
 import math
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int, UInt8
+
 from nave.data.photograph import Truth
 from nave.localization.components import Box
+from nave.metrics.contingency import contingency
+from nave.metrics.segmentation import segmentation_scores
+from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import Explanation
 
 
 def record(explanation: Explanation, truth: Truth | None) -> dict[str, Any]:
     """One JSON object; boxes are xyxy, half-open, in pixels of the original image."""
     height, width = explanation.size
-    map_height, map_width = explanation.labels.shape
+    labels = explanation.labels
+    map_height, map_width = labels.shape
+    k = max(len(explanation.centroids), int(labels.max()) + 1)  # a peer's map has no centroids
     scale = (width / map_width, height / map_height)
     return {
         "image_id": explanation.image_id,
         "width": width,
         "height": height,
         "k": explanation.k,
-        "clusters": int(explanation.labels.max()) + 1,
-        "inertia": _rounded(explanation.inertia),
+        "clusters": int(labels.max()) + 1,
+        "inertia": None if explanation.inertia is None else _rounded(explanation.inertia),
         "box": _scaled(explanation.localization.box, scale),
         "components": [
             {
@@ -31,7 +39,24 @@ def record(explanation: Explanation, truth: Truth | None) -> dict[str, Any]:
             }
             for component, score in explanation.localization.components
         ],
+        "map": {
+            "balance": _rounded(cluster_balance(labels, k)),
+            "coherence": _rounded(spatial_coherence(labels)),
+            "stability": None if explanation.stability is None else _rounded(explanation.stability),
+        },
         "truth": None if truth is None else _truth(truth),
+    }
+
+
+def agreement(labels: UInt8[np.ndarray, "H W"], mask: Int[np.ndarray, "H W"]) -> dict[str, Any]:
+    """What the map and the mask of classes (255: unknown) share; both in pixels of the original image.
+
+    ``pixels`` has one row a cluster and one column for each of ``classes``.
+    """
+    counts = contingency(labels, mask)
+    return segmentation_scores(labels, mask) | {
+        "classes": counts.regions.tolist(),
+        "pixels": counts.table.tolist(),
     }
 
 

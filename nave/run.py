@@ -1,11 +1,10 @@
-"""Explains images: ``python -m nave.run model=vits14 data=sample k=5`` (compose, build, predict, score)."""
+"""Explains images: ``python -m nave.run model=vits14 data=sample k=5`` (compose, build, predict, score, log)."""
 
+import json
 import logging
 import sys
-import time
-import traceback
 import warnings
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,15 @@ from nave.data.module import ImageModule
 from nave.data.photograph import Dataset
 from nave.encoder import Encoder
 from nave.evaluate import evaluate
+from nave.hooks import layer_names
+from nave.localization.localizer import Peer
+from nave.loggers import log_run
 from nave.module import Explainer
+from nave.processes import is_first, one_job, part
 from nave.progress import ImageProgress
-from nave.results import RUN, RunFolder, write_json
+from nave.results import METRICS, RUN, RunFolder, prediction_folders, read_record, write_whole
+from nave.resume import OtherResults, adopt, check_same, complete_twin, refusal
+from nave.status import Record, begun, recorded, save
 from nave.terminal import show_run
 from nave.writer import Writer
 
@@ -46,7 +51,9 @@ def build(cfg: DictConfig) -> Explainer:
     ks = numbers_of_clusters(OmegaConf.to_object(cfg.k) if OmegaConf.is_config(cfg.k) else cfg.k)
     composer, clustering, localizer = (built(cfg[part]) for part in ("composer", "clustering", "localization"))
     encoder: Encoder = built(cfg.model, layers=cfg.layers)
-    return Explainer(encoder, composer, clustering, localizer, ks, cfg.seed)
+    if isinstance(localizer, Peer):
+        encoder.layers = layer_names(encoder.network, localizer.layers(encoder.layers))
+    return Explainer(encoder, composer, clustering, localizer, ks, cfg.seed, cfg.stability)
 
 
 def built(node: DictConfig, **arguments: Any) -> Any:
@@ -57,83 +64,122 @@ def built(node: DictConfig, **arguments: Any) -> Any:
         raise error.__cause__ or error from None
 
 
-def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
+def run(cfg: DictConfig, folder: Path) -> Record:
     """Explains ``cfg.data`` into ``folder`` and scores what has ground truth; the record, which is run.json too.
 
-    The record lies in the folder from the start, and says how the run ended.
+    Images that an earlier attempt has finished there are not computed again, and a run that is complete somewhere is
+    not repeated if ``skip_existing`` says so. The record lies in the folder from the start, and says how it ended.
 
     Raises:
+        OtherResults: if the folder holds results of another configuration, other weights or other data.
         NothingExplained: if no image could be read; and what :func:`build` raises.
     """
-    start = time.perf_counter()
-    record = {
-        "status": "running",
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "config": OmegaConf.to_container(cfg, resolve=True),
-        "versions": provenance.versions(),
-        "commit": provenance.commit(),
-    }
-    write_json(folder / RUN, record)
-    try:
-        record |= _explain(cfg, folder)
-        evaluate(folder)
-        record["status"] = "ok"
-    except BaseException as error:
-        record |= {"status": "failed", "error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-        raise
-    finally:
-        record["seconds"] = {**record.get("seconds", {}), "total": round(time.perf_counter() - start, 3)}
-        write_json(folder / RUN, record)
+    config = OmegaConf.to_container(cfg, resolve=True)
+    before = read_record(folder)
+    check_same(before, {"config": config}, folder)
+    record = begun(config, before)
+    if before is None:
+        save(folder, record)
+    with recorded(folder, record):
+        dataset: Dataset = built(cfg.data)
+        explainer = build(cfg)
+        record |= provenance.encoder(explainer.encoder) | provenance.data(dataset)
+        check_same(before, record, folder)
+        if cfg.skip_existing and (twin := complete_twin(folder, record, Path(cfg.outputs))):
+            log.info("complete already: %s", twin)
+            record |= adopt(twin, folder)
+            return record
+        results = RunFolder(folder, explainer.ks)
+        if before and before["status"] == "ok" and is_first():
+            results.clear()
+        explain(cfg, explainer, dataset, results, record)
+        if is_first():
+            evaluate(folder)
+            results.discard_parts()
     return record
 
 
-def _explain(cfg: DictConfig, folder: Path) -> dict[str, Any]:
-    dataset: Dataset = built(cfg.data)
-    explainer = build(cfg)
-    images: ImageModule = built(cfg.loader, dataset=dataset)
-    results = RunFolder(folder, explainer.ks)
-    writer, progress = Writer(results, dataset, cfg.overlays), ImageProgress(images.count)
+def explain(
+    cfg: DictConfig, explainer: Explainer, dataset: Dataset, results: RunFolder, record: Record
+) -> None:
+    """Fills the folder with what it lacks, on all devices, and ``record`` with figures of the work."""
+    images: ImageModule = built(cfg.loader, dataset=dataset, skip=results.finished())
+    total = record["total"] = len(images.skip) + images.count
+    writer = Writer(results, dataset, cfg.overlays, cfg.photographs)
+    progress = ImageProgress(images.count)
     trainer: Trainer = built(cfg.trainer, callbacks=[writer, progress])
-    device = provenance.device_name(trainer.strategy.root_device)
-    encoder = provenance.encoder(explainer.encoder)
-    log.info(
-        "%s (training %s, %s) on %s: %d images of %s, k=%s, to %s",
-        *(encoder[key] for key in ("model", "training", "weights")), device, images.count, dataset.name, cfg.k, folder,
-    )  # fmt: skip
-    trainer.predict(explainer, images, return_predictions=False)
-    results.collect()
-    explained = images.count - len(writer.unreadable)
-    if not explained:
-        raise NothingExplained(f"none of {images.count} images of {dataset.name} could be read: {writer.reasons()}")
-    return encoder | {
-        "device": device,
-        "images": explained,
-        "unreadable": [{"image_id": image_id, "reason": reason} for _, image_id, reason in sorted(writer.unreadable)],
-        "images_per_second": round(explained / progress.seconds, 3),
-        "seconds": {stage: round(seconds, 3) for stage, seconds in (explainer.seconds | writer.seconds).items()},
-    }
+    record["device"] = provenance.device_name(trainer.strategy.root_device, trainer.world_size)
+    save(results.root, record)
+    _announce(record, images, cfg.k, results.root)
+    if images.count:
+        trainer.predict(explainer, images, return_predictions=False)
+    part()
+    if not is_first():
+        return
+    record["unreadable"] = results.collect(total)
+    record["images"] = total - len(record["unreadable"])
+    record["images_per_second"] = round(images.count / progress.seconds, 3) if progress.seconds else 0.0
+    record["seconds"] = {name: round(seconds, 3) for name, seconds in (explainer.seconds | writer.seconds).items()}
+    if not record["images"]:
+        raise NothingExplained(f"none of {total} images of {dataset.name} could be read: {_reasons(record)}")
+
+
+def _announce(record: Record, images: ImageModule, k: Any, folder: Path) -> None:
+    if is_first():
+        done = f" ({len(images.skip)} more are done)" if images.skip else ""
+        log.info(
+            "%s (training %s, %s) on %s: %d images of %s%s, k=%s, to %s",
+            *(record[key] for key in ("model", "training", "weights", "device")),
+            *(images.count, record["data"], done, k, folder),
+        )
+
+
+def _reasons(record: Mapping[str, Any], first: int = 3) -> str:
+    return "; ".join(f"{image['image_id']}: {image['reason']}" for image in record["unreadable"][:first])
 
 
 def _quiet() -> None:
     """Lightning's advice to trainers is no news to somebody who explains images."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    for package in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(package).setLevel(logging.WARNING)
+    for message in ("does not have many workers", "predict returned None", "`srun` command is available"):
+        warnings.filterwarnings("ignore", f".*{message}.*")
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
-    warnings.filterwarnings("ignore", ".*predict returned None.*")
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(cfg: DictConfig) -> None:
-    """One job. In a multirun a failing job is noted in its run.json and the others go on; the summary fails then."""
+def job(cfg: DictConfig) -> float | None:
+    """One job; its score by ``objective``, for a sweeper that searches.
+
+    In a multirun a failing job is noted in its run.json and the others go on; the summary fails then.
+    """
     _quiet()
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        show_run(folder, run(cfg, folder))
+        with one_job(folder):
+            record = run(cfg, folder)
+            if not is_first():
+                return None
+            show_run(folder, record)
+            log_run(cfg.logger, folder, built(cfg.data))
+        return _objective(folder, cfg.objective)
     except Exception as error:
         log.error("error: %s (traceback in %s)", error, folder / RUN)  # noqa: TRY400 - short
         if HydraConfig.get().mode == RunMode.RUN:
             sys.exit(1)
+        if isinstance(error, OtherResults):  # run.json tells of the other run
+            write_whole(refusal(folder), str(error))
+        return None
 
+
+def _objective(folder: Path, protocol: str) -> float | None:
+    """The best over the numbers of clusters."""
+    scores = [json.loads((found / METRICS).read_text())[protocol] for found in prediction_folders(folder)]
+    return max((score["value"] for score in scores if score["value"] is not None), default=None)
+
+
+main = hydra.main(version_base="1.3", config_path="conf", config_name="config")(job)
 
 if __name__ == "__main__":
-    main()
+    from nave.run import main as importable  # a cluster's jobs find it by name; ``__main__`` they could not
+
+    importable()

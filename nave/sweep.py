@@ -1,103 +1,125 @@
-"""A sweep's jobs side by side, after ``python -m nave.run -m …``."""
+"""A sweep while it runs and after: ``python -m nave.sweep outputs/nave/2026-01-31_12-00-00``."""
 
-import csv
-import io
+import argparse
 import json
+import shlex
+import shutil
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
-from rich.table import Table
+from omegaconf import DictConfig, OmegaConf
 
-from nave.results import METRICS, RUN, write_whole
-from nave.terminal import score_text, show
+from nave.results import RUN, write_json, write_whole
+from nave.slurm import outlive_lost_jobs
+from nave.summary import Row, as_csv, as_markdown, as_table, summary
+from nave.terminal import show
 
-PROTOCOLS = ("nave", "corloc", "ap50", "ar100")
+PLAN = "sweep.json"
+CHOSEN_ANEW = ("hydra.sweep.dir=", "hydra.mode=", "skip_existing=")
 
 
 class Summary(Callback):
-    """Writes and prints the summary once all jobs have ended; the process fails if any job did."""
+    """Notes what a sweep is going to do; in the end writes and prints what became of it, and fails if any job did."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra where the sweep is launched."""
+        folder = Path(config.hydra.sweep.dir)
+        shutil.rmtree(folder / "refused", ignore_errors=True)
+        write_json(folder / PLAN, plan(config))
+        if "submitit" in config.hydra.launcher._target_:
+            outlive_lost_jobs()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra where the sweep was launched."""
         folder = Path(config.hydra.sweep.dir)
-        rows = summary(folder)
+        rows = summary(folder, ended=True)
         write_whole(folder / "summary.csv", as_csv(rows))
         write_whole(folder / "summary.md", as_markdown(rows))
         show(as_table(rows), f"written to {folder}")
-        if any(row["status"] != "ok" for row in rows):
+        if not rows or any(row["status"] != "ok" for row in rows):
+            show(f"to see what failed, and how to finish it: python -m nave.sweep {folder}")
             sys.exit(1)
 
 
-def summary(folder: Path) -> list[dict[str, Any]]:
-    """One row for every job and K under ``folder``, in the jobs' names' order, whatever became of the job."""
-    rows: list[dict[str, Any]] = []
-    for path in sorted(folder.glob(f"*/{RUN}")):
-        record = json.loads(path.read_text())
-        found = sorted(path.parent.glob(f"k*/{METRICS}")) or [path.parent / METRICS]
-        rows += [_row(record, path.parent.name, metrics) for metrics in found]
-    return rows
+def plan(config: DictConfig) -> dict[str, Any]:
+    """The sweep's command line, and the overrides of each job; None where a sweeper finds them as it goes."""
+    task, hydra = (list(config.hydra.overrides[part]) for part in ("task", "hydra"))
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    try:
+        (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(task), max_batch_size=None)
+    except HydraException:  # an interval, say, for a search
+        return {"overrides": hydra + task, "jobs": None}
+    grid = str(config.hydra.sweeper._target_).endswith("BasicSweeper") and not config.hydra.sweeper.params
+    return {"overrides": hydra + task, "jobs": jobs if grid else None}
 
 
-def _row(record: dict[str, Any], job: str, path: Path) -> dict[str, Any]:
-    config = record["config"]
-    k = path.parent.name[1:] if path.parent.name != job else config["k"]
-    scores = json.loads(path.read_text()) if path.is_file() else {}
-    return {
-        "job": job,
-        "status": record["status"],
-        "model": config["model"]["name"],
-        "training": record.get("training", config["training"]),
-        "k": k,
-        "images": record.get("images"),
-        "images_per_second": record.get("images_per_second"),
-        "seconds": record.get("seconds", {}).get("total"),
-        **{name: scores.get(name) for name in PROTOCOLS},
-        "error": record.get("error", ""),
-    }
+def report(folder: Path) -> tuple[list[Row], str]:
+    """The rows of the jobs so far; how many are done, and the commands that finish what is missing.
+
+    Raises:
+        FileNotFoundError: if ``folder`` is not that of a sweep.
+    """
+    if not (folder / PLAN).is_file():
+        raise FileNotFoundError(f"{folder} holds no {PLAN}: is it the folder of a sweep (python -m nave.run -m …)?")
+    sweep = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    rows = summary(folder)
+    states = {row["job"]: row["status"] for row in rows}
+    jobs = "?" if sweep["jobs"] is None else len(sweep["jobs"])
+    counts = ", ".join(f"{number} {status}" for status, number in sorted(Counter(states.values()).items()))
+    lines = [f"{jobs} jobs, {len(states)} begun: {counts or 'none'}"]
+    return rows, "\n".join([*lines, *_cures(folder, sweep, states)])
 
 
-def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Scores in three columns each: value, low, high."""
-    flat = [_flat(row) for row in rows]
-    file = io.StringIO()
-    writer = csv.DictWriter(file, fieldnames=list(flat[0]) if flat else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return file.getvalue()
+def _cures(folder: Path, sweep: dict[str, Any], states: dict[str, str]) -> list[str]:
+    ended = [job for job, status in states.items() if status not in ("ok", "running")]
+    unbegun = sweep["jobs"] is not None and len(states) < len(sweep["jobs"])
+    single = [command(folder / job) for job in ended]
+    if "running" in states.values() or sweep["jobs"] is None:
+        return ["what has ended without result goes on with", *single] if single else []
+    if not single and not unbegun:
+        return ["complete"]
+    kept = [override for override in sweep["overrides"] if not override.startswith(CHOSEN_ANEW)]
+    everything = _command("-m", *kept, f"hydra.sweep.dir={_quoted(folder)}", "skip_existing=true")
+    one_by_one = ["or job by job", *single] if single else []
+    return ["what is missing is finished by", everything, *one_by_one]
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    flat = {key: value for key, value in row.items() if key not in PROTOCOLS}
-    for name in PROTOCOLS:
-        score = row[name] or {}
-        flat |= {name: score.get("value"), f"{name}_low": score.get("low"), f"{name}_high": score.get("high")}
-    return flat
+def command(job: Path) -> str:
+    """The command line that goes on with one job, in its own folder."""
+    overrides = OmegaConf.to_object(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
+    assert isinstance(overrides, list)
+    return _command(*map(str, overrides), f"hydra.run.dir={_quoted(job)}")
 
 
-def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The table that is printed, for a README or an issue."""
-    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(_cells(row) for row in rows)]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+def _command(*arguments: str) -> str:
+    return shlex.join(["python", "-m", "nave.run", *arguments])
 
 
-HEADINGS = ("model", "training", "k", "images", *PROTOCOLS, "images/s", "status")
+def _quoted(path: Path) -> str:
+    return f'"{path}"'  # Hydra would read = and , in a folder's name
 
 
-def as_table(rows: list[dict[str, Any]]) -> Table:
-    """The summary for a terminal."""
-    table = Table()
-    for heading in HEADINGS:
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(*_cells(row))
-    return table
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; exit code 1 where jobs have failed, or nothing can be said."""
+    parser = argparse.ArgumentParser(prog="python -m nave.sweep", description=__doc__)
+    parser.add_argument("sweep", type=Path, help=f"folder of a sweep, with {PLAN} and a folder with {RUN} a job")
+    try:
+        rows, text = report(parser.parse_args(arguments).sweep)
+    except FileNotFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    show(as_table(rows))
+    print(text)  # commands must not be wrapped
+    return int(any(row["status"] not in ("ok", "running") for row in rows))
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    scores = ("-" if row[name] is None else score_text(row[name]) for name in PROTOCOLS)
-    status = row["status"] if row["status"] == "ok" else f"{row['status']}: {row['error']}"
-    speed = "" if row["images_per_second"] is None else f"{row['images_per_second']:.2f}"
-    return (row["model"], row["training"], str(row["k"]), str(row["images"] or ""), *scores, speed, status)
+if __name__ == "__main__":
+    sys.exit(main())

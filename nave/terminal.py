@@ -1,7 +1,8 @@
 """What a person sees while and after a run: tables that also read well in a log file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,28 @@ from rich.table import Table
 from nave.metrics.bootstrap import Score
 from nave.metrics.overlap import overlaps
 from nave.metrics.prediction import Prediction
-from nave.results import METRICS, prediction_folders, read_predictions
+from nave.results import METRICS, prediction_folders, predictions
 
-ROWS = 20
+ROWS, LOG_WIDTH = 20, 120
 
 
 def show(*renderables: Any) -> None:
-    """Prints on standard output: colours in a terminal only, NO_COLOR respected, no narrow guess in a log."""
-    console = Console()
+    """Prints on standard output: colours in a terminal only, NO_COLOR respected; in a log every line at full length.
+
+    Names of files may hold what Rich takes for markup or emoji: they are printed as they are.
+    """
+    console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
-        console = Console(width=120)
+        console.width = max(LOG_WIDTH, *(console.measure(one, options=console.options.update(max_width=10_000)).maximum for one in renderables))
     console.print(*renderables)
 
 
-def image_table(lines: Sequence[Mapping[str, Any]]) -> Table:
-    """One row an image: clusters, the one box, its overlap with the best true box; the first ones of many."""
-    table = Table(caption=_rest(len(lines)))
+def image_table(lines: Iterable[Mapping[str, Any]], images: int) -> Table:
+    """One row an image: clusters, the one box, its overlap with the best true box; the first ones of ``images``."""
+    table = Table(caption=_rest(images))
     for heading in ("image", "size", "k", "clusters", "components", "the one box (x1 y1 x2 y2)", "IoU"):
         table.add_column(heading, justify="left" if heading == "image" else "right")
-    for line in lines[:ROWS]:
+    for line in islice(lines, ROWS):
         overlap = best_overlap(line)
         table.add_row(
             line["image_id"],
@@ -56,17 +60,16 @@ def _rest(count: int) -> str | None:
 
 
 def score_table(title: str, scores: Mapping[str, Mapping[str, Score]]) -> Table:
-    """One row for every K (or one in all), one column a protocol: percent with its 95 % interval."""
+    """One row a figure, one column for every K: percent with its 95 % interval. What nobody could score is left out."""
     table = Table(title=title, title_justify="left")
-    several = len(scores) > 1
-    if several:
-        table.add_column("")
-    for name in next(iter(scores.values())):
-        table.add_column(name, justify="right")
+    table.add_column("")
+    for folder in scores:
+        table.add_column(folder if len(scores) > 1 else "", justify="right")
     table.add_column("images", justify="right")
-    for folder, row in scores.items():
-        cells = [score_text(score) for score in row.values()]
-        table.add_row(*([folder] if several else []), *cells, str(row["corloc"]["images"]))
+    for name, first in next(iter(scores.values())).items():
+        found = [row[name] for row in scores.values()]
+        if any(score["value"] is not None for score in found):
+            table.add_row(name, *map(score_text, found), str(first["images"]))
     return table
 
 
@@ -81,9 +84,8 @@ def show_run(folder: Path, record: Mapping[str, Any]) -> None:
     """The images, the scores, what could not be read, and where everything lies."""
     scores = {}
     for results in prediction_folders(folder):
-        lines = read_predictions(results)
         scores[results.name] = json.loads((results / METRICS).read_text())
-        show(image_table(lines))
+        show(image_table(predictions(results), record["images"]))
     if any(score["value"] is not None for row in scores.values() for score in row.values()):
         show(score_table("percent, with the 95 % interval", scores))
     for image in record["unreadable"]:

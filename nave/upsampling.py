@@ -13,8 +13,8 @@ Upsampling = Literal["bilinear", "bicubic", "nearest"]
 
 @lru_cache(maxsize=256)
 def matrix(source: int, target: int, upsampling: Upsampling) -> Float[Tensor, "target source"]:
-    """The one-dimensional operator of ``torch.nn.functional.interpolate`` (``align_corners=False``); rows sum to 1."""
-    impulses = torch.eye(source).view(1, source, source, 1)
+    """``torch.nn.functional.interpolate`` along one dimension (``align_corners=False``); rows sum to 1."""
+    impulses = torch.eye(source, dtype=torch.float32, device="cpu").view(1, source, source, 1)
     corners = None if upsampling == "nearest" else False
     response = functional.interpolate(impulses, size=(target, 1), mode=upsampling, align_corners=corners)
     return response[0, :, :, 0].T.contiguous()
@@ -25,11 +25,16 @@ def moments(
 ) -> tuple[Float[Tensor, "B C 1 1"], Float[Tensor, "B C 1 1"]]:
     """Mean and standard deviation of every channel over the upsampled points, from the grid alone."""
     points = rows.shape[0] * cols.shape[0]
-    mean = torch.einsum("bchw,h,w->bc", grid, rows.sum(0), cols.sum(0)) / points
-    centred = grid - mean[:, :, None, None]
-    smoothed = (rows.T @ rows) @ centred @ (cols.T @ cols)
-    variance = (smoothed * centred).sum((2, 3)) / points
-    return mean[:, :, None, None], variance.clamp_min(0).sqrt()[:, :, None, None]
+    mean = (grid.flatten(2) @ torch.outer(rows.sum(0), cols.sum(0)).flatten() / points)[:, :, None, None]
+    variance = second_moments(grid - mean, rows, cols) / points
+    return mean, variance.clamp_min(0).sqrt()[:, :, None, None]
+
+
+def second_moments(
+    grid: Float[Tensor, "B C h w"], rows: Float[Tensor, "H h"], cols: Float[Tensor, "W w"]
+) -> Float[Tensor, "B C"]:
+    """``sum_p x_c(p)^2`` of every channel over the upsampled points, from the grid alone."""
+    return (((rows.T @ rows) @ grid) * (grid @ (cols.T @ cols))).sum((2, 3))
 
 
 def squared_norms(
@@ -37,8 +42,8 @@ def squared_norms(
 ) -> Float[Tensor, "B H W"]:
     """``|x(p)|^2`` of the upsampled points from the inner products of neighbouring grid points.
 
-    A point mixes few neighbours (``t x t``: 2 for bilinear, 4 for bicubic), so its squared norm is a weighted sum
-    of ``<f_ij, f_i+dy,j+dx>``, and the weights are separable too.
+    A point mixes few neighbours (``t x t``: 2 for bilinear, 4 for bicubic), so its squared norm is a weighted
+    sum of ``<f_ij, f_i+dy,j+dx>``, and the weights are separable too.
     """
     total = grid.new_zeros(grid.shape[0], rows.shape[0], cols.shape[0])
     for dy in range(_taps(rows)):

@@ -8,60 +8,83 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import BasePredictionWriter
+from lightning.pytorch.callbacks import Callback
 from PIL import Image
 
+from nave.alignment import Slots, align
+from nave.centroids import write_centroids
 from nave.data.batch import Batch
-from nave.data.photograph import Dataset, Truth
+from nave.data.photograph import Dataset, Masked, Truth
 from nave.module import Explanation
 from nave.overlay import indexed, overlay
-from nave.records import record
+from nave.photographs import keep
+from nave.records import agreement, record
 from nave.results import RunFolder
 
 
-class Writer(BasePredictionWriter):
-    """Writes each image's results as soon as they exist; its line in the parts file comes last, when all is there."""
+class Writer(Callback):
+    """Writes each image's results as soon as they exist; its note comes last, when all is there.
 
-    def __init__(self, folder: RunFolder, dataset: Dataset, overlays: bool) -> None:
-        super().__init__(write_interval="batch")
-        self.folder, self.dataset, self.overlays = folder, dataset, overlays
-        self.unreadable: list[tuple[int, str, str]] = []
+    No ``BasePredictionWriter``: that one wants Lightning's own sampler, while the loader here deals whole batches.
+    """
+
+    def __init__(
+        self, folder: RunFolder, dataset: Dataset, overlays: bool, photographs: int | None = None
+    ) -> None:
+        self.folder, self.dataset, self.overlays, self.photographs = folder, dataset, overlays, photographs
         self.seconds = {"writing": 0.0}
 
-    def write_on_batch_end(
+    def on_predict_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        prediction: Sequence[Explanation],
-        batch_indices: Sequence[int] | None,
+        outputs: Any,
         batch: Batch,
         batch_idx: int,
-        dataloader_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Called by Lightning after every predict_step."""
         start = time.perf_counter()
-        self.unreadable += batch.unreadable
+        for index, image_id, reason in batch.unreadable:
+            unreadable = {"image_id": image_id, "reason": reason}
+            self.folder.append(trainer.global_rank, {"index": index, "unreadable": unreadable})
         truths = dict(zip(batch.image_ids, batch.truths, strict=True))
-        for explanation in prediction:
-            line = self.write(explanation, truths[explanation.image_id])
-            self.folder.append(trainer.global_rank, explanation.index, explanation.k, line)
+        explanations: list[Explanation] = outputs
+        slots = slots_over_k(explanations)
+        for explanation in explanations:
+            line = self.write(explanation, truths[explanation.image_id], slots[id(explanation)])
+            note = {"index": explanation.index, "k": explanation.k, "line": line}
+            self.folder.append(trainer.global_rank, note)
         self.seconds["writing"] += time.perf_counter() - start
 
-    def reasons(self, first: int = 3) -> str:
-        """Why the first unreadable images are so."""
-        return "; ".join(f"{image_id}: {reason}" for _, image_id, reason in sorted(self.unreadable)[:first])
-
-    def write(self, explanation: Explanation, truth: Truth | None) -> dict[str, Any]:
-        """Writes the map and the overlay of one image; its record."""
+    def write(self, explanation: Explanation, truth: Truth | None, slots: Slots) -> dict[str, Any]:
+        """Writes the map, the overlay and a small copy of one image; its record."""
         line = record(explanation, truth)
         folder, name = self.folder.of(explanation.k), f"{explanation.image_id}.png"
         labels = at_original_size(explanation)
-        _save(indexed(labels), folder / "maps" / name)
+        _save(indexed(labels, slots), folder / "maps" / name)
+        mask = self.dataset.mask(explanation.index) if isinstance(self.dataset, Masked) else None
+        if mask is not None:
+            line["segmentation"] = agreement(labels, mask)
+            write_centroids(folder, explanation.image_id, explanation.centroids)
+        if not self.overlays and not self.photographs:
+            return line
+        photograph = self.dataset.image(explanation.index)
+        if self.photographs:
+            keep(photograph, self.folder.root, explanation.image_id, self.photographs)
         if self.overlays:
             boxes = [] if truth is None else truth.boxes.tolist()
-            photograph = self.dataset.image(explanation.index)
-            _save(overlay(photograph, labels, line["box"], boxes), folder / "overlays" / name)
+            _save(overlay(photograph, labels, line["box"], boxes, slots), folder / "overlays" / name)
         return line
+
+
+def slots_over_k(explanations: Sequence[Explanation]) -> dict[int, Slots]:
+    """The colours' numbers of every explanation, by its ``id()``: one concept keeps one colour over an image's K."""
+    images: dict[str, list[Explanation]] = {}
+    for explanation in explanations:
+        images.setdefault(explanation.image_id, []).append(explanation)
+    aligned = [(some, align([one.labels for one in some])) for some in images.values()]
+    return {id(one): slots for some, rows in aligned for one, slots in zip(some, rows, strict=True)}
 
 
 def at_original_size(explanation: Explanation) -> UInt8[np.ndarray, "H W"]:

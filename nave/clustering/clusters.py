@@ -1,13 +1,14 @@
 """What every clustering engine returns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 
-from nave.composite import Composite
+from nave.composite import ROUNDING, Composite
 
 MAX_K = 255  # labels are written as indexed PNG, one byte a pixel
 
@@ -26,7 +27,11 @@ class Clustering(Protocol):
     """One signature for all engines."""
 
     def __call__(
-        self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None = None
+        self,
+        composite: Composite,
+        k: int,
+        seeds: Int64[Tensor, " B"],
+        init: Float[Tensor, "B K D"] | None = None,
     ) -> Clusters:
         """Clusters every image's points into at most ``k`` groups.
 
@@ -34,6 +39,15 @@ class Clustering(Protocol):
         ``init`` replaces the engine's seeding by given centroids.
         """
         ...
+
+
+def joined(parts: Sequence[Clusters]) -> Clusters:
+    """The results of several batches as one."""
+    return Clusters(*(torch.cat(tensors) for tensors in zip(*map(_tensors, parts), strict=True)))
+
+
+def _tensors(clusters: Clusters) -> tuple[Tensor, ...]:
+    return clusters.labels, clusters.centroids, clusters.inertia, clusters.iterations
 
 
 def check_k(k: int) -> int:
@@ -47,8 +61,19 @@ def check_k(k: int) -> int:
     return k
 
 
+def coincident(centroids: Float[Tensor, "B K D"]) -> Bool[Tensor, "B K K"]:
+    """The pairs of centroids that are one point, up to rounding; every centroid coincides with itself."""
+    c = centroids.double()
+    products = c @ c.mT
+    norms = products.diagonal(dim1=1, dim2=2)
+    return norms[:, :, None] * (1 - ROUNDING**2) + norms[:, None] <= 2 * products
+
+
 def inertia(
-    composite: Composite, centroids: Float[Tensor, "B K D"], counts: Float[Tensor, "B K"], sums: Float[Tensor, "B K D"]
+    composite: Composite,
+    centroids: Float[Tensor, "B K D"],
+    counts: Float[Tensor, "B K"],
+    sums: Float[Tensor, "B K D"],
 ) -> Float64[Tensor, " B"]:
     """Sum of squared distances of the points to their centroids, from the clusters' sizes and sums alone."""
     c, s = centroids.double(), sums.double()

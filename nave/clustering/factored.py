@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 
-from nave.clustering.clusters import Clusters, check_k, inertia
+from nave.clustering.clusters import MAX_K, Clusters, check_k, inertia, joined
 from nave.clustering.seeding import initial_centroids
 from nave.clustering.steps import Step, stepper
 from nave.composite import Composite
@@ -19,8 +20,8 @@ class Factored:
     Args:
         n_init: k-means++ restarts on the grid; the best one seeds full resolution.
         max_iter: Lloyd iterations at most.
-        tolerance: stop once the centroids' squared movement is below this share of the channels' mean variance, as
-            scikit-learn does; 0 waits until no label changes.
+        tolerance: stop once the centroids' squared movement is below this share of the channels' mean
+            variance, as scikit-learn does; 0 waits until no label changes.
     """
 
     n_init: int = 1
@@ -28,10 +29,25 @@ class Factored:
     tolerance: float = 0.0
 
     def __call__(
-        self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None = None
+        self,
+        composite: Composite,
+        k: int,
+        seeds: Int64[Tensor, " B"],
+        init: Float[Tensor, "B K D"] | None = None,
     ) -> Clusters:
         """See :class:`nave.clustering.clusters.Clustering`."""
-        centroids = initial_centroids(composite, check_k(k), seeds, self.n_init) if init is None else init
+        check_k(k)
+        if composite.device.type != "cpu":
+            return self._fit(composite, k, seeds, init)
+        # one by one: a batch gains nothing here, and an image's rounding would depend on its neighbours
+        inits = [None] * composite.batch if init is None else init[:, None]
+        images = zip(composite.split(), seeds[:, None], inits, strict=True)
+        return joined([self._fit(one, k, seed, start) for one, seed, start in images])
+
+    def _fit(
+        self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None
+    ) -> Clusters:
+        centroids = initial_centroids(composite, k, seeds, self.n_init) if init is None else init
         return lloyd(composite, centroids, self.max_iter, self.tolerance)
 
 
@@ -40,28 +56,31 @@ def lloyd(
 ) -> Clusters:
     """Lloyd's iterations from ``centroids``; images that have converged leave the batch.
 
-    A cluster that loses all its points moves to the point farthest from its centroid, as in scikit-learn, if any
-    point lies away from its centroid.
+    A cluster that loses all its points moves to the point farthest from its centroid, as in scikit-learn, if
+    any point lies away from its centroid.
     """
-    device = centroids.device
-    centroids = centroids.clone()
-    labels = torch.zeros((composite.batch, *composite.size), dtype=torch.uint8, device=device)
-    iterations = torch.zeros(composite.batch, dtype=torch.int64, device=device)
+    result = centroids.clone()
+    iterations = torch.zeros(composite.batch, dtype=torch.int64, device=centroids.device)
     threshold = tolerance * _mean_variance(composite) if tolerance else None
-    active = torch.arange(composite.batch, device=device)
-    advance = stepper(composite)
-    for iteration in range(max_iter):
-        step = advance(centroids[active])
-        moved = means(composite.images(active), step, centroids[active])
-        same = (step.labels == labels[active]).flatten(1).all(1) & (iteration > 0)
-        done = same if threshold is None else same | (_shift(moved, centroids[active]) <= threshold[active])
-        labels[active], centroids[active], iterations[active] = step.labels, moved, iteration + 1
+    active = torch.arange(composite.batch, device=centroids.device)
+    labels = torch.full((composite.batch, *composite.size), MAX_K, dtype=torch.uint8, device=centroids.device)
+    current, advance = composite, stepper(composite)
+    for iteration in range(1, max_iter + 1):
+        step = advance(centroids)
+        moved = means(current, step, centroids)
+        done = (step.labels ^ labels).flatten(1).amax(1) == 0
+        if threshold is not None:
+            done |= _shift(moved, centroids) <= threshold[active]
+        labels, centroids = step.labels, moved
+        result[active], iterations[active] = moved, iteration
         if done.any():
-            active = active[~done]
-            if not len(active):
+            left = (~done).nonzero()[:, 0]
+            if not len(left):
                 break
-            advance = stepper(composite.images(active))
-    return _finish(composite, centroids, iterations)
+            active, labels, centroids = active[left], labels[left], centroids[left]
+            current = current.images(left)
+            advance = stepper(current)
+    return _finish(composite, result, iterations)
 
 
 def means(composite: Composite, step: Step, centroids: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
@@ -79,25 +98,33 @@ def _relocated(
     counts, sums = step.counts.clone(), step.sums.clone()
     for image in empty.nonzero()[:, 0].tolist():
         one = composite.images(torch.tensor([image], device=counts.device))
-        distances, labels = _distances(one, step.labels[image], centroids[image]), step.labels[image].flatten()
+        labels = step.labels[image].flatten()
+        distances = _distances(one, labels, centroids[image])
         negligible = 1e-6 * one.squared_norms().max()
-        for cluster in (step.counts[image] == 0).nonzero()[:, 0].tolist():
-            far = int(distances.argmax())
+        clusters = (step.counts[image] == 0).nonzero()[:, 0].tolist()
+        for cluster, far in zip(clusters, _farthest(distances, len(clusters)), strict=False):
             if distances[far] <= negligible:
-                break
+                continue
             old, point = int(labels[far]), _point(one, far)
             counts[image, old] -= 1
             sums[image, old] -= point
             counts[image, cluster], sums[image, cluster] = 1, point
-            distances[far] = 0
     return counts, sums
 
 
+def _farthest(distances: Float[Tensor, " N"], count: int) -> list[int]:
+    """Of some equally far points, and in which order, numpy decides, as it does for scikit-learn."""
+    count = min(count, len(distances))
+    farthest: list[int] = np.argpartition(distances.cpu().numpy(), -count)[: -count - 1 : -1].tolist()
+    return farthest
+
+
 def _distances(
-    one: Composite, labels: UInt8[Tensor, "H W"], centroids: Float[Tensor, "K D"]
+    one: Composite, labels: UInt8[Tensor, " N"], centroids: Float[Tensor, "K D"]
 ) -> Float[Tensor, " N"]:
-    products = one.project(centroids[None])[0].flatten(1).gather(0, labels.flatten().long()[None])[0]
-    return one.squared_norms()[0].flatten() - 2 * products + (centroids**2).sum(1)[labels.flatten().long()]
+    own = labels.long()
+    products = one.project(centroids[None])[0].flatten(1).gather(0, own[None])[0]
+    return one.squared_norms()[0].flatten() - 2 * products + (centroids**2).sum(1)[own]
 
 
 def _point(one: Composite, index: int) -> Float[Tensor, " D"]:

@@ -49,7 +49,7 @@ def _uniforms(seeds: Int64[Tensor, " B"], restarts: int, k: int) -> Float[Tensor
 
 
 def kmeans_plus_plus(X: Float[Tensor, "B N D"], uniforms: Float[Tensor, "B K T"]) -> Float[Tensor, "B K D"]:
-    """Greedy k-means++ (Arthur and Vassilvitskii 2007, scikit-learn's variant): the best of ``T`` trials a centroid.
+    """Greedy k-means++ (Arthur and Vassilvitskii 2007): the best of ``T`` trials a centroid, as scikit-learn.
 
     ``uniforms`` are numbers in [0, 1) that choose the trials. Once all points lie on a centroid, the last
     centroids repeat one that exists; they win no point.

@@ -1,10 +1,11 @@
-"""One Lloyd step on upsampled scores, compiled: upsample, argmax and the adjoint of the masks in one pass.
+"""One Lloyd step on upsampled scores, compiled: upsample, argmax and adjoint of the masks in one pass.
 
-Along a row of pixels, between two neighbouring grid columns, every bilinear score is linear. Where one cluster wins at
-both ends it wins all along, so only segments with two winners are looked at pixel by pixel (METHOD section 1).
+Along a row of pixels, between two neighbouring grid columns, every bilinear score is linear. Where one
+cluster wins at both ends it wins all along, so only segments with two winners are looked at pixel by pixel
+(METHOD section 1).
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, no_type_check
 
 import numba
 import numpy as np
@@ -12,14 +13,14 @@ from jaxtyping import Float32, Int64, UInt8
 
 
 class Taps(NamedTuple):
-    """A bilinear operator in two-tap form: point ``i`` is ``(1 - weight) g[index] + weight g[index + 1]``."""
+    """A bilinear operator in two-tap form: a point is ``(1 - weight) g[first] + weight g[first + 1]``."""
 
-    index: Int64[np.ndarray, " N"]
+    first: Int64[np.ndarray, " N"]
     weight: Float32[np.ndarray, " N"]
 
 
 def taps(operator: Float32[np.ndarray, "N n"]) -> Taps | None:
-    """The two-tap form of a dense operator, or None if a point mixes more than two neighbours or order is lost."""
+    """The two-tap form of a dense operator; None if a point mixes more or if the points are not in order."""
     support = operator != 0
     first = support.argmax(1)
     last = operator.shape[1] - 1 - support[:, ::-1].argmax(1)
@@ -31,7 +32,8 @@ def taps(operator: Float32[np.ndarray, "N n"]) -> Taps | None:
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
-def step(
+@no_type_check  # numba can neither compile nor cache the wrapper that checks shapes in tests
+def step(  # noqa: PLR0912, PLR0917 - one pass without calls is what makes it fast
     scores: Float32[np.ndarray, "h w K"],
     row_index: Int64[np.ndarray, " H"],
     row_weight: Float32[np.ndarray, " H"],

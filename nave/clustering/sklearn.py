@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from nave.clustering.clusters import Clusters, check_k
+from nave.clustering.clusters import Clusters, check_k, coincident, joined
 from nave.clustering.seeding import initial_centroids
 from nave.composite import Composite
 
@@ -18,6 +18,7 @@ from nave.composite import Composite
 class ScikitLearn:
     """``sklearn.cluster.KMeans`` of every image from the same initial centroids as the factored engine.
 
+    Clusters that share one centroid, up to rounding, are one: its points have the lowest of their ids.
     Memory: ``H W D`` floats an image. Arguments as in :class:`nave.clustering.factored.Factored`.
     """
 
@@ -26,24 +27,36 @@ class ScikitLearn:
     tolerance: float = 0.0
 
     def __call__(
-        self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None = None
+        self,
+        composite: Composite,
+        k: int,
+        seeds: Int64[Tensor, " B"],
+        init: Float[Tensor, "B K D"] | None = None,
     ) -> Clusters:
         """See :class:`nave.clustering.clusters.Clustering`."""
-        start = initial_centroids(composite, check_k(k), seeds, self.n_init) if init is None else init
-        fits = [
-            self._fit(composite.images(torch.tensor([i])).materialise()[0], start[i]) for i in range(len(start))
-        ]
-        device = start.device
+        check_k(k)
+        inits = [None] * composite.batch if init is None else init[:, None]
+        images = zip(composite.split(), seeds[:, None], inits, strict=True)
+        return joined([self._image(one, k, seed, start) for one, seed, start in images])
+
+    def _image(
+        self, one: Composite, k: int, seed: Int64[Tensor, " 1"], init: Float[Tensor, "1 K D"] | None
+    ) -> Clusters:
+        start = initial_centroids(one, k, seed, self.n_init) if init is None else init
+        X = one.materialise()[0]
+        fit = self._fit(X, start[0, : len(X)])
+        centroids = torch.cat([torch.from_numpy(fit.cluster_centers_).to(start), start[0, len(X) :]])[None]
+        ids = coincident(centroids).to(torch.uint8).argmax(2)[0]
         return Clusters(
-            torch.stack([torch.from_numpy(fit.labels_) for fit in fits])
-            .view(-1, *composite.size).to(device, torch.uint8),
-            torch.stack([torch.from_numpy(fit.cluster_centers_) for fit in fits]).to(device),
-            torch.tensor([fit.inertia_ for fit in fits], dtype=torch.float64, device=device),
-            torch.tensor([fit.n_iter_ for fit in fits], device=device),
+            ids[torch.from_numpy(fit.labels_).to(ids)].to(torch.uint8).view(1, *one.size),
+            centroids,
+            torch.tensor([fit.inertia_], dtype=torch.float64, device=start.device),
+            torch.tensor([fit.n_iter_], device=start.device),
         )
 
-    def _fit(self, X: Float[Tensor, "N D"], start: Float[Tensor, "K D"]) -> KMeans:
-        engine = KMeans(len(start), init=start.cpu().numpy(), n_init=1, max_iter=self.max_iter, tol=self.tolerance)
+    def _fit(self, X: Float[Tensor, "N D"], start: Float[Tensor, "k D"]) -> KMeans:
+        init = start.cpu().numpy()
+        engine = KMeans(len(start), init=init, n_init=1, max_iter=self.max_iter, tol=self.tolerance)
         with warnings.catch_warnings():  # fewer distinct points than clusters: defined, not worth a warning
             warnings.simplefilter("ignore", ConvergenceWarning)
             return engine.fit(X.cpu().numpy())

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from nave.clustering import segments
+from nave.clustering.clusters import coincident
 from nave.composite import Composite
 
 
@@ -23,12 +24,12 @@ class Stepper(Protocol):
     """A way of computing :class:`Step` for one composite."""
 
     def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
-        """Assigns every point to its nearest centroid (the lowest id wins a tie)."""
+        """Assigns every point to its nearest centroid; the lowest id wins a tie."""
         ...
 
 
 def stepper(composite: Composite) -> Stepper:
-    """The fastest exact way for ``composite``: compiled for one bilinear grid on the CPU, tensor operations else."""
+    """The fastest exact way for ``composite``: compiled for one bilinear grid on the CPU, else on tensors."""
     return CompiledStepper.of(composite) or TensorStepper(composite)
 
 
@@ -40,7 +41,7 @@ class TensorStepper:
 
     def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
         """See :class:`Stepper`."""
-        scores = self.composite.project(centroids) - (centroids**2).sum(2)[:, :, None, None] / 2
+        scores = self.composite.project(centroids) - offsets(centroids)[:, :, None, None]
         labels = first_maximum(scores)
         clusters = torch.arange(centroids.shape[1], device=labels.device, dtype=labels.dtype)
         masks = (labels[:, None] == clusters[:, None, None]).to(centroids.dtype)
@@ -67,20 +68,28 @@ class CompiledStepper:
 
     def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
         """See :class:`Stepper`."""
-        images = [self._image(F, c) for F, c in zip(self.features, centroids, strict=True)]
+        images = [self._image(*one) for one in zip(self.features, centroids, offsets(centroids), strict=True)]
         labels, pooled = (torch.stack(parts) for parts in zip(*images, strict=True))
         return Step(labels, pooled.sum(2), pooled @ self.features.transpose(1, 2))
 
-    def _image(self, F: Float[Tensor, "D n"], c: Float[Tensor, "K D"]) -> tuple[Tensor, Tensor]:
-        scores = (c @ F - (c**2).sum(1)[:, None] / 2).T.contiguous().numpy()
+    def _image(
+        self, F: Float[Tensor, "D n"], c: Float[Tensor, "K D"], offset: Float[Tensor, " K"]
+    ) -> tuple[Tensor, Tensor]:
+        scores = (c @ F - offset[:, None]).T.contiguous().numpy()
         labels = np.empty(self.size, np.uint8)
         pooled = np.zeros((len(c), *self.grid), np.float32)
         segments.step(scores.reshape(*self.grid, len(c)), *self.rows, *self.cols, labels, pooled)
         return torch.from_numpy(labels), torch.from_numpy(pooled).flatten(1)
 
 
+def offsets(centroids: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:
+    """``|c|^2 / 2``; infinite where a centroid repeats an earlier one, lest rounding share out the points."""
+    repeats = coincident(centroids).tril(-1).any(2)
+    return ((centroids**2).sum(2) / 2).masked_fill(repeats, torch.inf)
+
+
 def first_maximum(scores: Float[Tensor, "B K H W"]) -> UInt8[Tensor, "B H W"]:
-    """``argmax`` over ``K`` by a running maximum: reading along a strided dimension is several times slower."""
+    """``argmax`` over ``K`` by a running maximum: reading along a strided dimension is much slower."""
     best = scores[:, 0].clone()
     labels = torch.zeros_like(best, dtype=torch.uint8)
     for k in range(1, scores.shape[1]):

@@ -22,8 +22,9 @@ class InMemory:
     name = "memory"
 
     def __init__(self, images: Images) -> None:
-        single = isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim <= 3)
-        self._images = [_as_image(image, i) for i, image in enumerate([images] if single else images)]
+        alone = isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim <= 3)
+        several: Any = [images] if alone else images
+        self._images = [_as_image(image, index) for index, image in enumerate(several)]
         if not self._images:
             raise ValueError("no images were given")
 

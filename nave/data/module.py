@@ -40,6 +40,7 @@ class ImageModule(LightningDataModule):
         self.num_workers = num_workers
         self.limit = None if limit is None else _positive("limit", limit)
         self.skip = frozenset(skip)
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer images than devices
 
     @property
     def count(self) -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image
 
 
@@ -60,6 +60,15 @@ class Dataset(Protocol):
 
     def truth(self, index: int) -> Truth | None:
         """None when nothing is known about the image, which is not the same as no objects."""
+        ...
+
+
+@runtime_checkable
+class Masked(Protocol):
+    """A data set that knows the class of every pixel."""
+
+    def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
+        """0 background, 255 unknown, else a class; None where the image has no mask."""
         ...
 
 

@@ -11,6 +11,7 @@ from nave.data.decode import image_size, open_image
 from nave.data.download import Download, fetch
 from nave.data.errors import MissingDataset, missing
 from nave.data.ids import require_files
+from nave.data.mask import read_mask
 from nave.data.photograph import Truth
 from nave.data.text import read_list
 from nave.data.voc_annotation import read_annotation
@@ -90,12 +91,12 @@ class VOC:
         return tuple(sorted(set(self.truth(index).classes)))
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
-        """Class of every pixel: 0 background, 1 to 20 as CLASSES, 255 void; None where there is no mask."""
+        """Class of every pixel: 0 background, 1 to 20 as CLASSES, 255 void; None where there is no mask.
+
+        Raises MalformedData for a file that cannot be read or has another size than its image.
+        """
         file = self._folder / "SegmentationClass" / f"{self._ids[index]}.png"
-        if not file.is_file():
-            return None
-        with Image.open(file) as image:
-            return np.asarray(image).astype(np.int64)
+        return read_mask(file, self.size(index)) if file.is_file() else None
 
     def _image_file(self, index: int) -> Path:
         return self._folder / "JPEGImages" / f"{self._ids[index]}.jpg"

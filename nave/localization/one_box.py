@@ -1,28 +1,140 @@
-"""Which component is the object: a score that needs no ground truth."""
+"""Which region of a map is the object: a score that needs no ground truth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Int32
+from jaxtyping import Bool, Float64, Int32, Int64, UInt8
+from scipy.ndimage import find_objects
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from skimage.measure import label
+
+from nave.localization.components import Box
 
 
-def objectness(
-    ids: Int32[np.ndarray, "H W"], count: int, *, sigma: float, border_penalty: float
-) -> Float64[np.ndarray, " count"]:
-    """Share of a centred Gaussian that each component holds, minus ``border_penalty`` times its share of the rim.
+@dataclass(frozen=True)
+class Objectness:
+    """How much a region looks like a photograph's subject: ``(centred - rim_penalty * rim) / sqrt(area)``.
 
-    Photographers centre their subject, and background runs along the image's rim. ``ids`` is 0 where there is no
-    component and ``i + 1`` on component ``i``; ``sigma`` is the Gaussian's deviation in shares of the image's sides.
+    Photographers centre their subject, and stand it on the lower rim rather than the others; background runs
+    along the upper, left and right rim. ``centred`` is the share of a centred Gaussian that the region holds,
+    ``rim`` the share of those three rims that its *clusters* hold anywhere, ``area`` its share of the image. As
+    in a scan statistic, evidence summed over a region is weighed against the square root of its size.
+
+    Args:
+        sigma: deviation of the Gaussian, in shares of the image's sides.
+        rim_penalty: weight of the rim.
     """
-    prior = centred_gaussian(ids.shape, sigma)
-    centred = np.bincount(ids.ravel(), prior.ravel(), minlength=count + 1)
-    rim = np.concatenate([ids[0], ids[-1], ids[1:-1, 0], ids[1:-1, -1]])
-    touching = np.bincount(rim, minlength=count + 1) / len(rim)
-    scores: Float64[np.ndarray, " count"] = (centred - border_penalty * touching)[1:]
-    return scores
+
+    sigma: float = 0.25
+    rim_penalty: float = 2.0
+
+    def __call__(
+        self,
+        centred: Float64[np.ndarray, " n"],
+        rim: Float64[np.ndarray, " n"],
+        area: Float64[np.ndarray, " n"],
+    ) -> Float64[np.ndarray, " n"]:
+        """Scores of ``n`` regions from their shares."""
+        scores: Float64[np.ndarray, " n"] = (centred - self.rim_penalty * rim) / np.sqrt(area)
+        return scores
+
+    def prior(self, size: tuple[int, ...]) -> Float64[np.ndarray, "H W"]:
+        """The Gaussian over an image of ``(height, width)``; it sums to 1."""
+        y, x = (np.exp(-0.5 * (((np.arange(n) + 0.5) / n - 0.5) / self.sigma) ** 2) for n in size)
+        weights: Float64[np.ndarray, "H W"] = y[:, None] * x / (y.sum() * x.sum())
+        return weights
 
 
-def centred_gaussian(size: tuple[int, ...], sigma: float) -> Float[np.ndarray, "H W"]:
-    """A Gaussian over the image's ``(height, width)`` that sums to 1."""
-    y, x = (np.exp(-0.5 * (((np.arange(side) + 0.5) / side - 0.5) / sigma) ** 2) for side in size)
-    prior = y[:, None] * x
-    weights: Float[np.ndarray, "H W"] = prior / prior.sum()
-    return weights
+@dataclass(frozen=True)
+class Regions:
+    """The 4-connected regions of a map, and what of them adds up when regions are joined."""
+
+    cluster: Int64[np.ndarray, " R"]
+    area: Int64[np.ndarray, " R"]
+    centred: Float64[np.ndarray, " R"]
+    boxes: Int64[np.ndarray, "R 4"]
+    neighbours: Int64[np.ndarray, "E 2"]
+
+    @classmethod
+    def of(cls, labels: UInt8[np.ndarray, "H W"], prior: Float64[np.ndarray, "H W"]) -> "Regions":
+        """All regions of the map, however small."""
+        flat = labels.astype(np.int32)  # with 0 as the background, skimage would leave cluster 0 out
+        ids: Int32[np.ndarray, "H W"] = label(flat, background=-1, connectivity=1) - 1  # type: ignore[no-untyped-call]
+        count = int(ids.max()) + 1
+        cluster = np.zeros(count, np.int64)
+        cluster[ids] = labels
+        rows_cols = (found for found in find_objects(ids + 1) if found is not None)
+        boxes = np.array([(x.start, y.start, x.stop, y.stop) for y, x in rows_cols], np.int64)
+        return cls(
+            cluster=cluster,
+            area=np.bincount(ids.ravel(), minlength=count),
+            centred=np.bincount(ids.ravel(), prior.ravel(), minlength=count),
+            boxes=boxes,
+            neighbours=_neighbours(ids, count),
+        )
+
+    def joined(self, clusters: tuple[int, ...]) -> "Regions":
+        """The regions of some clusters taken as one; ``cluster`` keeps one of them."""
+        members: Bool[np.ndarray, " R"] = np.isin(self.cluster, clusters)
+        edges = self.neighbours[members[self.neighbours].all(1)]
+        graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(len(members),) * 2)
+        _, groups = connected_components(graph, directed=False)
+        _, group = np.unique(groups[members], return_inverse=True)
+        count = int(group.max()) + 1
+        boxes = np.tile(np.array([np.iinfo(np.int64).max] * 2 + [0, 0]), (count, 1))
+        np.minimum.at(boxes[:, :2], group, self.boxes[members, :2])
+        np.maximum.at(boxes[:, 2:], group, self.boxes[members, 2:])
+        return Regions(
+            cluster=np.full(count, clusters[0]),
+            area=np.bincount(group, self.area[members]).astype(np.int64),
+            centred=np.bincount(group, self.centred[members]),
+            boxes=boxes,
+            neighbours=np.empty((0, 2), np.int64),
+        )
+
+    def adjacent_pairs(self) -> Iterator[tuple[int, int]]:
+        """Pairs of clusters that touch somewhere."""
+        pairs = np.unique(np.sort(self.cluster[self.neighbours], axis=1), axis=0)
+        yield from ((int(a), int(b)) for a, b in pairs)
+
+
+def rim_shares(labels: UInt8[np.ndarray, "H W"], count: int) -> Float64[np.ndarray, " count"]:
+    """The share that every cluster has of the upper, the left and the right rim, averaged over the three."""
+    rims = (labels[0], labels[:, 0], labels[:, -1])
+    shares = [np.bincount(rim, minlength=count) / len(rim) for rim in rims]
+    mean: Float64[np.ndarray, " count"] = np.mean(shares, axis=0)
+    return mean
+
+
+def one_box(labels: UInt8[np.ndarray, "H W"], objectness: Objectness, min_area: int) -> Box | None:
+    """The box of the best region of more than ``min_area`` pixels; None if no region is so large.
+
+    Regions are those of every cluster, and of every two clusters that touch: K-means may part an object in two.
+    """
+    regions = Regions.of(labels, objectness.prior(labels.shape))
+    rim = rim_shares(labels, int(labels.max()) + 1)
+    best: tuple[float, Box] | None = None
+    for clusters in (None, *regions.adjacent_pairs()):
+        candidates = regions if clusters is None else regions.joined(clusters)
+        large = candidates.area > min_area
+        if not large.any():
+            continue
+        share = (
+            rim[candidates.cluster] if clusters is None else np.full(len(large), rim[list(clusters)].sum())
+        )
+        scores = objectness(candidates.centred, share, candidates.area / labels.size)
+        top = int(np.where(large, scores, -np.inf).argmax())
+        if best is None or scores[top] > best[0]:
+            x1, y1, x2, y2 = candidates.boxes[top].tolist()
+            best = float(scores[top]), (x1, y1, x2, y2)
+    return None if best is None else best[1]
+
+
+def _neighbours(ids: Int32[np.ndarray, "H W"], count: int) -> Int64[np.ndarray, "E 2"]:
+    """Pairs of regions that share an edge."""
+    sides = ((ids[:, :-1], ids[:, 1:]), (ids[:-1], ids[1:]))
+    codes = [np.unique((a.astype(np.int64) * count + b)[a != b]) for a, b in sides]
+    first, second = np.divmod(np.unique(np.concatenate(codes)), count)
+    return np.stack([first, second], axis=1)

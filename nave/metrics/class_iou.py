@@ -48,17 +48,21 @@ class MatchedClassIoU(Metric):
 
     def compute(self) -> Matched:
         """Match and average; figures between 0 and 1."""
-        table = self.confusion.cpu().numpy()
-        ious = pair_ious(table)
-        group_of = {int(c): int(g) for g, c in zip(*linear_sum_assignment(ious, maximize=True), strict=True)}
-        occurs = (table.sum(axis=0) > 0).tolist()
-        per_class = tuple(
-            None if not occurs[c] else float(ious[group_of[c], c]) if c in group_of else 0.0
-            for c in range(self.classes)
-        )
-        present = [value for value in per_class if value is not None]
-        miou = float(np.mean(present)) if present else None
-        return Matched(miou, per_class, tuple(group_of.get(c) for c in range(self.classes)))
+        return matched(self.confusion.cpu().numpy())
+
+
+def matched(table: Integer[np.ndarray, "groups classes"]) -> Matched:
+    """Match groups to classes by their numbers of common pixels, and average; figures between 0 and 1."""
+    ious = pair_ious(table)
+    group_of = {int(c): int(g) for g, c in zip(*linear_sum_assignment(ious, maximize=True), strict=True)}
+    occurs = (table.sum(axis=0) > 0).tolist()
+    per_class = tuple(
+        None if not occurs[c] else float(ious[group_of[c], c]) if c in group_of else 0.0
+        for c in range(table.shape[1])
+    )
+    present = [value for value in per_class if value is not None]
+    miou = float(np.mean(present)) if present else None
+    return Matched(miou, per_class, tuple(group_of.get(c) for c in range(table.shape[1])))
 
 
 def _check_range(kind: str, ids: Int[Tensor, " n"], count: int) -> None:

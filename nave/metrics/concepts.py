@@ -10,6 +10,10 @@ GROUPS = 21  # VOC's twenty classes and background
 LIMIT = 20_000
 
 
+class TooFewCentroids(ValueError):  # noqa: N818 - it says what is wrong
+    """Fewer distinct centroids than groups."""
+
+
 def group_centroids(
     centroids: Iterable[Float[np.ndarray, "K D"]], *, groups: int = GROUPS, seed: int = 0, limit: int = LIMIT
 ) -> KMeans:
@@ -17,12 +21,12 @@ def group_centroids(
 
     As MaskContrast and Deep Spectral do (METHOD section 3). Takes one image at a time and keeps at most
     `limit` centroids, a uniform sample when there are more, so memory does not grow with the data set; VOC12
-    val at K = 10 has 14,490. Raises ValueError when there are fewer distinct centroids than groups.
+    val at K = 10 has 14,490. Raises TooFewCentroids when there are fewer distinct ones than groups.
     """
     kept = _sample(centroids, limit, np.random.default_rng(seed))
     distinct = len(np.unique(kept, axis=0)) if kept else 0
     if distinct < groups:
-        raise ValueError(f"{distinct} distinct centroids cannot form {groups} groups: give more images")
+        raise TooFewCentroids(f"{distinct} distinct centroids cannot form {groups} groups: give more images")
     return KMeans(groups, n_init=10, random_state=seed).fit(np.stack(kept))
 
 

@@ -52,9 +52,7 @@ def check(labels, min_area, border):
 
 @settings(max_examples=300, deadline=None)
 @given(
-    labels=hnp.arrays(
-        np.int64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(-1, 3)
-    ),
+    labels=hnp.arrays(np.int64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(-1, 3)),
     min_area=st.integers(0, 6),
     border=st.integers(0, 3),
 )

@@ -1,0 +1,34 @@
+# Thin: each target is one command a person could type. The environment is made once, with uv when present.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test test-all lint bench clean
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	if command -v uv >/dev/null; then \
+	  test -x $(BIN)/python || uv venv --python $(PYTHON) $(VENV); \
+	  uv pip install --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev]'; \
+	else \
+	  test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+	  $(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'; \
+	fi
+	touch $@
+
+run: $(VENV)/installed
+	$(BIN)/python -m nave.run
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest -m 'not slow' -n 2
+
+test-all: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(VENV)/installed
+	$(BIN)/python -m nave.bench
+
+clean:
+	rm -rf $(VENV)

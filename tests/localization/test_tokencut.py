@@ -1,0 +1,78 @@
+"""TokenCut against a slow literal reading of the paper's section 3: its graph, its generalised eigenproblem."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import linalg, ndimage
+
+from nave.localization.localizer import evidence
+from nave.localization.tokencut import TokenCut
+
+
+def literal(vectors, grid, patch, size, tau, eps):
+    count = len(vectors)
+    links = np.empty((count, count))
+    for p in range(count):
+        for q in range(count):
+            cosine = np.dot(vectors[p], vectors[q]) / np.linalg.norm(vectors[p]) / np.linalg.norm(vectors[q])
+            links[p, q] = 1 if cosine > tau else eps
+    degrees = np.diag(links.sum(axis=1))
+    values, vectors = linalg.eigh(degrees - links, degrees)
+    second = vectors[:, 1]
+    farthest, runner_up = np.sort(np.abs(second))[[-1, -2]]
+    if values[2] - values[1] < 1e-6 or farthest - runner_up < 1e-6:
+        return None  # two solutions are as good: several tokens without any link
+    seed = int(np.argmax(np.abs(second)))
+    above = second > second.sum() / count
+    mask = (above if above[seed] else ~above).reshape(grid)
+    regions, _ = ndimage.label(mask)
+    rows, columns = np.nonzero(regions == regions[divmod(seed, grid[1])])
+    box = [columns.min() * patch, rows.min() * patch, (columns.max() + 1) * patch, (rows.max() + 1) * patch]
+    return mask, (box[0], box[1], min(box[2], size[1]), min(box[3], size[0]))
+
+
+def drawn(generator):
+    """A random image and what the literal reading finds on it; drawn again while there are two solutions."""
+    while True:
+        patch, grid = int(generator.integers(2, 6)), tuple(generator.integers(3, 9, 2).tolist())
+        size = tuple(int(side * patch - generator.integers(0, patch)) for side in grid)
+        tokens = generator.normal(size=(4, *grid)).astype(np.float32) + 0.5
+        peer = TokenCut(tau=float(generator.uniform(0, 0.7)))
+        expected = literal(list(tokens.reshape(4, -1).T), grid, patch, size, peer.tau, peer.eps)
+        if expected is not None:
+            return peer, torch.from_numpy(tokens), patch, size, *expected
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_equals_the_literal_reading(seed):
+    peer, tokens, patch, size, mask, box = drawn(np.random.default_rng(seed))
+    padded = (tokens.shape[1] * patch, tokens.shape[2] * patch)
+    labels, found = peer.partition(evidence(tokens, padded, size))
+    assert found.box == box
+    np.testing.assert_array_equal(labels, np.kron(mask, np.ones((patch, patch)))[: size[0], : size[1]])
+
+
+def test_a_block_is_cut_out_of_its_background():
+    tokens = torch.zeros(2, 6, 6)
+    tokens[0] = 1
+    tokens[:, 2:4, 1:5] = torch.tensor([0.0, 1.0])[:, None, None]
+    labels, found = TokenCut().partition(evidence(tokens, (60, 60), (58, 57)))
+    assert found.box == (10, 20, 50, 40)
+    assert labels.sum() == 40 * 20
+
+
+def test_one_token():
+    assert TokenCut().partition(evidence(torch.ones(3, 1, 1), (8, 8), (5, 6)))[1].box == (0, 0, 6, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"features": "values"}, r"localization\.features='values': choose tokens or keys"),
+        ({"tau": 1.0}, r"localization\.tau=1\.0: a cosine from -1 to below 1"),
+        ({"eps": 0.0}, r"localization\.eps=0\.0: must be above 0"),
+    ],
+)
+def test_options_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        TokenCut(**options)
