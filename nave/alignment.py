@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 Slots = tuple[int, ...]  # a map's cluster id -> the id of the same concept in the reference
 
 
-def align(maps: Sequence[UInt8[np.ndarray, "H W"]]) -> tuple[Slots, ...]:
+def align(maps: Sequence[UInt8[np.ndarray, "_ _"]]) -> tuple[Slots, ...]:
     """Slots of every map: clusters with the same slot, in whatever map, are one concept.
 
     The reference is the map with the most clusters, the first of equals. The map with the fewest clusters keeps its
@@ -27,7 +27,7 @@ def align(maps: Sequence[UInt8[np.ndarray, "H W"]]) -> tuple[Slots, ...]:
     return tuple(tuple(renamed[slot] for slot in row) for row in slots)
 
 
-def by_overlap(labels: UInt8[np.ndarray, "H W"], reference: UInt8[np.ndarray, "H W"]) -> Slots:
+def by_overlap(labels: UInt8[np.ndarray, "H W"], reference: UInt8[np.ndarray, "_ _"]) -> Slots:
     """The one-to-one assignment of ids under which most pixels keep their id.
 
     Raises:
@@ -40,7 +40,7 @@ def by_overlap(labels: UInt8[np.ndarray, "H W"], reference: UInt8[np.ndarray, "H
     return assigned(np.bincount(pairs, minlength=count * others).reshape(count, others).astype(np.float64))
 
 
-def by_similarity(centroids: Float[np.ndarray, "K D"], reference: Float[np.ndarray, "R D"]) -> Slots:
+def by_similarity(centroids: Float[np.ndarray, "K D"], reference: Float[np.ndarray, "R _"]) -> Slots:
     """The one-to-one assignment with the largest sum of cosine similarities: for maps of different images.
 
     Raises:

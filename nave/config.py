@@ -43,8 +43,12 @@ class RunConfig:
     layer_weighting: str = MISSING
     image_size: Any = None
     stability: int = MISSING
+    cache: str | None = None
+    cache_dtype: str = MISSING
+    cache_limit_gb: float = MISSING
     overlays: bool = MISSING
     photographs: int | None = MISSING
+    report: bool = MISSING
     model: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     loader: dict[str, Any] = field(default_factory=dict)

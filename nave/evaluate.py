@@ -20,6 +20,8 @@ from nave.metrics.prediction import Prediction
 from nave.results import METRICS, RUN, prediction_folders, predictions, write_json
 from nave.terminal import score_table, show
 
+SEGMENTATION = ("miou", "object_miou", "ari", "nmi")
+
 
 def evaluate(run: Path, options: Sequence[str] | None = None) -> dict[str, dict[str, Score]]:
     """The scores by sub-folder (one for every K), written to metrics.json beside each predictions.jsonl.
@@ -77,7 +79,7 @@ def _options(own: Mapping[str, Any], changes: Sequence[str]) -> Evaluation:
 
 def _statistics(line: Mapping[str, Any]) -> dict[str, float | None]:
     segmentation = line.get("segmentation") or {}
-    agreement = {name: segmentation[name] for name in ("miou", "ari", "nmi") if name in segmentation}
+    agreement = {name: segmentation[name] for name in SEGMENTATION if name in segmentation}
     return {**line["map"], **agreement}
 
 

@@ -3,9 +3,9 @@
 import argparse
 import io
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
 from PIL import Image
 
 from nave.alignment import Slots, align
@@ -25,11 +26,11 @@ from nave.terminal import show
 
 WIDTHS = {1: 3.35, 2: 6.9}  # inches: one column (85 mm) and two (175 mm) of common journals
 GAP = 0.04  # inches between pictures
-DPI = 300
-STYLE = {
+DPI, LETTERS = 300, 7.0
+STYLE: dict[Any, Any] = {  # matplotlib names its keys one by one, which a sum of two dicts is not
     "pdf.fonttype": 42,  # TrueType, embedded; journals refuse type 3
     "font.family": "sans-serif",
-    "font.size": 7,
+    "font.size": LETTERS,
     "text.parse_math": False,  # names may hold dollars
 }
 AT_MOST = 12
@@ -46,23 +47,21 @@ def figure(found: Sequence[Variant], seen: Sequence[Picture], *, columns: int = 
     if columns not in WIDTHS:
         raise ValueError(f"columns={columns}: a figure is 1 or 2 columns wide")
     if len(found) > AT_MOST:
-        raise ValueError(
-            f"{len(found)} variants, but a page shows {AT_MOST} at most: name fewer runs, or choose --k"
-        )
-    headings = ["photograph", *(label(variant, list(axes(found))) for variant in found)]
+        raise ValueError(f"{len(found)} variants, but a page shows {AT_MOST} at most: name fewer runs, or choose --k")
+    headings = ["photograph", *("\n".join(_heading(variant, list(axes(found)))) for variant in found)]
     width = WIDTHS[columns]
     cell = (width - GAP * len(found)) / (len(found) + 1)
     heights = [cell * picture.line["height"] / picture.line["width"] for picture in seen]
-    lines = [_wrapped(heading, cell) for heading in headings]
-    band = 0.13 * max(text.count("\n") + 1 for text in lines) + 0.05
+    letters = _fitting(headings, cell)
+    band = letters / 72 * 1.25 * max(text.count("\n") + 1 for text in headings) + 0.05
     height = band + sum(heights) + GAP * (len(seen) - 1)
     with mpl.rc_context(STYLE):
         page = Figure(figsize=(width, height), dpi=DPI)
         top = height - band
         for number, (picture, tall) in enumerate(zip(seen, heights, strict=True)):
             drawn = _row(page, picture, (width, height), cell, top - tall, tall)
-            for ax, text in zip(drawn, lines if number == 0 else [], strict=False):
-                ax.set_title(text, fontsize=7, pad=2.5, linespacing=1.1)
+            for ax, text in zip(drawn, headings if number == 0 else [], strict=False):
+                ax.set_title(text, fontsize=letters, pad=2.5, linespacing=1.1)
             top -= tall + GAP
     return page
 
@@ -76,9 +75,16 @@ def save(page: Figure, path: Path) -> None:
         page.savefig(path, dpi=DPI, metadata=metadata)
 
 
-def _wrapped(text: str, inches: float) -> str:
-    """Lines no wider than a picture, at about 19 letters an inch."""
-    return "\n".join(textwrap.wrap(text, max(6, int(19 * inches)), break_long_words=False))
+def _heading(variant: Variant, keys: Sequence[str]) -> list[str]:
+    """One line a setting."""
+    return [label(variant, [key]) for key in keys] or [label(variant, [])]
+
+
+def _fitting(headings: Sequence[str], inches: float) -> float:
+    """The size in points at which no line is wider than a picture; never larger than the figure's own."""
+    lines = [line for heading in headings for line in heading.splitlines()]
+    widest = max(TextPath((0, 0), line, size=LETTERS, usetex=False).get_extents().width for line in lines)
+    return min(LETTERS, LETTERS * 70 * inches / widest)
 
 
 def _row(
@@ -118,7 +124,7 @@ def _draw(
     mixed = (1 - OPACITY) * muted(photo.astype(np.float32)) + OPACITY * fill
     ax.imshow(mixed.round().astype(np.uint8), aspect="auto")
     for cluster in np.unique(labels)[1:]:
-        ax.contour(labels == cluster, levels=[0.5], colors="white", linewidths=0.5)
+        ax.contour(labels == cluster, levels=[0.5], colors="white", linewidths=0.4)
     scale = labels.shape[1] / float(line["width"])  # type: ignore[arg-type]
     truth = line["truth"]
     for box in truth["boxes"] if isinstance(truth, dict) else ():
@@ -128,7 +134,7 @@ def _draw(
 
 def _box(ax: Axes, box: Sequence[float], scale: float, colour: tuple[float, ...], dashes: object) -> None:
     x1, y1, x2, y2 = (side * scale - 0.5 for side in box)
-    for ink, thickness in (((0.0, 0.0, 0.0), 1.5), (colour, 0.8)):
+    for ink, thickness in (((0.0, 0.0, 0.0), 1.0), (colour, 0.5)):
         ax.add_patch(
             Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=ink, linewidth=thickness, linestyle=dashes)
         )

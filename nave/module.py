@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from lightning import LightningModule
 from torch import Tensor
 
+from nave.cache import ActivationCache
 from nave.clustering.clusters import Clustering, Clusters
 from nave.clustering.elbow import cluster
 from nave.composite import Composer, Composite
@@ -49,12 +50,13 @@ class Explainer(LightningModule):
         ks: Sequence[int | str],
         seed: int,
         further_seeds: int = 0,
+        cache: ActivationCache | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.composer, self.clustering = encoder, composer, clustering
         self.localizer = localizer
         self.ks, self.seed = (localizer.parts,) if isinstance(localizer, Peer) else tuple(ks), seed
-        self.further_seeds = further_seeds
+        self.further_seeds, self.cache = further_seeds, cache
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[Explanation]:
@@ -64,7 +66,7 @@ class Explainer(LightningModule):
         image = (batch.images.shape[2], batch.images.shape[3])
         padded = self.encoder.padded(image)
         with self._timed("encoder"):
-            activations = self.encoder(batch.images)
+            activations = self.cache(self.encoder, batch.images) if self.cache else self.encoder(batch.images)
         with torch.autocast(self.device.type, enabled=False):  # reduced precision is for the encoder alone
             if isinstance(self.localizer, Peer):
                 return self._partitions(self.localizer, batch, activations, padded, image)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw
-from scipy.ndimage import binary_dilation
 
 # Okabe and Ito (2008), told apart by colour-blind readers; sky blue first, for the largest cluster is background.
 # The last three keep that up to ten clusters, the most that the studies use.
@@ -30,7 +29,7 @@ def colours(count: int) -> UInt8[np.ndarray, "count 3"]:
     """One RGB colour a cluster id; past the palette's end it repeats, ever darker."""
     rounds = np.arange(count) // len(PALETTE)
     base = np.array(PALETTE)[np.arange(count) % len(PALETTE)]
-    return (base * (0.7 ** rounds[:, None])).astype(np.uint8)
+    return np.asarray(base * (0.7 ** rounds[:, None]), np.uint8)
 
 
 def indexed(labels: UInt8[np.ndarray, "H W"], slots: Sequence[int] | None = None) -> Image.Image:
@@ -52,13 +51,14 @@ def overlay(
     ``labels`` and boxes are in the photograph's own pixels. ``slots`` gives every cluster id its colour's number, so
     that several maps agree (:func:`nave.alignment.align`); without it the id is that number.
     """
-    fill = _palette(slots)[labels]
-    mixed = (1 - OPACITY) * muted(np.asarray(photograph, np.float32)) + OPACITY * fill.astype(np.float32)
+    fill = OPACITY * _palette(slots).astype(np.float32)
+    mixed = (1 - OPACITY) * muted(np.asarray(photograph, np.float32))
+    mixed += fill.take(labels, axis=0)
     width = max(1, round(max(photograph.size) / 400))
     lines = _boundaries(labels)
     mixed[_thick(lines, width + 1)] *= 0.6
     mixed[_thick(lines, width)] = WHITE
-    picture = Image.fromarray(mixed.round().astype(np.uint8))
+    picture = Image.fromarray(np.rint(mixed, out=mixed).astype(np.uint8))
     for true_box in truth:
         _rectangle(picture, true_box, 2 * width, TRUTH, dashed=True)
     if box is not None:
@@ -75,8 +75,8 @@ def _palette(slots: Sequence[int] | None) -> UInt8[np.ndarray, "256 3"]:
 
 def muted(photograph: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 3"]:
     """A photograph under a translucent fill: part of its colour removed, all of its light and shade kept."""
-    grey = photograph @ np.array([0.299, 0.587, 0.114], np.float32)
-    return (1 - GREY) * photograph + GREY * grey[..., None]
+    grey = np.array([0.299, 0.587, 0.114])[:, None].repeat(3, axis=1)
+    return photograph @ ((1 - GREY) * np.eye(3) + GREY * grey).astype(np.float32)
 
 
 def _boundaries(labels: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
@@ -87,7 +87,16 @@ def _boundaries(labels: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
 
 
 def _thick(lines: Bool[np.ndarray, "H W"], width: int) -> Bool[np.ndarray, "H W"]:
-    return lines if width < 2 else binary_dilation(lines, np.ones((width, width), bool))
+    """Every line ``width`` pixels wide, as a dilation by a square makes it, one axis after the other."""
+    for axis in (0, 1):
+        grown = np.swapaxes(lines.copy(), 0, axis)
+        source = np.swapaxes(lines, 0, axis)
+        for shift in range(1, width // 2 + 1):
+            grown[:-shift] |= source[shift:]
+        for shift in range(1, (width - 1) // 2 + 1):
+            grown[shift:] |= source[:-shift]
+        lines = np.swapaxes(grown, 0, axis)
+    return lines
 
 
 def _rectangle(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -36,7 +37,8 @@ def one_job(folder: Path) -> Iterator[None]:
     own one takes its place meanwhile. Its environment variables would make the next job wait for processes that
     nobody starts.
     """
-    arguments, environment, hydra = sys.argv[:], dict(os.environ), HydraConfig.get()
+    arguments, environment = sys.argv[:], dict(os.environ)
+    hydra: Any = HydraConfig.get()
     if hydra.mode == RunMode.MULTIRUN:
         sys.argv[1:] = list(hydra.overrides.task)
         with read_write(hydra), open_dict(hydra):

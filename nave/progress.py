@@ -43,7 +43,8 @@ class ImageProgress(Callback):
         self._bar.update(self._task, completed=done, speed=f"{done / self.seconds:.1f} images/s")
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leaves the full bar on the screen."""
+        """Leaves the full bar on the screen; what was written after the last batch takes its time too."""
+        self.seconds = time.perf_counter() - self._start
         self._bar.stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

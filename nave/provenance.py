@@ -12,7 +12,18 @@ import torch
 from nave.data.photograph import Dataset
 from nave.encoder import Encoder
 
-PACKAGES = ("nave", "torch", "torchvision", "timm", "lightning", "torchmetrics", "scikit-learn", "numpy", "numba", "pillow")
+PACKAGES = (
+    "nave",
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning",
+    "torchmetrics",
+    "scikit-learn",
+    "numpy",
+    "numba",
+    "pillow",
+)
 
 
 def versions() -> dict[str, str]:

@@ -48,13 +48,16 @@ def record(explanation: Explanation, truth: Truth | None) -> dict[str, Any]:
     }
 
 
-def agreement(labels: UInt8[np.ndarray, "H W"], mask: Int[np.ndarray, "H W"]) -> dict[str, Any]:
-    """What the map and the mask of classes (255: unknown) share; both in pixels of the original image.
+def agreement(
+    labels: UInt8[np.ndarray, "H W"], mask: Int[np.ndarray, "H W"], objects: Int[np.ndarray, "H W"] | None
+) -> dict[str, Any]:
+    """What the map shares with the masks of classes and of objects (255: unknown), all in the original's pixels.
 
-    ``pixels`` has one row a cluster and one column for each of ``classes``.
+    ``pixels`` has one row a cluster and one column for each of ``classes``; ``object_miou`` is None without objects.
     """
     counts = contingency(labels, mask)
     return segmentation_scores(labels, mask) | {
+        "object_miou": None if objects is None else segmentation_scores(labels, objects)["miou"],
         "classes": counts.regions.tolist(),
         "pixels": counts.table.tolist(),
     }

@@ -50,7 +50,7 @@ class RunFolder:
         """Ids of the images that need no more work: noted under every K, or unreadable."""
         notes = self.notes()
         times = Counter(note["line"]["image_id"] for note in notes if "line" in note)
-        unreadable = {note["unreadable"]["image_id"] for note in notes if "unreadable" in note}
+        unreadable = frozenset(note["unreadable"]["image_id"] for note in notes if "unreadable" in note)
         return unreadable | {image_id for image_id, count in times.items() if count == len(self.ks)}
 
     def collect(self, images: int) -> list[dict[str, str]]:
@@ -158,7 +158,9 @@ def write_whole(path: Path, text: str) -> None:
 
 def _by_k(root: Path) -> list[Path]:
     """``k3`` before ``k10`` before ``kauto``."""
-    return sorted((path.parent for path in root.glob(f"k*/{PREDICTIONS}")), key=lambda path: (len(path.name), path.name))
+    return sorted(
+        (path.parent for path in root.glob(f"k*/{PREDICTIONS}")), key=lambda path: (len(path.name), path.name)
+    )
 
 
 def prediction_folders(root: Path) -> list[Path]:

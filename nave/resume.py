@@ -10,8 +10,8 @@ from nave.results import RUN, read_record
 
 # what makes a run faster, or tells of it elsewhere, and changes no byte of its results
 FREE = (
-    *("name", "outputs", "skip_existing", "objective", "logger"),
-    *("loader.num_workers", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
+    *("name", "outputs", "skip_existing", "objective", "logger", "report"),
+    *("cache", "cache_limit_gb", "loader.num_workers", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
 )
 IDENTITY = ("config", "weights_sha256", "data_sha256")
 
@@ -44,9 +44,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
     shared = [key for key in IDENTITY if key in before and key in now]
     old, new = (dict(_flat({key: record[key] for key in shared})) for record in (before, now))
     keys = {key for key in old.keys() | new.keys() if not _free(key)}
-    return {
-        key.removeprefix("config."): (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)
-    }
+    return {key.removeprefix("config."): (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
 
 
 def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -74,15 +72,15 @@ def complete_twin(folder: Path, now: Mapping[str, Any], outputs: Path) -> Path |
 
 
 def adopt(twin: Path, folder: Path) -> dict[str, Any]:
-    """The results of ``twin`` in ``folder`` too, without taking room where the file system has hard links; its record."""
+    """Puts the results of ``twin`` into ``folder`` too, as hard links where the file system has them; the record."""
     record = read_record(twin)
     if record is None:
         raise FileNotFoundError(f"{twin} holds no {RUN}")
     if twin.resolve() == folder.resolve():
         return record
-    hydras = shutil.ignore_patterns(".hydra", "*.log", RUN)  # the folder has its own
-    shutil.copytree(twin, folder, copy_function=_link, ignore=hydras, dirs_exist_ok=True)
-    return record | {"same_as": str(twin)}
+    own = shutil.ignore_patterns(".hydra", "*.log", RUN, *record.get("logged", []))
+    shutil.copytree(twin, folder, copy_function=_link, ignore=own, dirs_exist_ok=True)
+    return record | {"same_as": str(twin), "logged": []}
 
 
 def _link(source: str, target: str) -> None:

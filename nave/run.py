@@ -17,6 +17,7 @@ from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from nave import provenance
+from nave.cache import ActivationCache
 from nave.config import numbers_of_clusters, register
 from nave.data.module import ImageModule
 from nave.data.photograph import Dataset
@@ -24,14 +25,14 @@ from nave.encoder import Encoder
 from nave.evaluate import evaluate
 from nave.hooks import layer_names
 from nave.localization.localizer import Peer
-from nave.loggers import log_run
+from nave.loggers import FinishedRun, NotLogged, log_run
 from nave.module import Explainer
 from nave.processes import is_first, one_job, part
 from nave.progress import ImageProgress
 from nave.results import METRICS, RUN, RunFolder, prediction_folders, read_record, write_whole
 from nave.resume import OtherResults, adopt, check_same, complete_twin, refusal
 from nave.status import Record, begun, recorded, save
-from nave.terminal import show_run
+from nave.terminal import show, show_run
 from nave.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -49,11 +50,20 @@ def build(cfg: DictConfig) -> Explainer:
         ValueError: naming the key, its value and the choices; and what the parts raise.
     """
     ks = numbers_of_clusters(OmegaConf.to_object(cfg.k) if OmegaConf.is_config(cfg.k) else cfg.k)
+    cache = _cache(cfg)
     composer, clustering, localizer = (built(cfg[part]) for part in ("composer", "clustering", "localization"))
     encoder: Encoder = built(cfg.model, layers=cfg.layers)
     if isinstance(localizer, Peer):
         encoder.layers = layer_names(encoder.network, localizer.layers(encoder.layers))
-    return Explainer(encoder, composer, clustering, localizer, ks, cfg.seed, cfg.stability)
+    return Explainer(encoder, composer, clustering, localizer, ks, cfg.seed, cfg.stability, cache)
+
+
+def _cache(cfg: DictConfig) -> ActivationCache | None:
+    if cfg.cache is not None:
+        return ActivationCache(cfg.cache, cfg.cache_dtype, cfg.cache_limit_gb)
+    if cfg.cache_dtype != "float32":
+        raise ValueError(f"cache_dtype={cfg.cache_dtype} says how activations are kept: give cache=FOLDER, or leave it")
+    return None
 
 
 def built(node: DictConfig, **arguments: Any) -> Any:
@@ -83,11 +93,12 @@ def run(cfg: DictConfig, folder: Path) -> Record:
     with recorded(folder, record):
         dataset: Dataset = built(cfg.data)
         explainer = build(cfg)
-        record |= provenance.encoder(explainer.encoder) | provenance.data(dataset)
+        record |= provenance.encoder(explainer.encoder) | provenance.data(dataset) | {"ks": list(explainer.ks)}
         check_same(before, record, folder)
         if cfg.skip_existing and (twin := complete_twin(folder, record, Path(cfg.outputs))):
             log.info("complete already: %s", twin)
             record |= adopt(twin, folder)
+            _log(cfg, folder, record, dataset)
             return record
         results = RunFolder(folder, explainer.ks)
         if before and before["status"] == "ok" and is_first():
@@ -95,13 +106,12 @@ def run(cfg: DictConfig, folder: Path) -> Record:
         explain(cfg, explainer, dataset, results, record)
         if is_first():
             evaluate(folder)
+            _log(cfg, folder, record, dataset)
             results.discard_parts()
     return record
 
 
-def explain(
-    cfg: DictConfig, explainer: Explainer, dataset: Dataset, results: RunFolder, record: Record
-) -> None:
+def explain(cfg: DictConfig, explainer: Explainer, dataset: Dataset, results: RunFolder, record: Record) -> None:
     """Fills the folder with what it lacks, on all devices, and ``record`` with figures of the work."""
     images: ImageModule = built(cfg.loader, dataset=dataset, skip=results.finished())
     total = record["total"] = len(images.skip) + images.count
@@ -122,6 +132,12 @@ def explain(
     record["seconds"] = {name: round(seconds, 3) for name, seconds in (explainer.seconds | writer.seconds).items()}
     if not record["images"]:
         raise NothingExplained(f"none of {total} images of {dataset.name} could be read: {_reasons(record)}")
+
+
+def _log(cfg: DictConfig, folder: Path, record: Record, dataset: Dataset) -> None:
+    if is_first() and cfg.logger:
+        finished = FinishedRun.load(folder, record, dataset)
+        record["logged"] = log_run(cfg.logger, finished, record.get("logged", []))
 
 
 def _announce(record: Record, images: ImageModule, k: Any, folder: Path) -> None:
@@ -160,10 +176,15 @@ def job(cfg: DictConfig) -> float | None:
             if not is_first():
                 return None
             show_run(folder, record)
-            log_run(cfg.logger, folder, built(cfg.data))
+            if cfg.report:
+                from nave.report import write_report  # plots need matplotlib, which takes its time to import
+
+                show(f"look at {write_report(folder)}")
         return _objective(folder, cfg.objective)
     except Exception as error:
         log.error("error: %s (traceback in %s)", error, folder / RUN)  # noqa: TRY400 - short
+        if is_first() and not isinstance(error, OtherResults | NotLogged):
+            log_run(cfg.logger, FinishedRun(folder, read_record(folder) or {}))
         if HydraConfig.get().mode == RunMode.RUN:
             sys.exit(1)
         if isinstance(error, OtherResults):  # run.json tells of the other run

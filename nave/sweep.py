@@ -29,7 +29,7 @@ CHOSEN_ANEW = ("hydra.sweep.dir=", "hydra.mode=", "skip_existing=")
 class Summary(Callback):
     """Notes what a sweep is going to do; in the end writes and prints what became of it, and fails if any job did."""
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
         """Called by Hydra where the sweep is launched."""
         folder = Path(config.hydra.sweep.dir)
         shutil.rmtree(folder / "refused", ignore_errors=True)
@@ -37,13 +37,17 @@ class Summary(Callback):
         if "submitit" in config.hydra.launcher._target_:
             outlive_lost_jobs()
 
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
         """Called by Hydra where the sweep was launched."""
         folder = Path(config.hydra.sweep.dir)
         rows = summary(folder, ended=True)
         write_whole(folder / "summary.csv", as_csv(rows))
         write_whole(folder / "summary.md", as_markdown(rows))
         show(as_table(rows), f"written to {folder}")
+        if config.report and any(row["status"] == "ok" for row in rows):
+            from nave.report import write_report  # plots need matplotlib, which takes its time to import
+
+            show(f"look at {write_report(folder)}")
         if not rows or any(row["status"] != "ok" for row in rows):
             show(f"to see what failed, and how to finish it: python -m nave.sweep {folder}")
             sys.exit(1)

@@ -24,7 +24,8 @@ def show(*renderables: Any) -> None:
     """
     console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
-        console.width = max(LOG_WIDTH, *(console.measure(one, options=console.options.update(max_width=10_000)).maximum for one in renderables))
+        unbounded = console.options.update(max_width=10_000)
+        console.width = max(LOG_WIDTH, *(console.measure(one, options=unbounded).maximum for one in renderables))
     console.print(*renderables)
 
 

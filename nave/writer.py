@@ -12,27 +12,33 @@ from lightning.pytorch.callbacks import Callback
 from PIL import Image
 
 from nave.alignment import Slots, align
+from nave.background import Background
 from nave.centroids import write_centroids
 from nave.data.batch import Batch
 from nave.data.photograph import Dataset, Masked, Truth
 from nave.module import Explanation
 from nave.overlay import indexed, overlay
 from nave.photographs import keep
+from nave.png import save_rgb
 from nave.records import agreement, record
 from nave.results import RunFolder
 
+PENDING = 4  # batches that may wait to be written
+
 
 class Writer(Callback):
-    """Writes each image's results as soon as they exist; its note comes last, when all is there.
+    """Writes each image's results while the next are computed; its note comes last, when all is there.
 
     No ``BasePredictionWriter``: that one wants Lightning's own sampler, while the loader here deals whole batches.
     """
 
-    def __init__(
-        self, folder: RunFolder, dataset: Dataset, overlays: bool, photographs: int | None = None
-    ) -> None:
+    def __init__(self, folder: RunFolder, dataset: Dataset, overlays: bool, photographs: int | None = None) -> None:
         self.folder, self.dataset, self.overlays, self.photographs = folder, dataset, overlays, photographs
         self.seconds = {"writing": 0.0}
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Not earlier, since a thread cannot be sent to other processes."""
+        self._background = Background(PENDING)
 
     def on_predict_batch_end(
         self,
@@ -44,17 +50,29 @@ class Writer(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Called by Lightning after every predict_step."""
+        self._background.submit(self.write_batch, trainer.global_rank, outputs, batch)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Nothing is left to write when the run goes on."""
+        self._background.finish()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """What waits has no note yet: it is computed again."""
+        if hasattr(self, "_background"):
+            self._background.abandon()
+
+    def write_batch(self, rank: int, explanations: Sequence[Explanation], batch: Batch) -> None:
+        """Files first, then the notes that say so."""
         start = time.perf_counter()
         for index, image_id, reason in batch.unreadable:
             unreadable = {"image_id": image_id, "reason": reason}
-            self.folder.append(trainer.global_rank, {"index": index, "unreadable": unreadable})
+            self.folder.append(rank, {"index": index, "unreadable": unreadable})
         truths = dict(zip(batch.image_ids, batch.truths, strict=True))
-        explanations: list[Explanation] = outputs
         slots = slots_over_k(explanations)
         for explanation in explanations:
             line = self.write(explanation, truths[explanation.image_id], slots[id(explanation)])
             note = {"index": explanation.index, "k": explanation.k, "line": line}
-            self.folder.append(trainer.global_rank, note)
+            self.folder.append(rank, note)
         self.seconds["writing"] += time.perf_counter() - start
 
     def write(self, explanation: Explanation, truth: Truth | None, slots: Slots) -> dict[str, Any]:
@@ -63,9 +81,9 @@ class Writer(Callback):
         folder, name = self.folder.of(explanation.k), f"{explanation.image_id}.png"
         labels = at_original_size(explanation)
         _save(indexed(labels, slots), folder / "maps" / name)
-        mask = self.dataset.mask(explanation.index) if isinstance(self.dataset, Masked) else None
-        if mask is not None:
-            line["segmentation"] = agreement(labels, mask)
+        masks, index = self.dataset if isinstance(self.dataset, Masked) else None, explanation.index
+        if masks and (mask := masks.mask(index)) is not None:
+            line["segmentation"] = agreement(labels, mask, masks.object_mask(index))
             write_centroids(folder, explanation.image_id, explanation.centroids)
         if not self.overlays and not self.photographs:
             return line
@@ -74,7 +92,9 @@ class Writer(Callback):
             keep(photograph, self.folder.root, explanation.image_id, self.photographs)
         if self.overlays:
             boxes = [] if truth is None else truth.boxes.tolist()
-            _save(overlay(photograph, labels, line["box"], boxes, slots), folder / "overlays" / name)
+            path = folder / "overlays" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_rgb(overlay(photograph, labels, line["box"], boxes, slots), path)
         return line
 
 

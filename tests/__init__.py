@@ -1,0 +1,1 @@
+import tests.checker  # noqa: F401 - pytest names it by its path, which Python must have imported

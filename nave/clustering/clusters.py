@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
@@ -23,6 +23,7 @@ class Clusters:
     iterations: Int64[Tensor, " B"]
 
 
+@runtime_checkable
 class Clustering(Protocol):
     """One signature for all engines."""
 

@@ -33,7 +33,7 @@ def taps(operator: Float32[np.ndarray, "N n"]) -> Taps | None:
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
 @no_type_check  # numba can neither compile nor cache the wrapper that checks shapes in tests
-def step(  # noqa: PLR0912, PLR0917 - one pass without calls is what makes it fast
+def step(  # noqa: PLR0912 - one pass without calls is what makes it fast
     scores: Float32[np.ndarray, "h w K"],
     row_index: Int64[np.ndarray, " H"],
     row_weight: Float32[np.ndarray, " H"],

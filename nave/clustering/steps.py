@@ -1,6 +1,7 @@
 """One Lloyd step on the factored composite: assign every point, sum every cluster."""
 
-from typing import NamedTuple, Protocol
+from importlib.util import find_spec
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ class Step(NamedTuple):
     sums: Float[Tensor, "B K D"]
 
 
+@runtime_checkable
 class Stepper(Protocol):
     """A way of computing :class:`Step` for one composite."""
 
@@ -29,8 +31,8 @@ class Stepper(Protocol):
 
 
 def stepper(composite: Composite) -> Stepper:
-    """The fastest exact way for ``composite``: compiled for one bilinear grid on the CPU, else on tensors."""
-    return CompiledStepper.of(composite) or TensorStepper(composite)
+    """The fastest exact way for ``composite``: compiled where one bilinear grid allows it, else on tensors."""
+    return CompiledStepper.of(composite) or FusedStepper.of(composite) or TensorStepper(composite)
 
 
 class TensorStepper:
@@ -80,6 +82,37 @@ class CompiledStepper:
         pooled = np.zeros((len(c), *self.grid), np.float32)
         segments.step(scores.reshape(*self.grid, len(c)), *self.rows, *self.cols, labels, pooled)
         return torch.from_numpy(labels), torch.from_numpy(pooled).flatten(1)
+
+
+class FusedStepper:
+    """One grid, bilinear or nearest, no scale, on a GPU with Triton: the kernel of :mod:`nave.clustering.cells`."""
+
+    def __init__(self, composite: Composite, rows: segments.Taps, cols: segments.Taps) -> None:
+        from nave.clustering.cells import Axis
+
+        self.features = composite.blocks[0].features
+        h, w = self.features.shape[2:]
+        self.rows = Axis.of(rows.first, rows.weight, h, self.features.device)
+        self.cols = Axis.of(cols.first, cols.weight, w, self.features.device)
+
+    @classmethod
+    def of(cls, composite: Composite) -> "FusedStepper | None":
+        """The fused stepper, or None for another device, without Triton, or for what the kernel does not cover."""
+        block = composite.blocks[0]
+        if len(composite.blocks) > 1 or block.scale is not None or block.features.device.type != "cuda":
+            return None
+        rows, cols = (segments.taps(operator.cpu().numpy()) for operator in (block.rows, block.cols))
+        if rows is None or cols is None or find_spec("triton") is None:
+            return None
+        return cls(composite, rows, cols)
+
+    def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
+        """See :class:`Stepper`."""
+        from nave.clustering.cells import step
+
+        scores = torch.einsum("bchw,bkc->bkhw", self.features, centroids) - offsets(centroids)[:, :, None, None]
+        labels, pooled = step(scores, self.rows, self.cols)
+        return Step(labels, pooled.sum((2, 3)), torch.einsum("bkhw,bchw->bkc", pooled, self.features))
 
 
 def offsets(centroids: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:

@@ -1,7 +1,6 @@
 """What travels from the data loader to the model: images of one size and what belongs to them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,28 +11,36 @@ from torch import Tensor
 from nave.data.photograph import Dataset, Truth, UnreadableImage
 
 
-@dataclass(frozen=True)
 class Batch:
     """Images of one size. The lists run along `images`, but for `unreadable`, which may be all that there is.
 
     `indices` are positions in the data set, `sizes` the original (height, width), `unreadable` holds
-    (index, image id, reason).
+    (index, image id, reason). No dataclass: under mixed precision Lightning takes those apart, and it refuses
+    the frozen ones in `truths`.
     """
 
-    image_ids: list[str]
-    indices: list[int]
-    images: UInt8[Tensor, "B 3 H W"]
-    sizes: list[tuple[int, int]]
-    truths: list[Truth | None]
-    unreadable: list[tuple[int, str, str]]
+    def __init__(
+        self,
+        image_ids: list[str],
+        indices: list[int],
+        images: UInt8[Tensor, "B 3 H W"],
+        sizes: list[tuple[int, int]],
+        truths: list[Truth | None],
+        unreadable: list[tuple[int, str, str]],
+    ) -> None:
+        self.image_ids, self.indices, self.images = image_ids, indices, images
+        self.sizes, self.truths, self.unreadable = sizes, truths, unreadable
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """Lightning moves batches with this."""
-        return replace(self, images=self.images.to(device, non_blocking=non_blocking))
+        return self._with(self.images.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Batch":
         """The data loader pins batches with this."""
-        return replace(self, images=self.images.pin_memory())
+        return self._with(self.images.pin_memory())
+
+    def _with(self, images: UInt8[Tensor, "B 3 H W"]) -> "Batch":
+        return Batch(self.image_ids, self.indices, images, self.sizes, self.truths, self.unreadable)
 
 
 def load_batch(dataset: Dataset, indices: Sequence[int], image_size: tuple[int, int] | None = None) -> Batch:

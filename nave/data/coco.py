@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Int
 from PIL import Image
 
 from nave.data.coco_table import Row, read_instances
@@ -12,10 +14,13 @@ from nave.data.decode import open_image
 from nave.data.download import Download, fetch
 from nave.data.errors import missing
 from nave.data.ids import require_files, unique_ids
+from nave.data.mask import read_mask
 from nave.data.photograph import Truth, UnreadableImage
 from nave.data.text import read_list
 
 _log = logging.getLogger(__name__)
+
+UNLABELLED = 255  # in masks
 
 _CURE = (
     "images and annotations come from cocodataset.org; name the folder with coco in it by data.root=FOLDER\n"
@@ -28,7 +33,8 @@ class Coco:
 
     By default these are `<root>/coco/annotations/instances_<split>.json` and `<root>/coco/<split>`, where
     root may also be `coco` itself. `file_list`: a text file of file names, to take these images alone; paths
-    before the names are ignored. Crowd regions are dropped, every category counts. Raises MissingDataset and
+    before the names are ignored. `masks`: a folder of COCO-Stuff's `stuffthingmaps`, one PNG an image, in
+    sub-folders like the images'. Crowd regions are dropped, every category counts. Raises MissingDataset and
     MalformedData. `cure` is the way out that a missing data set is reported with; `prepare` makes those
     `downloads` whose targets are missing.
     """
@@ -41,6 +47,7 @@ class Coco:
         annotations: str | Path | None = None,
         images: str | Path | None = None,
         file_list: str | Path | None = None,
+        masks: str | Path | None = None,
         name: str = "coco",
         cure: str = _CURE,
         downloads: Sequence[Download] = (),
@@ -53,6 +60,7 @@ class Coco:
         ).expanduser()
         self._images = Path(images or folder / split).expanduser()
         self._file_list = None if file_list is None else Path(file_list).expanduser()
+        self._masks = None if masks is None else Path(masks).expanduser()
         self._cure, self._downloads = cure, downloads
         if not downloads:
             self.prepare()
@@ -93,9 +101,25 @@ class Coco:
         """The categories with at least one box in the image, sorted."""
         return tuple(sorted(set(self.truth(index).classes)))
 
+    def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
+        """Category id of every pixel (1 to 182), 255 unlabelled; None where there is no mask.
+
+        Raises MalformedData for a file that cannot be read or has another size than its image.
+        """
+        if self._masks is None:
+            return None
+        file = (self._masks / self._rows[index].file_name).with_suffix(".png")
+        if not file.is_file():
+            return None
+        stored = read_mask(file, self.size(index))  # ids less 1
+        return np.where(stored == UNLABELLED, UNLABELLED, stored + 1)
+
+    def object_mask(self, index: int) -> None:
+        """COCO-Stuff's maps tell no object from another of its category."""
+
     @cached_property
     def _rows(self) -> list[Row]:
-        places = [self._annotations, self._images] + ([self._file_list] if self._file_list else [])
+        places = [self._annotations, self._images, *filter(None, (self._file_list, self._masks))]
         if not all(place.exists() for place in places):
             raise missing(self.name, self._root, "\n".join(f"  {place}" for place in places), self._cure)
         listed = None if self._file_list is None else read_list(self._file_list)

@@ -65,10 +65,14 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class Masked(Protocol):
-    """A data set that knows the class of every pixel."""
+    """A data set that knows the class of every pixel, perhaps the object too."""
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
         """0 background, 255 unknown, else a class; None where the image has no mask."""
+        ...
+
+    def object_mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
+        """0 background, 255 unknown, else the number of an object; None where that is not known."""
         ...
 
 

@@ -95,7 +95,14 @@ class VOC:
 
         Raises MalformedData for a file that cannot be read or has another size than its image.
         """
-        file = self._folder / "SegmentationClass" / f"{self._ids[index]}.png"
+        return self._mask("SegmentationClass", index)
+
+    def object_mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
+        """Object of every pixel: 0 background, then 1, 2 … in each image, 255 void; otherwise as `mask`."""
+        return self._mask("SegmentationObject", index)
+
+    def _mask(self, folder: str, index: int) -> Int[np.ndarray, "H W"] | None:
+        file = self._folder / folder / f"{self._ids[index]}.png"
         return read_mask(file, self.size(index)) if file.is_file() else None
 
     def _image_file(self, index: int) -> Path:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32, Integer
-from skimage.measure import label
+
+from nave.localization.regions import region_ids
 
 Box = tuple[int, int, int, int]
 
@@ -59,9 +60,7 @@ def components(labels: Integer[np.ndarray, "H W"], *, min_area: int = 784, borde
 
 
 def _large_regions(labels: Integer[np.ndarray, "h w"], min_area: int) -> Int32[np.ndarray, "h w"]:
-    # -1 as the background, because skimage would take label 0 for it; regions come in raster order
-    foreground = np.maximum(labels.astype(np.int32), -1)
-    regions = label(foreground, background=-1, connectivity=1)  # type: ignore[no-untyped-call]
+    regions = region_ids(labels.astype(np.int32))[0] + 1
     large = np.bincount(regions.ravel()) > min_area
     large[0] = False
     ids: Int32[np.ndarray, "h w"] = np.where(large, np.cumsum(large), 0).astype(np.int32)[regions]

@@ -53,6 +53,7 @@ def evidence(tokens: Float[Tensor, "C h w"], padded: tuple[int, int], size: tupl
     return Evidence(tokens[:, :height, :width].float(), patch, size)
 
 
+@runtime_checkable
 class Localizer(Protocol):
     """From the map of the clusters to boxes: what ``localization=nave`` is."""
 

@@ -2,25 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, Int64, UInt8
-from scipy.ndimage import find_objects
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from skimage.measure import label
 
 from nave.localization.components import Box
+from nave.localization.regions import joined_groups, measured, region_ids
+
+LOWER_SIDE = 0.25
 
 
 @dataclass(frozen=True)
 class Objectness:
     """How much a region looks like a photograph's subject: ``(centred - rim_penalty * rim) / sqrt(area)``.
 
-    Photographers centre their subject, and stand it on the lower rim rather than the others; background runs
-    along the upper, left and right rim. ``centred`` is the share of a centred Gaussian that the region holds,
-    ``rim`` the share of those three rims that its *clusters* hold anywhere, ``area`` its share of the image. As
-    in a scan statistic, evidence summed over a region is weighed against the square root of its size.
+    Photographers centre their subject; background runs along the rim. ``centred`` is the share of a centred
+    Gaussian that the region holds, ``rim`` the share of the rim that its *clusters* hold anywhere, ``area`` its
+    share of the image. As in a scan statistic, evidence summed over a region is weighed against the square root
+    of its size.
 
     Args:
         sigma: deviation of the Gaussian, in shares of the image's sides.
@@ -41,10 +41,8 @@ class Objectness:
         return scores
 
     def prior(self, size: tuple[int, ...]) -> Float64[np.ndarray, "H W"]:
-        """The Gaussian over an image of ``(height, width)``; it sums to 1."""
-        y, x = (np.exp(-0.5 * (((np.arange(n) + 0.5) / n - 0.5) / self.sigma) ** 2) for n in size)
-        weights: Float64[np.ndarray, "H W"] = y[:, None] * x / (y.sum() * x.sum())
-        return weights
+        """The Gaussian over an image of ``(height, width)``; it sums to 1. Not to be written to."""
+        return _gaussian(size, self.sigma)
 
 
 @dataclass(frozen=True)
@@ -60,28 +58,15 @@ class Regions:
     @classmethod
     def of(cls, labels: UInt8[np.ndarray, "H W"], prior: Float64[np.ndarray, "H W"]) -> "Regions":
         """All regions of the map, however small."""
-        flat = labels.astype(np.int32)  # with 0 as the background, skimage would leave cluster 0 out
-        ids: Int32[np.ndarray, "H W"] = label(flat, background=-1, connectivity=1) - 1  # type: ignore[no-untyped-call]
-        count = int(ids.max()) + 1
-        cluster = np.zeros(count, np.int64)
-        cluster[ids] = labels
-        rows_cols = (found for found in find_objects(ids + 1) if found is not None)
-        boxes = np.array([(x.start, y.start, x.stop, y.stop) for y, x in rows_cols], np.int64)
-        return cls(
-            cluster=cluster,
-            area=np.bincount(ids.ravel(), minlength=count),
-            centred=np.bincount(ids.ravel(), prior.ravel(), minlength=count),
-            boxes=boxes,
-            neighbours=_neighbours(ids, count),
-        )
+        ids, count = region_ids(labels.astype(np.int32))
+        first, area, centred, boxes = measured(ids, prior, count)
+        return cls(labels.ravel()[first].astype(np.int64), area, centred, boxes, _neighbours(ids, count))
 
     def joined(self, clusters: tuple[int, ...]) -> "Regions":
         """The regions of some clusters taken as one; ``cluster`` keeps one of them."""
         members: Bool[np.ndarray, " R"] = np.isin(self.cluster, clusters)
         edges = self.neighbours[members[self.neighbours].all(1)]
-        graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(len(members),) * 2)
-        _, groups = connected_components(graph, directed=False)
-        _, group = np.unique(groups[members], return_inverse=True)
+        _, group = np.unique(joined_groups(len(members), edges)[members], return_inverse=True)
         count = int(group.max()) + 1
         boxes = np.tile(np.array([np.iinfo(np.int64).max] * 2 + [0, 0]), (count, 1))
         np.minimum.at(boxes[:, :2], group, self.boxes[members, :2])
@@ -101,10 +86,13 @@ class Regions:
 
 
 def rim_shares(labels: UInt8[np.ndarray, "H W"], count: int) -> Float64[np.ndarray, " count"]:
-    """The share that every cluster has of the upper, the left and the right rim, averaged over the three."""
-    rims = (labels[0], labels[:, 0], labels[:, -1])
+    """The share that every cluster has of the rim: the mean over its four sides.
+
+    The lower side counts a quarter, for that is where subjects are cut off.
+    """
+    rims = (labels[0], labels[:, 0], labels[:, -1], labels[-1])
     shares = [np.bincount(rim, minlength=count) / len(rim) for rim in rims]
-    mean: Float64[np.ndarray, " count"] = np.mean(shares, axis=0)
+    mean: Float64[np.ndarray, " count"] = np.average(shares, axis=0, weights=(1, 1, 1, LOWER_SIDE))
     return mean
 
 
@@ -121,9 +109,7 @@ def one_box(labels: UInt8[np.ndarray, "H W"], objectness: Objectness, min_area: 
         large = candidates.area > min_area
         if not large.any():
             continue
-        share = (
-            rim[candidates.cluster] if clusters is None else np.full(len(large), rim[list(clusters)].sum())
-        )
+        share = rim[candidates.cluster] if clusters is None else np.full(len(large), rim[list(clusters)].sum())
         scores = objectness(candidates.centred, share, candidates.area / labels.size)
         top = int(np.where(large, scores, -np.inf).argmax())
         if best is None or scores[top] > best[0]:
@@ -135,6 +121,14 @@ def one_box(labels: UInt8[np.ndarray, "H W"], objectness: Objectness, min_area: 
 def _neighbours(ids: Int32[np.ndarray, "H W"], count: int) -> Int64[np.ndarray, "E 2"]:
     """Pairs of regions that share an edge."""
     sides = ((ids[:, :-1], ids[:, 1:]), (ids[:-1], ids[1:]))
-    codes = [np.unique((a.astype(np.int64) * count + b)[a != b]) for a, b in sides]
+    edges = [(a[differ].astype(np.int64), b[differ]) for a, b in sides for differ in (a != b,)]
+    codes = [np.unique(a * count + b) for a, b in edges]
     first, second = np.divmod(np.unique(np.concatenate(codes)), count)
     return np.stack([first, second], axis=1)
+
+
+@lru_cache(maxsize=8)
+def _gaussian(size: tuple[int, ...], sigma: float) -> Float64[np.ndarray, "H W"]:
+    y, x = (np.exp(-0.5 * (((np.arange(n) + 0.5) / n - 0.5) / sigma) ** 2) for n in size)
+    weights: Float64[np.ndarray, "H W"] = y[:, None] * x / (y.sum() * x.sum())
+    return weights

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from nave.data.photograph import Dataset
-from nave.results import METRICS, RUN, prediction_folders, read_predictions
+from nave.results import METRICS, prediction_folders, read_predictions
 from nave.sweep import PLAN
 from nave.terminal import best_overlap
 
@@ -27,6 +28,15 @@ class OfOneK:
     lines: dict[str, Line]  # by image id, in the data set's order
     scores: Mapping[str, Mapping[str, Any]]
 
+    @property
+    def step(self) -> int:
+        """K as an axis; 0 where it was found image by image (``auto``)."""
+        return self.k if isinstance(self.k, int) else 0
+
+    def overlap(self, image_id: str) -> float | None:
+        """Of the one box with the true box that it fits best; None where no object is known."""
+        return best_overlap(self.lines[image_id])
+
     def labels(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
         """The map of one image."""
         with Image.open(self.folder / "maps" / f"{image_id}.png") as image:
@@ -35,19 +45,17 @@ class OfOneK:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """The record and, unless the run failed, what it found under every K."""
+    """The record, and what was found under every K: nothing, and no data set, where the run failed."""
 
     folder: Path
     record: Mapping[str, Any]
-    dataset: Dataset | None
-    found: tuple[OfOneK, ...]
+    dataset: Dataset | None = None
+    found: tuple[OfOneK, ...] = ()
 
     @classmethod
-    def load(cls, folder: Path, dataset: Dataset | None) -> "FinishedRun":
-        """Reads the run in ``folder``."""
-        record = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        found = tuple(_of_one_k(results) for results in prediction_folders(folder)) if record["status"] == "ok" else ()
-        return cls(folder, record, dataset, found)
+    def load(cls, folder: Path, record: Mapping[str, Any], dataset: Dataset) -> "FinishedRun":
+        """What lies in ``folder``."""
+        return cls(folder, record, dataset, tuple(_of_one_k(results) for results in prediction_folders(folder)))
 
     @property
     def sweep(self) -> str | None:
@@ -57,16 +65,23 @@ class FinishedRun:
 
     def overlaps(self) -> dict[str, float | None]:
         """The one box's overlap with the truth by image, averaged over the K; None where no object is known."""
-        return {image_id: _mean([best_overlap(one.lines[image_id]) for one in self.found]) for image_id in self._ids()}
+        ids = list(self.found[0].lines) if self.found else []
+        return {image_id: _mean([one.overlap(image_id) for one in self.found]) for image_id in ids}
+
+    @cached_property
+    def indices(self) -> dict[str, int]:
+        """Where the data set has each image."""
+        dataset = self.dataset
+        return {} if dataset is None else {dataset.image_id(index): index for index in range(len(dataset))}
 
     def metrics(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """For every K the scores with their intervals, flat; K is 0 where it was found image by image (``auto``)."""
+        """For every K its step, and the scores with their intervals, flat."""
         for one in self.found:
             flat: dict[str, float] = {}
             for name, score in one.scores.items():
                 named = {name: score["value"], f"{name}_low": score["low"], f"{name}_high": score["high"]}
                 flat |= {key: value for key, value in named.items() if value is not None}
-            yield (one.k if isinstance(one.k, int) else 0), flat
+            yield one.step, flat
 
     def figures(self) -> dict[str, float]:
         """What the work took, and what could not be read."""
@@ -76,9 +91,6 @@ class FinishedRun:
             "images_per_second": self.record["images_per_second"],
             "unreadable": len(self.record["unreadable"]),
         }
-
-    def _ids(self) -> list[str]:
-        return list(self.found[0].lines) if self.found else []
 
 
 def _of_one_k(folder: Path) -> OfOneK:

@@ -32,9 +32,9 @@ class LightningLog:
 
     def _show(self, board: Any, run: FinishedRun) -> None:
         chosen = picks(run.overlaps(), self.images, run.record["config"]["seed"])
-        for step, (one, _) in zip((step for step, _ in run.metrics()), ((o, o.k) for o in run.found), strict=True):
+        for one in run.found:
             for image_id, group in chosen.items():
                 path = one.folder / "overlays" / f"{image_id}.png"
                 if path.is_file():
                     with Image.open(path) as image:
-                        board.add_image(f"{group}/{image_id}", np.asarray(image), step, dataformats="HWC")
+                        board.add_image(f"{group}/{image_id}", np.asarray(image), one.step, dataformats="HWC")

@@ -16,9 +16,7 @@ def detail(picture: Picture) -> dict[str, Any]:
     photo = photograph([variant.run for variant in present], picture.image_id)
     return {
         "photo": None if photo is None else data_uri(photo, "image/jpeg"),
-        "maps": [
-            None if v is None else _map(v.lines[picture.image_id], *next(maps)) for v in picture.variants
-        ],
+        "maps": [None if v is None else _map(v.lines[picture.image_id], *next(maps)) for v in picture.variants],
     }
 
 
@@ -28,6 +26,6 @@ def _map(line: Mapping[str, Any], labels: Any, slots: Slots) -> dict[str, Any]:
         "slots": slots,
         "box": line["box"],
         "components": [
-            {key: component[key] for key in ("cluster", "score", "box", "inner_box")} for component in line["components"]
+            {key: one[key] for key in ("cluster", "score", "box", "inner_box")} for one in line["components"]
         ],
     }

@@ -102,6 +102,7 @@ def _context(found: Sequence[Run], shown: Sequence[Variant], page: Path) -> dict
         "shown": shown,
         "labels": [label(variant, list(axes(shown))) for variant in shown],
         "scored": scored,
+        "further": tables.further(shown) if len(found) == 1 else [],
         "columns": tables.columns(shown),
         "rows": tables.rows(shown, page),
         "failures": tables.failures(found, page),
@@ -118,7 +119,11 @@ def _title(found: Sequence[Run], shown: Sequence[Variant]) -> str:
 
 def _rendered(context: dict[str, Any]) -> str:
     environment = Environment(
-        loader=PackageLoader("nave.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("nave.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     source = environment.loader
     assert source is not None

@@ -24,7 +24,7 @@ INK, FAINT = "#0a0b0c", "#0d0e0f"  # stand-ins, replaced by the page's variables
 # Okabe and Ito's colours that stand out on white and on black; markers and dashes tell the lines apart as well
 LINES = ("#3b8fd6", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#8a8a8a")
 MARKERS, DASHES = "osD^vPX", ("-", "--", ":", "-.")
-STYLE = {
+STYLE: dict[Any, Any] = {  # matplotlib names its keys one by one, which a sum of two dicts is not
     "svg.fonttype": "none",
     "text.parse_math": False,  # names may hold dollars
     "font.size": 10,

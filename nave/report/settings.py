@@ -15,7 +15,10 @@ TOLD_OTHERWISE = (  # by other keys, or of no matter to a map
 
 
 def distinguished(found: Sequence[Variant]) -> list[Variant]:
-    """The variants with settings: model, training and K, then every key that differs, and where nothing does, the run."""
+    """The variants with settings: model, training and K, then every key that differs, and where none does, the run.
+
+    Runs keep their order, but those that differ in K alone stand together, by K.
+    """
     flat = [_settings(variant) for variant in found]
     differing = [key for key in dict.fromkeys(key for one in flat for key in one) if _varies(flat, key)]
     kept = ["model", "training", "k", *(key for key in differing if key not in ("model", "training", "k"))]
@@ -24,7 +27,13 @@ def distinguished(found: Sequence[Variant]) -> list[Variant]:
     if max(twice.values()) > 1:
         names = _short([variant.run.folder for variant in found])
         chosen = [one | {"run": name} for one, name in zip(chosen, names, strict=True)]
-    return [replace(variant, settings=one) for variant, one in zip(found, chosen, strict=True)]
+    named = [replace(variant, settings=one) for variant, one in zip(found, chosen, strict=True)]
+    groups = list(dict.fromkeys(_without_k(variant) for variant in named))
+    return sorted(named, key=lambda variant: (groups.index(_without_k(variant)), k_order(variant.k)))
+
+
+def _without_k(variant: Variant) -> tuple[tuple[str, str], ...]:
+    return tuple((key, value) for key, value in variant.settings.items() if key != "k")
 
 
 def axes(found: Sequence[Variant]) -> dict[str, list[str]]:

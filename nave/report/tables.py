@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from nave.report.collect import Run, Variant
+from nave.report.collect import Run, Variant, k_order
 from nave.report.settings import axes
 
 PROTOCOLS = {  # the honest ones first
@@ -23,6 +23,13 @@ def cells(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         {"protocol": key, "name": name, "note": note} | dict(scores.get(key) or {"value": None})
         for key, (name, note) in PROTOCOLS.items()
     ]
+
+
+def further(found: Sequence[Variant]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Figures beside the protocols (what the maps are like, single classes): their names, and a score a variant."""
+    names = dict.fromkeys(name for variant in found for name in variant.scores if name not in PROTOCOLS)
+    rows = [(name, [dict(variant.scores.get(name) or {"value": None}) for variant in found]) for name in names]
+    return [(name, row) for name, row in rows if any(score["value"] is not None for score in row)]
 
 
 def scored(found: Sequence[Variant]) -> bool:
@@ -78,7 +85,7 @@ def facts(found: Sequence[Variant]) -> list[str]:
     """What was explained, in a few words under the title."""
     datasets = {run_data(variant.run) for variant in found}
     images = len({name for variant in found for name in variant.lines})
-    ks = list(dict.fromkeys(variant.k for variant in found))
+    ks = sorted({variant.k for variant in found}, key=k_order)
     started = sorted({str(variant.run.record["started"])[:10] for variant in found})
     return [
         f"{images} images of {', '.join(sorted(datasets))}",
@@ -90,7 +97,8 @@ def facts(found: Sequence[Variant]) -> list[str]:
 def run_data(run: Run) -> str:
     """The data set's short name, as its module has it, and which part of it; not where it lies."""
     config = run.record["config"]["data"]
-    return " ".join([config["_target_"].split(".")[-2], *(str(config[key]) for key in ("year", "split") if key in config)])
+    part = [str(config[key]) for key in ("year", "split") if key in config]
+    return " ".join([config["_target_"].split(".")[-2], *part])
 
 
 def provenance(run: Run) -> list[tuple[str, str]]:

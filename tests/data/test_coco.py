@@ -112,6 +112,22 @@ def test_boxes_are_cut_at_the_border(tmp_path: Path) -> None:
     assert coco.truth(0).boxes.tolist() == [[0, 20, 40, 30]]
 
 
+def test_masks_of_coco_stuff(tmp_path: Path) -> None:
+    root = write_coco(tmp_path, coco_tables({"a.jpg": (6, 8), "sub/b.jpg": (6, 8)}, []))
+    stored = np.full((6, 8), 255, np.uint8)
+    stored[0, 0], stored[0, 1] = 0, 181
+    (tmp_path / "masks" / "sub").mkdir(parents=True)
+    Image.fromarray(stored).save(tmp_path / "masks" / "sub" / "b.png")
+    dataset = Coco(root, masks=tmp_path / "masks")
+    assert dataset.mask(0) is None
+    mask = dataset.mask(1)
+    assert mask is not None
+    assert (mask[0, 0], mask[0, 1], mask[1, 1]) == (1, 182, 255)
+    assert Coco(root).mask(1) is None
+    with pytest.raises(MissingDataset, match="nomasks"):
+        Coco(root, masks=tmp_path / "nomasks")
+
+
 def test_missing_data_set(tmp_path: Path) -> None:
     with pytest.raises(
         MissingDataset, match=r"looked in (.|\n)*coco/annotations/instances_val2017\.json\n.*val2017"

@@ -9,9 +9,7 @@ from nave.metrics import GroundTruth, Prediction
 def boxes(generator, count, side=8):
     """Integer corners on a small grid, so that equal overlaps and overlaps of exactly 0.5 abound."""
     corner = generator.integers(0, side, (count, 2))
-    return np.concatenate([corner, corner + generator.integers(1, side, (count, 2))], axis=1).astype(
-        np.float64
-    )
+    return np.concatenate([corner, corner + generator.integers(1, side, (count, 2))], axis=1).astype(np.float64)
 
 
 def near(generator, targets):
@@ -39,9 +37,7 @@ def prediction(generator, image_id):
 
 def random_run(seed):
     generator = np.random.default_rng(seed)
-    return [
-        prediction(generator, f"image{index:02}") for index in generator.permutation(generator.integers(0, 9))
-    ]
+    return [prediction(generator, f"image{index:02}") for index in generator.permutation(generator.integers(0, 9))]
 
 
 @pytest.fixture(scope="session")

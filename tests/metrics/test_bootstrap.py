@@ -23,9 +23,7 @@ def test_interval_equals_scipys_percentile_bootstrap():
 def test_interval_of_a_share_is_the_binomials():
     hits = np.arange(100) < 62
     low, high = interval(share(hits), 100)
-    assert (low, high) == pytest.approx(
-        (52, 71), abs=1.5
-    )  # LOST's 62 of 100: METHOD says about +-8 on 153 images
+    assert (low, high) == pytest.approx((52, 71), abs=1.5)  # LOST's 62 of 100: METHOD says about +-8 on 153 images
 
 
 def test_score_is_rounded_and_deterministic():

@@ -72,9 +72,7 @@ def test_nothing_but_void_has_no_figure():
     assert metric.compute().miou is None
 
 
-@pytest.mark.parametrize(
-    ("found", "true", "message"), [(2, 0, "group ids run from 2"), (0, 9, "class ids run from 9")]
-)
+@pytest.mark.parametrize(("found", "true", "message"), [(2, 0, "group ids run from 2"), (0, 9, "class ids run from 9")])
 def test_ids_out_of_range_are_refused(found, true, message):
     with pytest.raises(ValueError, match=message):
         MatchedClassIoU(2, 2).update(torch.full((2, 2), found), torch.full((2, 2), true))

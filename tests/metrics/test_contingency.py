@@ -12,9 +12,7 @@ def check(seed):
     generator = np.random.default_rng(seed)
     shape = generator.integers(1, 7, 2)
     truth = generator.choice([0, 1, 7, 255], shape)
-    labels = np.where(
-        generator.random(shape) < generator.random(), truth % 5, generator.integers(0, 5, shape)
-    )
+    labels = np.where(generator.random(shape) < generator.random(), truth % 5, generator.integers(0, 5, shape))
     counts = contingency(labels, truth)
     a, b = labels[truth != 255], truth[truth != 255]
     assert counts.regions.tolist() == np.unique(b).tolist()

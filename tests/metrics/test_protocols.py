@@ -1,12 +1,17 @@
 """The four figures against slow literal readings of METHOD section 3, written without nave's arithmetic."""
 
 import json
+import os
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
+import nave
 from nave.metrics import GroundTruth, Prediction, differences, scores
 
 CASES = 1000
@@ -28,11 +33,7 @@ def counted(images, hard):
     for image in sorted(images, key=lambda image: image.image_id):
         if image.truth is None:
             continue
-        kept = [
-            box
-            for box, is_hard in zip(image.truth.boxes, image.truth.hard, strict=True)
-            if hard or not is_hard
-        ]
+        kept = [box for box, is_hard in zip(image.truth.boxes, image.truth.hard, strict=True) if hard or not is_hard]
         if kept or not len(image.truth.boxes):
             pairs.append((image, kept))
     return pairs
@@ -84,9 +85,7 @@ def literal_coco(pairs, threshold):
         right += hit
         curve.append((Fraction(right, total), Fraction(right, rank)))
     # pycocotools' own grid: in floating point its 0.28 lies above 7 / 25, which an exact grid would reach
-    points = [
-        max((p for r, p in curve if float(r) >= k), default=Fraction(0)) for k in np.linspace(0, 1, 101)
-    ]
+    points = [max((p for r, p in curve if float(r) >= k), default=Fraction(0)) for k in np.linspace(0, 1, 101)]
     return Fraction(right, total), sum(points) / 101
 
 
@@ -123,6 +122,38 @@ def test_equals_the_literal_reference(run):
     check(run, range(CASES, CASES + 60))
 
 
+@pytest.mark.skipif("NAVE_DATA" not in os.environ, reason="needs the real samples")
+@pytest.mark.usefixtures("few_resamples")
+@pytest.mark.parametrize("name", ["voc07", "voc12", "coco", "chestxray14"])
+@pytest.mark.parametrize("hard", [True, False])
+def test_equals_the_literal_reference_on_real_ground_truth(name, hard):
+    images = list(guesses(name, np.random.default_rng(0)))
+    got = {figure: value["value"] for figure, value in scores(images, hard=hard).items()}
+    assert got == literal_scores(images, hard, inner=True)
+    assert all(value > 0 for value in got.values())
+
+
+def guesses(name, generator):
+    """A few boxes near every image's objects (in whole pixels: the reference is exact), and a few anywhere."""
+    for image_id, (height, width), truth in real(name):
+        near = truth.boxes[generator.integers(0, len(truth.boxes), 6)] if len(truth.boxes) else np.empty((0, 4))
+        near = near + generator.integers(-20, 21, near.shape)
+        anywhere = generator.integers(0, (width, height), (3, 2))
+        boxes = np.concatenate([near, np.concatenate([anywhere, anywhere + 50], axis=1)])
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+        inner = boxes + 5
+        yield Prediction(image_id, boxes[0], boxes, inner, generator.integers(0, 50, len(boxes)) / 50, truth)
+
+
+def real(name):
+    dataset = instantiate(OmegaConf.load(Path(nave.__file__).parent / "conf" / "data" / f"{name}.yaml"))
+    for index in range(len(dataset)):
+        if (truth := dataset.truth(index)) is not None:
+            boxes = np.round(truth.boxes)
+            known = GroundTruth(boxes, truth.classes, np.array(truth.hard, bool))
+            yield dataset.image_id(index), dataset.size(index), known
+
+
 def check(run, seeds):
     for seed in seeds:
         images, hard, inner = run(seed), seed % 2 == 0, seed % 3 > 0
@@ -136,9 +167,7 @@ def image(image_id, box, truth, *, hard=(), boxes=None, inner=None):
     truth = np.array(truth, np.float64).reshape(-1, 4)
     hard = np.array(hard or [False] * len(truth), bool)
     known = GroundTruth(truth, ("thing",) * len(truth), hard)
-    return Prediction(
-        image_id, np.array(box, np.float64), boxes, inner, np.linspace(1, 0.5, len(boxes)), known
-    )
+    return Prediction(image_id, np.array(box, np.float64), boxes, inner, np.linspace(1, 0.5, len(boxes)), known)
 
 
 def test_the_inner_box_chooses_and_the_full_box_is_scored():
@@ -209,9 +238,7 @@ def test_order_of_images_does_not_change_a_byte(run):
 
 
 def test_intervals_hold_the_value_and_depend_on_the_seed(run):
-    images = [
-        replace(image, image_id=f"{seed}/{image.image_id}") for seed in range(12) for image in run(seed)
-    ]
+    images = [replace(image, image_id=f"{seed}/{image.image_id}") for seed in range(12) for image in run(seed)]
     first, second = scores(images), scores(images, seed=1)
     for name, figure in first.items():
         assert 0 <= figure["low"] < figure["value"] < figure["high"] <= 100

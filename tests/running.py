@@ -1,0 +1,64 @@
+"""The main job inside the test's own process, on data that takes no time."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from nave.results import RUN
+from nave.run import main
+from tests.data.writers import Thing, write_folder, write_voc
+
+QUICK = (
+    *("model=efficientnet_lite0", "training=random", "image_size=32", "k=2", "photographs=null"),
+    *("localization.min_area=4", "localization.border=0", "trainer.accelerator=cpu"),
+)
+
+
+def nave_run(*overrides: str) -> int:
+    """The exit code of ``python -m nave.run`` with a quick model and ``overrides``."""
+    return _exit_code([*QUICK, *overrides])
+
+
+def nave_sweep(folder: Path, *overrides: str) -> int:
+    """The same for a multirun."""
+    return _exit_code(["-m", *QUICK, f'hydra.sweep.dir="{folder}"', *overrides])
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    with mock.patch.object(sys, "argv", ["run", *arguments]):
+        try:
+            main()
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
+def into(folder: Path) -> str:
+    return f'hydra.run.dir="{folder}"'
+
+
+def record(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / RUN).read_text())
+    return found
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Every byte that an undisturbed run would write too."""
+    kept = ("maps", "overlays", "predictions.jsonl", "metrics.json")
+    inside = {path: path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {str(name): path.read_bytes() for path, name in inside.items() if set(name.parts) & set(kept)}
+
+
+def photographs(root: Path, count: int = 4) -> str:
+    """A folder of small photographs without ground truth, as overrides' text."""
+    write_folder(root, {f"{number:02}.png": (40, 48) for number in range(count)})
+    return f"data.root={root}"
+
+
+def voc(root: Path, count: int = 4) -> list[str]:
+    """A small VOC 2007, as overrides."""
+    write_voc(root, things={f"{number:06}": [Thing("cat", (5, 3, 20, 18))] for number in range(count)})
+    return ["data=voc07", f"data.root={root}"]

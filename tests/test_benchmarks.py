@@ -1,0 +1,158 @@
+"""Every data set through a whole run, in its real format with tiny images: what is scored, what only described."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_module
+
+from nave.config import register
+from nave.evaluate import evaluate, main
+from nave.metrics import MatchedClassIoU
+from nave.run import run
+from tests.data.writers import (
+    Thing,
+    coco_tables,
+    write_chestxray14,
+    write_coco,
+    write_stl10,
+    write_voc,
+)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*predict returned None"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),
+]
+TINY = (
+    *("model=efficientnet_lite0", "training=random", "layers=[-1]", "k=3", "overlays=false", "photographs=null"),
+    *("localization.min_area=8", "localization.border=0", "trainer.accelerator=cpu"),
+)
+PEER = ("model=efficientnet_lite0", "training=random", "overlays=false", "photographs=null")
+
+
+def ran(folder: Path, *overrides: str) -> dict:
+    register()
+    with initialize_config_module("nave.conf", version_base="1.3"):
+        cfg = compose("config", overrides=[*overrides])
+    run(cfg, folder)
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+
+
+def animals(root: Path) -> Path:
+    things = {f"00000{i}": [Thing("cat", (5, 3, 20, 18)), Thing("dog", (30, 20, 39, 29))] for i in range(4)}
+    return write_voc(root, 2012, things)
+
+
+def test_voc_is_scored_by_boxes_and_by_masks(tmp_path: Path) -> None:
+    root = animals(tmp_path)
+    shutil.copytree(root / "VOCdevkit/VOC2012/SegmentationClass", root / "VOCdevkit/VOC2012/SegmentationObject")
+    metrics = ran(
+        tmp_path / "run", "data=voc12", f"data.root={root}", "evaluation.groups=2",
+        "evaluation.per_class=true", "evaluation.per_size=true", *TINY,
+    )  # fmt: skip
+    assert {"nave", "corloc", "ap50", "ar100", "miou", "ari", "nmi", "balance", "coherence"} <= set(metrics)
+    assert {name for name in metrics if "/" in name} == {"corloc/cat", "corloc/dog", "corloc/small"}
+    assert metrics["corloc"]["images"] == 4
+    assert metrics["miou"]["images"] == metrics["class_miou"]["images"] == 2  # every second image has a mask
+    first, second, *_ = lines(tmp_path / "run")
+    assert "segmentation" not in second
+    assert first["segmentation"]["classes"] == [0, 8]
+    assert metrics["object_miou"] == metrics["miou"]  # one object of one class
+    assert np.sum(first["segmentation"]["pixels"]) == 30 * 40 - (16 * 17 - 14 * 15)  # all but the void line
+
+
+def test_class_miou_from_disk_is_that_of_the_maps(tmp_path: Path) -> None:
+    import torch
+    from PIL import Image
+
+    from nave.data.voc import VOC
+    from nave.metrics import group_centroids
+
+    root = animals(tmp_path)
+    metrics = ran(tmp_path / "run", "data=voc12", f"data.root={root}", "evaluation.groups=3", *TINY)
+    dataset, metric = VOC(root, 2012), MatchedClassIoU(groups=3)
+    files = {name: np.load(tmp_path / "run" / "centroids" / f"{name}.npy") for name in ("000000", "000002")}
+    grouping = group_centroids(files.values(), groups=3)
+    for index in (0, 2):
+        labels = np.asarray(Image.open(tmp_path / "run" / "maps" / f"{dataset.image_id(index)}.png"))
+        groups = grouping.predict(files[dataset.image_id(index)])[labels]
+        metric.update(torch.from_numpy(groups), torch.from_numpy(dataset.mask(index)))
+    assert metrics["class_miou"]["value"] == pytest.approx(100 * metric.compute().miou, abs=1e-4)
+
+
+def test_coco(tmp_path: Path) -> None:
+    boxes = [(10, "dog", (1, 1, 20, 20), 0), (11, "cat", (4, 4, 30, 20), 0)]
+    root = write_coco(tmp_path, coco_tables({"a.jpg": (32, 40), "b.jpg": (33, 30), "c.jpg": (32, 32)}, boxes))
+    metrics = ran(tmp_path / "run", "data=coco", f"data.root={root}", *TINY)
+    assert metrics["corloc"]["images"] == 2
+    assert metrics["ap50"]["images"] == 3  # boxes on an image without objects are wrong
+
+
+def test_chest_xrays_with_boxes_are_scored_and_all_are_described(tmp_path: Path) -> None:
+    root = write_chestxray14(tmp_path, {"1.png": "Mass", "2.png": "No Finding"}, ["1.png,Mass,1,2,30,40"])
+    metrics = ran(tmp_path / "run", "data=chestxray14", f"data.root={root}", "stability=2", *TINY)
+    assert metrics["corloc"]["images"] == 1
+    for name in ("balance", "coherence", "stability"):
+        assert metrics[name]["images"] == 2
+        assert metrics[name]["low"] <= metrics[name]["value"] <= metrics[name]["high"] <= 100
+
+
+def test_images_without_boxes_are_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = ran(tmp_path / "run", "data=stl10", f"data.root={write_stl10(tmp_path)}", *TINY)
+    assert metrics["corloc"] == {"value": None, "low": None, "high": None, "images": 0}
+    assert metrics["balance"]["images"] == 3
+    assert "stability" not in metrics  # not asked for
+    assert main([str(tmp_path / "run")]) == 0
+    told = capsys.readouterr().out
+    assert "coherence" in told
+    assert "corloc" not in told
+
+
+@pytest.mark.parametrize(("peer", "parts"), [("lost", 2), ("tokencut", 2), ("whole_image", 1)])
+def test_peers_leave_a_map_and_one_box(tmp_path: Path, peer: str, parts: int) -> None:
+    """Whatever the number of clusters: they make none."""
+    root = animals(tmp_path)
+    metrics = ran(tmp_path / "run", "data=voc12", f"data.root={root}", f"localization={peer}", "k=[3,5]", *PEER)
+    for line in lines(tmp_path / "run"):
+        assert line["k"] == parts
+        assert line["inertia"] is None
+        (component,) = line["components"]
+        assert component["box"] == line["box"]
+    assert (tmp_path / "run" / "maps" / "000000.png").is_file()
+    assert metrics["nave"] == metrics["corloc"]  # one box: nothing to choose
+    assert metrics["miou"]["value"] is not None
+    assert "class_miou" not in metrics
+
+
+def test_keys_need_attention(tmp_path: Path) -> None:
+    from nave.hooks import UnknownLayerError
+
+    with pytest.raises(UnknownLayerError, match=r"no layer 'blocks\.6\.attn\.qkv'"):
+        ran(
+            tmp_path / "run", "data=voc12", f"data.root={animals(tmp_path)}", "localization=lost",
+            "localization.features=keys", *PEER,
+        )  # fmt: skip
+
+
+def test_scoring_again_gives_the_same_and_other_options_write_nothing(tmp_path: Path) -> None:
+    metrics = ran(tmp_path / "run", "data=voc12", f"data.root={animals(tmp_path)}", *TINY)
+    assert evaluate(tmp_path / "run") == {".": metrics}
+    before = (tmp_path / "run" / "metrics.json").read_bytes()
+    strict = evaluate(tmp_path / "run", ["iou=1.0", "per_class=true"])["."]
+    assert strict["corloc"]["value"] == 0
+    assert "corloc/cat" in strict
+    assert (tmp_path / "run" / "metrics.json").read_bytes() == before
+    with pytest.raises(ValueError, match=r"option overlap=0\.3.*options are iou, hard, inner, per_class"):
+        evaluate(tmp_path / "run", ["overlap=0.3"])
+
+
+def test_a_folder_that_cannot_be_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 1
+    assert "error: " in capsys.readouterr().err

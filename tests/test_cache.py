@@ -1,0 +1,245 @@
+"""The activation cache: what it gives, when it computes again, what survives other writers and kills."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nave.cache import ActivationCache, network_sha256, trim
+from nave.encoder import Encoder
+from tests.running import into, nave_run, nave_sweep, photographs, record, results
+
+SCHEMES = {"default": "random", "random": "random"}
+
+
+class Counting(Encoder):
+    """An encoder that knows how often it was asked."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        self.calls = getattr(self, "calls", 0) + 1
+        return super().forward(images)
+
+
+def encoder(layers=(-1,), seed=0, architecture="test_vit"):
+    options = {"dynamic_img_size": True} if architecture == "test_vit" else {}
+    return Counting("tiny", architecture, layers, SCHEMES, options=options, seed=seed)
+
+
+def images(seed=0, count=2, size=(40, 56)):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 3, *size), dtype=torch.uint8, generator=generator)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("??/*"))
+
+
+def test_a_second_job_gets_the_same_bits_without_the_encoder(tmp_path):
+    expected = encoder((0, -1))(images())
+    first, second = encoder((0, -1)), encoder((0, -1))
+
+    given = ActivationCache(tmp_path)(first, images())
+    read = ActivationCache(tmp_path)(second, images())
+
+    assert (first.calls, getattr(second, "calls", 0)) == (1, 0)
+    for found in (given, read):
+        assert list(found) == list(expected)
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (encoder(seed=1), images()),
+        (encoder((0,)), images()),
+        (encoder(architecture="test_resnet"), images()),
+        (encoder(), images(1)),
+        (encoder(), images(size=(56, 40))),
+        (encoder(), images()[:1]),
+    ],
+    ids=["weights", "layers", "architecture", "pixels", "shape", "batch"],
+)
+def test_anything_that_decides_the_numbers_computes_again(tmp_path, other):
+    cache = ActivationCache(tmp_path)
+    cache(encoder(), images())
+
+    cache(*other)
+
+    assert other[0].calls == 1
+
+
+def test_other_statistics_compute_again(tmp_path):
+    cache, other = ActivationCache(tmp_path), encoder()
+    cache(encoder(), images())
+    other.mean += 0.1
+
+    cache(other, images())
+
+    assert other.calls == 1
+
+
+def test_reduced_precision_computes_again(tmp_path):
+    cache, other = ActivationCache(tmp_path), encoder()
+    cache(encoder(), images())
+
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = encoder()(images())
+        assert other.network is not None
+        given, read = cache(other, images()), cache(other, images())
+
+    assert other.calls == 1
+    for name, grid in expected.items():
+        assert torch.equal(given[name], grid.float())
+        assert torch.equal(read[name], grid.float())
+
+
+def test_float16_rounds_the_first_job_too(tmp_path):
+    cache = ActivationCache(tmp_path, "float16")
+
+    given, read = cache(encoder(), images()), cache(encoder(), images())
+
+    (exact,) = encoder()(images()).values()
+    for found in (given, read):
+        (grid,) = found.values()
+        assert grid.dtype == torch.float32
+        assert torch.equal(grid, exact.half().float())
+
+
+@pytest.mark.parametrize("content", [b"", b"half a fi", b"\0" * 1000])
+def test_a_damaged_entry_is_written_anew(tmp_path, content):
+    cache, again = ActivationCache(tmp_path), encoder()
+    expected = cache(encoder(), images())
+    whole = files(tmp_path)[0].read_bytes()
+    files(tmp_path)[0].write_bytes(content)
+
+    found = cache(again, images())
+
+    assert again.calls == 1
+    assert files(tmp_path)[0].read_bytes() == whole
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_killed_writer_leaves_nothing_that_counts(tmp_path, monkeypatch):
+    def killed(self: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", killed)
+        ActivationCache(tmp_path)(encoder(), images())
+    again = encoder()
+
+    ActivationCache(tmp_path)(again, images())
+
+    assert again.calls == 1
+    assert len([path for path in files(tmp_path) if path.suffix == ".safetensors"]) == 2
+
+
+def test_old_halves_are_removed_and_new_ones_left_to_their_writer(tmp_path):
+    (tmp_path / "ab").mkdir()
+    old, new = tmp_path / "ab" / "x.1.part", tmp_path / "ab" / "y.2.part"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200,) * 2)
+
+    trim(tmp_path, limit=100)
+
+    assert files(tmp_path) == [new]
+
+
+def test_what_was_not_used_for_longest_goes(tmp_path):
+    cache, tiny = ActivationCache(tmp_path), encoder()
+    for seed in range(4):
+        cache(tiny, images(seed, count=1))
+    size = files(tmp_path)[0].stat().st_size
+    for age, path in enumerate(files(tmp_path)):
+        os.utime(path, (1e9 - age,) * 2)
+    used = files(tmp_path)[3]
+    os.utime(used)
+
+    left = trim(tmp_path, limit=3 * size)
+
+    assert left == 2 * size  # 90 % of three is two whole ones
+    assert used in files(tmp_path)
+
+
+def test_reading_counts_as_use(tmp_path):
+    cache = ActivationCache(tmp_path)
+    cache(encoder(), images(count=1))
+    os.utime(files(tmp_path)[0], (1e9, 1e9))
+
+    cache(encoder(), images(count=1))
+
+    assert files(tmp_path)[0].stat().st_mtime > 1e9 + 1
+
+
+def test_the_folder_stays_below_its_limit(tmp_path):
+    tiny = encoder()
+    ActivationCache(tmp_path)(tiny, images(count=1))
+    size = files(tmp_path)[0].stat().st_size
+    cache = ActivationCache(tmp_path, limit_gb=3.5 * size / 1e9)
+
+    for seed in range(1, 9):
+        cache(tiny, images(seed, count=1))
+        assert sum(path.stat().st_size for path in files(tmp_path)) <= cache.limit
+
+    assert len(files(tmp_path)) == 3
+
+
+def test_an_entry_beyond_the_limit_is_not_kept(tmp_path):
+    ActivationCache(tmp_path, limit_gb=1e-8)(encoder(), images())
+    assert files(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file.*leave cache= away"):
+        ActivationCache(tmp_path / "file")(encoder(), images())
+
+
+def test_the_digest_knows_structure_and_tensors():
+    assert network_sha256(encoder().network) == network_sha256(encoder().network)
+    other = encoder().network
+    other.blocks[0].attn.fused_attn = not other.blocks[0].attn.fused_attn
+    assert len({network_sha256(encoder(seed=seed).network) for seed in range(3)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "int8"}, "cache_dtype='int8': choose float32 or float16"),
+        ({"limit_gb": 0}, "cache_limit_gb=0: must be more than 0"),
+    ],
+)
+def test_wrong_options(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        ActivationCache(tmp_path, **options)
+
+
+def test_a_run_with_the_cache_writes_the_same_bytes(tmp_path):
+    data, cache = photographs(tmp_path / "data"), f"cache={tmp_path / 'cache'}"
+
+    for name, extra in {"without": [], "first": [cache], "second": [cache]}.items():
+        assert nave_run("data=folder", data, into(tmp_path / name), *extra) == 0
+
+    assert results(tmp_path / "without") == results(tmp_path / "first") == results(tmp_path / "second")
+    assert len(files(tmp_path / "cache")) == 4
+
+
+def test_a_sweep_over_k_encodes_once(tmp_path, monkeypatch):
+    calls = []
+    forward = Encoder.forward
+    monkeypatch.setattr(Encoder, "forward", lambda self, images: calls.append(1) or forward(self, images))
+    data = photographs(tmp_path / "data")
+
+    assert nave_sweep(tmp_path / "out", "data=folder", data, "k=2,3,4", f"cache={tmp_path / 'cache'}") == 0
+
+    assert len(calls) == 4
+
+
+def test_a_dtype_without_cache_is_refused(tmp_path):
+    data = photographs(tmp_path / "data", count=1)
+    assert nave_run("data=folder", data, into(tmp_path / "out"), "cache_dtype=float16") == 1
+    assert "give cache=FOLDER" in record(tmp_path / "out")["error"]

@@ -1,0 +1,90 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from nave.overlay import BLACK, PALETTE, WHITE, colours, indexed, overlay
+
+# Machado et al. (2009), severity 1, on linear RGB
+BLINDNESS = {
+    "none": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+@pytest.mark.parametrize("matrix", BLINDNESS.values(), ids=BLINDNESS.keys())
+def test_ten_colours_differ_for_colour_blind_readers(matrix):
+    linear = (np.array(PALETTE) / 255) ** 2.2
+    seen = rgb2lab(np.clip(linear @ np.array(matrix).T, 0, 1) ** (1 / 2.2))
+    assert min(deltaE_ciede2000(a, b) for a, b in itertools.combinations(seen, 2)) > 10
+
+
+def test_pixels_of_a_map_are_its_ids_whatever_its_colours():
+    labels = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    image = indexed(labels, slots=(5, 4, 3, 2, 1, 0))
+    assert np.array_equal(np.asarray(image), labels)
+    assert image.convert("RGB").getpixel((0, 0)) == PALETTE[5]
+    assert indexed(labels).convert("RGB").getpixel((0, 0)) == PALETTE[0]
+
+
+def photograph(height, width, value=128):
+    return Image.new("RGB", (width, height), (value,) * 3)
+
+
+def test_light_and_shade_show_through_the_fill():
+    labels = np.zeros((40, 40), np.uint8)
+    dark, light = (np.asarray(overlay(photograph(40, 40, value), labels)).astype(int) for value in (20, 220))
+    assert (light - dark).min() > 100
+
+
+def test_clusters_take_the_colours_of_their_slots():
+    labels = np.zeros((40, 40), np.uint8)
+    swapped = overlay(photograph(40, 40), labels, slots=(3,))
+    assert np.array_equal(np.asarray(swapped), np.asarray(overlay(photograph(40, 40), labels + 3)))
+
+
+def test_boundaries_are_white_and_the_rest_is_not():
+    labels = np.zeros((40, 40), np.uint8)
+    labels[:, 20:] = 1
+    pixels = np.asarray(overlay(photograph(40, 40), labels))
+    assert (pixels == 255).all(axis=2).sum() == 40
+
+
+def test_the_box_is_closed_and_the_truth_is_dashed():
+    labels = np.zeros((100, 100), np.uint8)
+    box = np.asarray(overlay(photograph(100, 100), labels, box=(10, 20, 60, 80)))
+    assert (box[20, 10:60] == BLACK).all()
+    assert (box[79, 10:60] == BLACK).all()
+    assert (box[20:80, 10] == BLACK).all()
+    assert (box[20:80, 59] == BLACK).all()
+    assert (box[21, 11:59] == WHITE).all()
+    truth = np.asarray(overlay(photograph(100, 100), labels, truth=[(10, 20, 60, 80)]))
+    black = (truth[20, 10:60] == BLACK).all(axis=1)
+    assert black[0]
+    assert black[-1]
+    assert 0.3 < black.mean() < 0.8
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.data())
+def test_no_box_is_drawn_outside_itself(height, width, data):
+    x1, y1 = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    x2, y2 = data.draw(st.integers(x1 + 1, width)), data.draw(st.integers(y1 + 1, height))
+    labels = np.zeros((height, width), np.uint8)
+    plain, drawn = overlay(photograph(height, width), labels), overlay(
+        photograph(height, width), labels, box=(x1, y1, x2, y2), truth=[(x1, y1, x2, y2)]
+    )
+    changed = (np.asarray(plain) != np.asarray(drawn)).any(axis=2)
+    changed[y1:y2, x1:x2] = False
+    assert not changed.any()
+
+
+def test_colours_past_the_palette_are_darker():
+    more = colours(2 * len(PALETTE))
+    assert (more[len(PALETTE) :] <= more[: len(PALETTE)]).all()
+    assert len({tuple(one) for one in more.tolist()}) == len(more)
