@@ -5,7 +5,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import safetensors
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from nave.encoder import Encoder
 
-Precision = Literal["float32", "float16"]
 Grids = dict[str, Tensor]
 ABANDONED = 3600.0  # seconds after which a half-written file is one of a killed process
 TRIMMED = 0.9  # share of the limit that is left when it was passed
@@ -39,7 +38,7 @@ class ActivationCache:
         ValueError: for another dtype or a limit that is not positive.
     """
 
-    def __init__(self, folder: str | Path, dtype: Precision = "float32", limit_gb: float = 50.0) -> None:
+    def __init__(self, folder: str | Path, dtype: str = "float32", limit_gb: float = 50.0) -> None:
         if dtype not in ("float32", "float16"):
             raise ValueError(f"cache_dtype={dtype!r}: choose float32 or float16")
         if limit_gb <= 0:
@@ -71,12 +70,13 @@ class ActivationCache:
 
     def _circumstances(self, encoder: Encoder, images: Tensor) -> list[Any]:
         device = images.device.type
+        compiled = any("forward" in vars(module) for module in encoder.network.modules())
         reduced = torch.is_autocast_enabled(device)
         if encoder.network not in self._digests:
             self._digests[encoder.network] = network_sha256(encoder.network)
         return [
             *(self._digests[encoder.network], encoder.layers, encoder.mean.tolist(), encoder.std.tolist()),
-            *(str(self.dtype), str(torch.get_autocast_dtype(device)) if reduced else "full", device),
+            *(str(self.dtype), str(torch.get_autocast_dtype(device)) if reduced else "full", device, compiled),
             *(list(images.shape), torch.__version__, timm.__version__),
         ]
 
@@ -84,7 +84,11 @@ class ActivationCache:
         try:
             grids = safetensors.torch.load(path.read_bytes())
             os.utime(path)  # used now, for those who look for what is not
-        except (FileNotFoundError, safetensors.SafetensorError):  # removed, or damaged: written anew
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+            safetensors.SafetensorError,
+        ):  # removed, or damaged: written anew
             return None
         return {name: grid.to(device) for name, grid in grids.items()}
 
@@ -92,20 +96,19 @@ class ActivationCache:
         content = safetensors.torch.save(grids)
         if len(content) > self.limit:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.stem}.{os.getpid()}.part")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(content)
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise OSError(
                 f"the activation cache {self.folder} cannot be written ({error}): leave cache= away"
             ) from error
         self._make_room(len(content))
 
     def _make_room(self, written: int) -> None:
-        """Looks through the folder at first, when it must be full, and every twentieth of the limit: others write too."""
+        """Looks through the folder at first, when it must be full, and now and then, for others write too."""
         self._unseen = None if self._unseen is None else self._unseen + written
         if self._unseen is None or self._unseen > min(self._room, self.limit / 20):
             self._room, self._unseen = self.limit - trim(self.folder, self.limit), 0

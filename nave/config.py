@@ -43,6 +43,7 @@ class RunConfig:
     layer_weighting: str = MISSING
     image_size: Any = None
     stability: int = MISSING
+    compile: bool = MISSING
     cache: str | None = None
     cache_dtype: str = MISSING
     cache_limit_gb: float = MISSING

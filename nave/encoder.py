@@ -57,6 +57,10 @@ class Encoder(nn.Module):
         self.network = _network(checkpoint.architecture, dict(options or {}), seed)
         if checkpoint.state_dict is not None:
             load_into(self.network, checkpoint.state_dict, checkpoint.source)
+        # convolutions are faster with channels last; a lone one only cuts the patches of a transformer
+        convolutions = sum(isinstance(module, nn.Conv2d) for module in self.network.modules())
+        self.memory_format = torch.channels_last if convolutions > 1 else torch.contiguous_format
+        self.network.to(memory_format=self.memory_format)
         self.layers = layer_names(self.network, layers)
         self.register_buffer("mean", torch.tensor(self.checkpoint.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.checkpoint.std).view(3, 1, 1), persistent=False)
@@ -91,6 +95,7 @@ class Encoder(nn.Module):
         height, width = self.padded((images.shape[2], images.shape[3]))
         pixels = (images / 255 - self.mean) / self.std
         pixels = functional.pad(pixels, (0, width - images.shape[3], 0, height - images.shape[2]))
+        pixels = pixels.contiguous(memory_format=self.memory_format)
         with captured(self.network, self.layers) as outputs:
             self.network.forward_features(pixels)  # type: ignore[operator]
         return {name: self._grid(outputs[name], name, (height, width)) for name in self.layers}

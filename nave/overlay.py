@@ -109,7 +109,8 @@ def _rectangle(
     for bar in bars:
         draw.rectangle(bar, fill=BLACK)
     for x1, y1, x2, y2 in bars:
-        draw.rectangle((x1 + rim, y1 + rim, max(x2 - rim, x1 + rim), max(y2 - rim, y1 + rim)), fill=colour)
+        if min(x2 - x1, y2 - y1) >= 2 * rim:
+            draw.rectangle((x1 + rim, y1 + rim, x2 - rim, y2 - rim), fill=colour)
 
 
 def _bars(box: Sequence[int], width: int, dash: int | None) -> list[tuple[int, int, int, int]]:

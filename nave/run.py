@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nave import provenance
 from nave.cache import ActivationCache
+from nave.compiled import compile_stages
 from nave.config import numbers_of_clusters, register
 from nave.data.module import ImageModule
 from nave.data.photograph import Dataset
@@ -55,6 +56,8 @@ def build(cfg: DictConfig) -> Explainer:
     encoder: Encoder = built(cfg.model, layers=cfg.layers)
     if isinstance(localizer, Peer):
         encoder.layers = layer_names(encoder.network, localizer.layers(encoder.layers))
+    if cfg.compile:
+        compile_stages(encoder.network, encoder.layers)
     return Explainer(encoder, composer, clustering, localizer, ks, cfg.seed, cfg.stability, cache)
 
 

@@ -15,7 +15,11 @@ from nave.composite import Composer
 UPSAMPLINGS = ["bilinear", "bicubic", "nearest"]
 NORMALISATIONS = ["none", "standardise", "l2"]
 WEIGHTINGS = ["equal", "channels"]
-GRIDS = {"one grid": [(6, 3, 4), (9, 3, 4)], "two grids": [(6, 6, 8), (9, 3, 4)], "three": [(4, 5, 7), (2, 5, 7), (3, 2, 2)]}
+GRIDS = {
+    "one grid": [(6, 3, 4), (9, 3, 4)],
+    "two grids": [(6, 6, 8), (9, 3, 4)],
+    "three": [(4, 5, 7), (2, 5, 7), (3, 2, 2)],
+}
 PADDED, IMAGE = (42, 56), (40, 47)
 
 
@@ -146,9 +150,7 @@ def test_large_offsets_leave_the_deviation_alone():
     maps = activations([(2, 5, 7)])
     maps["layer0"][:, 0] += 300
     composer = Composer()
-    close(
-        composer.compose(maps, PADDED, IMAGE).materialise(), literal(maps, composer, PADDED, IMAGE), 2e-3
-    )
+    close(composer.compose(maps, PADDED, IMAGE).materialise(), literal(maps, composer, PADDED, IMAGE), 2e-3)
 
 
 @pytest.mark.parametrize("resolution", ["grid", (3, 4), (6, 9)], ids=str)

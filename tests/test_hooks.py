@@ -138,4 +138,3 @@ def test_where_the_shape_does_not_tell_the_network_does():
 def test_what_is_no_feature_map_is_refused(output, got):
     with pytest.raises(UnknownLayerError, match=f"layer 'x' gives {got}, which is no feature map on a 2 x 3 grid"):
         as_grid(output, "x", (2, 3), 1, False)
-

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from nave.module import Explainer
+from nave.results import RUN
 from tests.data.writers import photograph, write_photograph
 from tests.running import into, nave_run, photographs, record, results, voc
 
@@ -60,7 +61,7 @@ def test_several_k_have_a_folder_each(tmp_path: Path) -> None:
 
 
 def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
-    overrides = voc(tmp_path)
+    overrides = photographs(tmp_path)
     for name in ("one", "two"):
         assert nave_run(*overrides, into(tmp_path / name)) == 0
     assert results(tmp_path / "one") == results(tmp_path / "two")
@@ -68,7 +69,7 @@ def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("k", ["2", "[2,3]"])
 def test_a_killed_run_goes_on_with_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k: str) -> None:
-    overrides = [*voc(tmp_path, 5), f"k={k}"]
+    overrides = [*photographs(tmp_path, 5), f"k={k}"]
     assert nave_run(*overrides, into(tmp_path / "undisturbed")) == 0
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -87,9 +88,9 @@ def test_a_killed_run_goes_on_with_what_is_missing(tmp_path: Path, monkeypatch: 
 
 
 def test_a_run_that_failed_after_the_last_image_computes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides, run = voc(tmp_path), tmp_path / "run"
+    overrides, run = photographs(tmp_path), tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("nave.run.evaluate", lambda folder: 1 / 0)
+        patch.setattr("nave.run.evaluate", lambda _: 1 / 0)
         assert nave_run(*overrides, into(run)) == 1
     seen = count_images(monkeypatch)
     assert nave_run(*overrides, into(run)) == 0
@@ -101,30 +102,30 @@ def test_a_run_that_failed_after_the_last_image_computes_none(tmp_path: Path, mo
 def test_results_of_another_configuration_are_never_mixed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
 ) -> None:
-    overrides, run = voc(tmp_path), tmp_path / "run"
+    overrides, run = photographs(tmp_path), tmp_path / "run"
     assert nave_run(*overrides, into(run)) == 0
-    before = {path: path.read_bytes() for path in run.glob("*.json*")}
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.name in (RUN, "predictions.jsonl")}
     assert nave_run(*overrides, into(run), change) == 1
     assert f"{change.partition('=')[0]} was" in capsys.readouterr().out
-    assert {path: path.read_bytes() for path in run.glob("*.json*")} == before
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.name in (RUN, "predictions.jsonl")} == before
 
 
 def test_results_of_other_weights_or_data_are_never_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import timm
 
     file, run = tmp_path / "weights.safetensors", tmp_path / "run"
-    overrides = [photographs(tmp_path / "photos"), "data=folder", f"weights={file}", "training=imagenet1k", into(run)]
+    overrides = [*photographs(tmp_path), f"weights={file}", "training=imagenet1k", into(run)]
     for seed, told in ((0, None), (1, "weights_sha256 was"), (0, "data_sha256 was")):
         torch.manual_seed(seed)
         safetensors.torch.save_file(timm.create_model("tf_efficientnet_lite0").state_dict(), file)
         if told and told.startswith("data"):
-            write_photograph(tmp_path / "photos" / "new.png")
+            write_photograph(tmp_path / "photographs" / "new.png")
         assert nave_run(*overrides) == (1 if told else 0)
         assert told is None or told in capsys.readouterr().out
 
 
 def test_a_complete_run_is_repeated_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides, run = voc(tmp_path), tmp_path / "run"
+    overrides, run = photographs(tmp_path), tmp_path / "run"
     assert nave_run(*overrides, into(run)) == 0
     (run / "maps" / "left_over.png").write_bytes(b"")
     seen = count_images(monkeypatch)
@@ -134,7 +135,7 @@ def test_a_complete_run_is_repeated_in_its_folder(tmp_path: Path, monkeypatch: p
 
 
 def test_skip_existing_takes_over_a_complete_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = [*voc(tmp_path), f"outputs={tmp_path}/outputs", "skip_existing=true"]
+    overrides = [*photographs(tmp_path), f"outputs={tmp_path}/outputs", "skip_existing=true"]
     first, second = tmp_path / "outputs" / "first", tmp_path / "outputs" / "second"
     seen = count_images(monkeypatch)
     assert nave_run(*overrides, into(first)) == 0
@@ -213,8 +214,8 @@ def command_line(folder: Path, *overrides: str) -> subprocess.CompletedProcess[s
 def test_the_command_line_tells_what_runs_and_warns_of_nothing(tmp_path: Path) -> None:
     done = command_line(
         tmp_path,
-        *("model=efficientnet_lite0", "training=random", "image_size=32", "data=folder"),
-        *(photographs(tmp_path / "photos", 2), "loader.limit=1"),
+        *("model=efficientnet_lite0", "training=random", "image_size=32", "loader.limit=1"),
+        *photographs(tmp_path, 2),
     )
     assert (done.returncode, done.stderr) == (0, "")
     first, *_, last = done.stdout.splitlines()

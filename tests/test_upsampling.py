@@ -47,7 +47,7 @@ def test_the_operator_is_single_precision_whatever_the_default():
 @pytest.mark.parametrize("upsampling", MODES)
 @settings(max_examples=40, deadline=None)
 @given(h=sides, w=sides, H=targets, W=targets, offset=st.sampled_from([0.0, 3.0]))
-def test_moments_and_norms_equal_those_of_the_upsampled_tensor(upsampling, h, w, H, W, offset):  # noqa: PLR0917
+def test_moments_and_norms_equal_those_of_the_upsampled_tensor(upsampling, h, w, H, W, offset):
     grid = torch.randn(2, 5, h, w, generator=torch.Generator().manual_seed(h + 10 * w)) + offset
     rows, cols = matrix(h, H, upsampling), matrix(w, W, upsampling)
     full = rows.double() @ grid.double() @ cols.double().T
@@ -55,12 +55,8 @@ def test_moments_and_norms_equal_those_of_the_upsampled_tensor(upsampling, h, w,
     torch.testing.assert_close(mean.double(), full.mean((2, 3), keepdim=True), rtol=1e-4, atol=1e-5)
     expected = full.var((2, 3), correction=0, keepdim=True).sqrt()
     torch.testing.assert_close(deviation.double(), expected, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(
-        second_moments(grid, rows, cols).double(), (full**2).sum((2, 3)), rtol=1e-4, atol=1e-3
-    )
-    torch.testing.assert_close(
-        squared_norms(grid, rows, cols).double(), (full**2).sum(1), rtol=1e-4, atol=1e-4
-    )
+    torch.testing.assert_close(second_moments(grid, rows, cols).double(), (full**2).sum((2, 3)), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(squared_norms(grid, rows, cols).double(), (full**2).sum(1), rtol=1e-4, atol=1e-4)
 
 
 def test_moments_of_a_part_are_of_the_part():

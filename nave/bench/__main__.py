@@ -1,7 +1,9 @@
 """Measures, prints a table, and writes ``outputs/bench/<date_time>.json``; about four minutes on two cores."""
 
 import argparse
+import logging
 import time
+import warnings
 from datetime import datetime
 from pathlib import Path
 
@@ -55,6 +57,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="of which the median is taken (default: 3)")
     parser.add_argument("--folder", type=Path, default=Path("outputs/bench"), help="where the figures go")
     arguments = parser.parse_args()
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
     start = time.perf_counter()
     figures = measure(arguments.images, arguments.repeats, arguments.growth)
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")

@@ -31,14 +31,17 @@ def end_to_end(name: str, size: tuple[int, int], images: int, batch_size: int, r
     explainer = build(cfg).to("cuda" if torch.cuda.is_available() else "cpu")
     with tempfile.TemporaryDirectory() as folder:
         dataset = Folder(write(Path(folder, "photographs"), photographs(images, size)))
-        whole, bare, shares = [], [], []
+        whole: list[float] = []
+        bare: list[float] = []
+        shares: list[dict[str, float]] = []
         for turn in range(repeats + 1):
             alone = bare_encoder(cfg, explainer, dataset)
             explainer.seconds.clear()
             run, writing = full_run(cfg, explainer, dataset, Path(folder, str(turn)))
             if turn:  # the first is the warm-up
                 stages = explainer.seconds | {"writing": writing}
-                whole, bare = [*whole, run], [*bare, alone]
+                whole.append(run)
+                bare.append(alone)
                 shares.append({stage: stages[stage] / run for stage in STAGES})
     middle = {stage: statistics.median(share[stage] for share in shares) for stage in STAGES}
     return {

@@ -1,13 +1,15 @@
 """How time grows with the number of clusters, the image's side, the layers and the images."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from nave.api import configuration
 from nave.bench.end_to_end import full_run
-from nave.bench.kmeans import LAYERS, cases
+from nave.bench.kmeans import LAYERS, Case, cases
 from nave.bench.photographs import photographs, write
 from nave.bench.timing import Figures, median_seconds
 from nave.clustering.factored import Factored
@@ -28,7 +30,7 @@ def with_k(repeats: int, size: tuple[int, int] = (375, 500)) -> Figures:
     encoder = build(configuration({"layers": LAYERS})).encoder
     composite = next(cases(encoder, size, 1, 2)).composite()
     return {
-        f"growth_k_{k}_clustering_seconds": median_seconds(lambda k=k: Factored()(composite, k, SEEDS), repeats)
+        f"growth_k_{k}_clustering_seconds": median_seconds(partial(Factored(), composite, k, SEEDS), repeats)
         for k in (2, 3, 5, 10, 20, 50)
     }
 
@@ -40,10 +42,8 @@ def with_side(repeats: int) -> Figures:
     for side in (224, 448, 672, 1024):
         case = next(cases(encoder, (side, side), 1, 5))
         pixels = torch.zeros((1, 3, side, side), dtype=torch.uint8)
-        figures[f"growth_side_{side}_encoder_seconds"] = median_seconds(lambda p=pixels: encoder(p), repeats)
-        figures[f"growth_side_{side}_clustering_seconds"] = median_seconds(
-            lambda c=case: Factored()(c.composite(), 5, SEEDS), repeats
-        )
+        figures[f"growth_side_{side}_encoder_seconds"] = median_seconds(partial(encoder, pixels), repeats)
+        figures[f"growth_side_{side}_clustering_seconds"] = _clustering(case.activations, case, repeats)
     return figures
 
 
@@ -54,9 +54,7 @@ def with_layers(repeats: int, size: tuple[int, int] = (375, 500)) -> Figures:
     figures: Figures = {}
     for count in (1, 2, 4, 8, 12):
         last = dict(list(case.activations.items())[-count:])
-        figures[f"growth_layers_{count}_clustering_seconds"] = median_seconds(
-            lambda last=last: Factored()(Composer().compose(last, case.padded, size), 5, SEEDS), repeats
-        )
+        figures[f"growth_layers_{count}_clustering_seconds"] = _clustering(last, case, repeats)
     return figures
 
 
@@ -71,3 +69,10 @@ def with_images() -> Figures:
             took, _ = full_run(cfg, explainer, dataset, Path(folder, "run"))
         figures[f"growth_images_{count}_images_per_second"] = count / took
     return figures
+
+
+def _clustering(activations: dict[str, Tensor], case: Case, repeats: int) -> float:
+    def fit() -> None:
+        Factored()(Composer().compose(activations, case.padded, case.image), 5, SEEDS)
+
+    return median_seconds(fit, repeats)

@@ -1,7 +1,7 @@
 """K-means alone, on real activations of four ViT-S layers."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -90,12 +90,12 @@ def _exact(name: str, found: list[Case], repeats: int, k: int) -> Figures:
 
 
 def _run(engine: str, case: Case, repeats: int) -> tuple[float, Clusters]:
-    composite, kept = case.composite(), []
+    composite, kept = case.composite(), list[Clusters]()
 
     def fit() -> None:
-        kept[:] = [ENGINES[engine]()(composite, case.centroids.shape[1], torch.zeros(1).long(), case.centroids)]
+        kept.append(ENGINES[engine]()(composite, case.centroids.shape[1], torch.zeros(1).long(), case.centroids))
 
-    return (seconds(fit) if repeats == 1 else median_seconds(fit, repeats)), kept[0]
+    return (seconds(fit) if repeats == 1 else median_seconds(fit, repeats)), kept[-1]
 
 
 def _grid_only(name: str, found: list[Case], repeats: int, k: int) -> Figures:
@@ -105,8 +105,7 @@ def _grid_only(name: str, found: list[Case], repeats: int, k: int) -> Figures:
     return {f"kmeans_{name}_grid_only_seconds": _per_image(found, repeats, fit)}
 
 
-def _per_image(found: list[Case], repeats: int, function: "partial[object] | object") -> float:
-    assert callable(function)
+def _per_image(found: list[Case], repeats: int, function: Callable[[Case], object]) -> float:
     return sum(median_seconds(partial(function, case), repeats) for case in found) / len(found)
 
 
@@ -123,5 +122,5 @@ def _ratios(prefix: str, other: str, figures: Figures) -> Figures:
 
     ratios: Figures = {f"{prefix}_{other}_over_factored": ratio("seconds")}
     if f"{prefix}_{other}_megabytes" in figures:
-        ratios[f"{prefix.replace('kmeans_', 'kmeans_')}_memory_{other}_over_factored"] = ratio("megabytes")
+        ratios[f"{prefix}_memory_{other}_over_factored"] = ratio("megabytes")
     return ratios

@@ -14,6 +14,7 @@ import torch
 from nave.bench.engines import ENGINES
 from nave.composite import Composer
 
+PEAK = Path("/proc/self/clear_refs")  # Linux; elsewhere the peak counts from the start of the process
 FLOOR = 1.0  # MB: less cannot be told from what the allocator had left over
 
 
@@ -45,15 +46,15 @@ def main() -> None:
 def _reset_peak() -> float:
     """The present size, from which on the peak is counted anew where the system can do so (Linux)."""
     gc.collect()
-    if sys.platform == "linux":
+    if PEAK.exists():
         ctypes.CDLL(None).malloc_trim(0)  # what the warm-up left over would hide what is taken next
-        Path("/proc/self/clear_refs").write_text("5")
+        PEAK.write_text("5")
     return _peak()
 
 
 def _peak() -> float:
     """Megabytes."""
-    if sys.platform == "linux":
+    if PEAK.exists():
         found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
         assert found is not None
         return int(found[1]) / 1e3

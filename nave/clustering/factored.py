@@ -12,6 +12,8 @@ from nave.clustering.seeding import initial_centroids
 from nave.clustering.steps import Step, stepper
 from nave.composite import Composite
 
+ITERATIONS_UNASKED = 4
+
 
 @dataclass(frozen=True)
 class Factored:
@@ -57,8 +59,10 @@ def lloyd(
     """Lloyd's iterations from ``centroids``; images that have converged leave the batch.
 
     A cluster that loses all its points moves to the point farthest from its centroid, as in scikit-learn, if
-    any point lies away from its centroid.
+    any point lies away from its centroid. On a GPU, convergence and empty clusters are looked at every few
+    iterations only: asking makes the host wait, and an iteration after convergence changes nothing.
     """
+    every = 1 if centroids.device.type == "cpu" else ITERATIONS_UNASKED
     result = centroids.clone()
     iterations = torch.zeros(composite.batch, dtype=torch.int64, device=centroids.device)
     threshold = tolerance * _mean_variance(composite) if tolerance else None
@@ -67,13 +71,14 @@ def lloyd(
     current, advance = composite, stepper(composite)
     for iteration in range(1, max_iter + 1):
         step = advance(centroids)
-        moved = means(current, step, centroids)
+        asked = iteration % every == 0
+        moved = means(current, step, centroids, relocate=asked)
         done = (step.labels ^ labels).flatten(1).amax(1) == 0
         if threshold is not None:
             done |= _shift(moved, centroids) <= threshold[active]
         labels, centroids = step.labels, moved
         result[active], iterations[active] = moved, iteration
-        if done.any():
+        if asked and done.any():
             left = (~done).nonzero()[:, 0]
             if not len(left):
                 break
@@ -83,11 +88,13 @@ def lloyd(
     return _finish(composite, result, iterations)
 
 
-def means(composite: Composite, step: Step, centroids: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
-    """The clusters' means; empty clusters are given the points farthest from their centroids."""
+def means(
+    composite: Composite, step: Step, centroids: Float[Tensor, "B K D"], *, relocate: bool = True
+) -> Float[Tensor, "B K D"]:
+    """The clusters' means; empty clusters are given the points farthest from their centroids, or stay."""
     counts, sums = step.counts, step.sums
     empty = (counts == 0).any(1)
-    if empty.any():
+    if relocate and empty.any():
         counts, sums = _relocated(composite, step, centroids, empty)
     return torch.where(counts[:, :, None] > 0, sums / counts.clamp_min(1)[:, :, None], centroids)
 

@@ -38,7 +38,11 @@ def write_page(folders: Sequence[Path], page: Path) -> Path:
     found = runs(folders)
     for run in found if len(found) > 1 else ():
         if run.finished and not _fresh(run):
-            write_report(run.folder)
+            _write([run], run.folder / PAGE)
+    return _write(found, page)
+
+
+def _write(found: Sequence[Run], page: Path) -> Path:
     shown = distinguished(variants(found))
     seen = pictures(shown)
     beside = page.with_name(f"{page.stem}_files")
@@ -98,7 +102,7 @@ def _context(found: Sequence[Run], shown: Sequence[Variant], page: Path) -> dict
         "facts": tables.facts(shown),
         "provenance": tables.provenance,
         "pretty": _pretty,
-        "runs": found,
+        "runs": [run for run in found if run.finished],
         "shown": shown,
         "labels": [label(variant, list(axes(shown))) for variant in shown],
         "scored": scored,

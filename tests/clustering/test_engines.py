@@ -93,9 +93,7 @@ def check_contract(points, k, found):
     assert found.labels.max() < k
     assert found.centroids.isfinite().all()
     own = found.centroids.double().gather(1, found.labels.flatten(1).long()[:, :, None].expand_as(X))
-    torch.testing.assert_close(
-        found.inertia, ((X - own) ** 2).sum((1, 2)), rtol=1e-3, atol=1e-5 * float((X**2).sum())
-    )
+    torch.testing.assert_close(found.inertia, ((X - own) ** 2).sum((1, 2)), rtol=1e-3, atol=1e-5 * float((X**2).sum()))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

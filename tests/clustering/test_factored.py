@@ -172,7 +172,11 @@ def test_a_point_that_founds_a_cluster_leaves_its_old_one():
 def test_an_empty_cluster_stays_where_every_point_lies_on_its_centroid():
     problem = of_points(torch.tensor([[3.0], [5.0], [3.0]]))
     centroids = torch.tensor([[[3.0], [5.0], [40.0]]])
-    step = Step(torch.tensor([[[0, 1, 0]]], dtype=torch.uint8), torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([[[6.0], [5.0], [0.0]]]))
+    step = Step(
+        torch.tensor([[[0, 1, 0]]], dtype=torch.uint8),
+        torch.tensor([[2.0, 1.0, 0.0]]),
+        torch.tensor([[[6.0], [5.0], [0.0]]]),
+    )
     torch.testing.assert_close(means(problem, step, centroids), centroids)
 
 

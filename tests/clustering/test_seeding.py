@@ -1,5 +1,7 @@
 """Seeding against scikit-learn's k-means++ and Lloyd, and its independence of the batch."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -94,7 +96,7 @@ def test_restarts_never_worsen_the_inertia_on_the_grid(grids):
     problem = composite(grids, batch=3)
     X = grid_points(problem).materialise()
     found = [potential(X, initial_centroids(problem, 6, torch.arange(3), n)) for n in (1, 2, 5, 10)]
-    assert all((more <= fewer * (1 + 1e-5)).all() for fewer, more in zip(found, found[1:], strict=False))
+    assert all((more <= fewer * (1 + 1e-5)).all() for fewer, more in pairwise(found))
     assert (found[-1] < found[0]).any()
 
 

@@ -44,5 +44,7 @@ def test_points_fewer_than_clusters_are_clusters_of_one():
 def test_clusters_on_one_centroid_are_one():
     """Scikit-learn shares out equal points among them, after rounding."""
     points = torch.randn(1, 50, generator=torch.Generator().manual_seed(0)).repeat(30, 1) * (1 + 1e-7)
-    found = ScikitLearn()(of_points(points), 3, SEEDS[:1], points[None, :3] * torch.tensor([1, 1 + 1e-7, 1 - 1e-7])[:, None])
+    found = ScikitLearn()(
+        of_points(points), 3, SEEDS[:1], points[None, :3] * torch.tensor([1, 1 + 1e-7, 1 - 1e-7])[:, None]
+    )
     assert (found.labels == 0).all()

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from nave.localization.components import components
 from nave.localization.nave import ComponentLocalizer
-from nave.localization.one_box import Objectness, one_box
+from nave.localization.one_box import LOWER_SIDE, Objectness, one_box
 
 
 def smooth_map(clusters=4, size=(120, 170), seed=0):
@@ -18,7 +18,8 @@ def literal_score(labels, found, index):
     """The formula of :class:`Objectness`, for one component at a time."""
     item, mask = found.items[index], found.mask(index)
     member = labels == item.cluster
-    rim = (member[0].mean() + member[:, 0].mean() + member[:, -1].mean()) / 3
+    sides = member[0], member[:, 0], member[:, -1], LOWER_SIDE * member[-1]
+    rim = sum(side.mean() for side in sides) / (3 + LOWER_SIDE)
     return (Objectness().prior(labels.shape)[mask].sum() - 2 * rim) / np.sqrt(mask.mean())
 
 

@@ -1,4 +1,4 @@
-"""The one box against a literal search: every cluster, every two that touch, scipy's labelling, one region at a time."""
+"""The one box against a literal search: every cluster, every two that touch, scipy's labels, region by region."""
 
 from itertools import combinations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from nave.localization.one_box import Objectness, Regions, one_box, rim_shares
+from nave.localization.one_box import LOWER_SIDE, Objectness, Regions, one_box, rim_shares
 
 maps = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 3))
 
@@ -21,7 +21,6 @@ def touch(labels, a, b):
 
 def literal(labels, sigma, rim_penalty, min_area):
     """Boxes and scores of all candidates, straight from the definition."""
-    height, width = labels.shape
     y, x = ((np.arange(n) + 0.5) / n - 0.5 for n in labels.shape)
     prior = np.exp(-(y[:, None] ** 2 + x**2) / (2 * sigma**2))
     prior /= prior.sum()
@@ -30,7 +29,8 @@ def literal(labels, sigma, rim_penalty, min_area):
     found = []
     for union in unions:
         member = np.isin(labels, union)
-        rim = (member[0].mean() + member[:, 0].mean() + member[:, -1].mean()) / 3
+        sides = member[0], member[:, 0], member[:, -1], LOWER_SIDE * member[-1]
+        rim = sum(side.mean() for side in sides) / (3 + LOWER_SIDE)
         regions, _ = ndimage.label(member)
         for i, (ys, xs) in enumerate(ndimage.find_objects(regions), start=1):
             region = regions == i
@@ -60,9 +60,7 @@ def test_the_formula_by_hand():
 def test_the_prior_by_hand():
     """Three columns lie at -1/3, 0 and 1/3 of the width: with sigma 1/3 the outer ones weigh exp(-1/2)."""
     outer = np.exp(-0.5)
-    np.testing.assert_allclose(
-        Objectness(1 / 3, 2.0).prior((1, 3)), np.array([[outer, 1, outer]]) / (1 + 2 * outer)
-    )
+    np.testing.assert_allclose(Objectness(1 / 3, 2.0).prior((1, 3)), np.array([[outer, 1, outer]]) / (1 + 2 * outer))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 4), (375, 500)])
@@ -72,10 +70,12 @@ def test_the_prior_sums_to_one_and_is_symmetric(size):
     np.testing.assert_allclose(prior, prior[::-1, ::-1])
 
 
-def test_the_rim_is_the_upper_the_left_and_the_right():
-    labels = np.array([[0, 0, 1, 1], [2, 2, 2, 2], [3, 3, 3, 3]], np.uint8)
-    upper, left, right = [0.5, 0.5, 0, 0], [1 / 3, 0, 1 / 3, 1 / 3], [0, 1 / 3, 1 / 3, 1 / 3]
-    np.testing.assert_allclose(rim_shares(labels, 4), np.mean([upper, left, right], axis=0))
+def test_the_rim_by_hand():
+    labels = np.array([[0, 0, 1, 1], [2, 2, 2, 2], [3, 3, 3, 4]], np.uint8)
+    upper, lower = np.array([1 / 2, 1 / 2, 0, 0, 0]), np.array([0, 0, 0, 3 / 4, 1 / 4])
+    left, right = np.array([1, 0, 1, 1, 0]) / 3, np.array([0, 1, 1, 0, 1]) / 3
+    expected = (upper + left + right + LOWER_SIDE * lower) / (3 + LOWER_SIDE)
+    np.testing.assert_allclose(rim_shares(labels, 5), expected)
 
 
 def test_a_subject_in_the_middle_is_chosen():

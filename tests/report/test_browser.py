@@ -1,0 +1,294 @@
+"""The page as a reader has it, in a real browser."""
+
+import shutil
+import time
+
+import pytest
+
+from nave.report import write_report
+from tests.report.writers import write_run, write_sweep
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
+SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
+EVIL = "<img src=x onerror=alert(1)>"
+LOADED = "images => images.every(image => image.complete && image.naturalWidth > 0)"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=["desktop-light", "phone-dark"])
+def visit(request, browser):
+    """Opens a page; in the end nothing may have been written to the console, no dialog opened, nothing fetched."""
+    size, theme = request.param.split("-")
+    context = browser.new_context(viewport=SIZES[size], color_scheme=theme, has_touch=size == "phone")
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: (said.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda sent: sent.url.startswith("http") and said.append(sent.url))
+
+    def opened(path):
+        page.goto(path.absolute().as_uri())
+        page.wait_for_function("document.querySelectorAll('#cards .card').length > 0")
+        return page
+
+    yield opened
+    context.close()
+    assert [text for text in said if "readback" not in text] == []  # that advice is for the tests, which read canvases
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return write_report(write_run(folder, image_ids=("one", "two", "three", "four", EVIL), ks=(3, 5)))
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    return write_report(write_sweep(tmp_path_factory.mktemp("sweep")))
+
+
+def names(page):
+    return page.locator("#cards .caption span:first-child").all_text_contents()
+
+
+def scroll_through(page):
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_function(f"({LOADED})([...document.querySelectorAll('#cards img')])")
+
+
+def test_every_image_loads_and_a_hostile_name_is_shown(visit, run):
+    page = visit(run)
+    scroll_through(page)
+    assert EVIL in names(page)
+    assert page.locator("img:not([src^='data:'])").count() <= 1  # the viewer's, before it opens
+
+
+def test_the_page_is_no_wider_than_the_window(visit, run, sweep):
+    for path in (run, sweep):
+        page = visit(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_gallery_is_sorted_and_filtered(visit, run):
+    page = visit(run)
+    overlaps = [float(text.split()[0]) for text in page.locator("#cards .fitness").all_text_contents()]
+    assert overlaps == sorted(overlaps, reverse=True)
+    page.select_option("select[name=sort]", "worst")
+    assert names(page)[0] in ("two", "four")
+    page.select_option("select[name=result]", "miss")
+    assert sorted(names(page)) == ["four", "two"]
+    assert page.locator("#count").text_content() == "2 of 5, 0 hit"
+    page.select_option("select[name=class]", "dog")
+    page.select_option("select[name=result]", "")
+    assert sorted(names(page)) == sorted([EVIL, "two"])
+    page.select_option("select[name=size]", "large")
+    assert names(page) == []
+    page.click("#clear")
+    assert len(names(page)) == 5
+    page.fill("input[name=name]", "thr")
+    assert names(page) == ["three"]
+    page.select_option("select[name=sort]", "order")
+    page.fill("input[name=name]", "")
+    assert names(page) == ["one", "two", "three", "four", EVIL]
+
+
+def test_boxes_and_opacity_of_the_gallery(visit, run):
+    page = visit(run)
+    scroll_through(page)
+    assert page.locator("#cards rect.chosen").count() == 5
+    page.uncheck("#filters input[name=chosen]")
+    assert page.locator("#cards rect.chosen").count() == 0
+    page.uncheck("#filters input[name=truth]")
+    assert page.locator("#cards rect").count() == 0
+    page.locator("input[name=opacity]").fill("0")
+    alphas = page.evaluate(
+        "[...document.querySelector('#cards canvas').getContext('2d').getImageData(0, 0, 9, 9).data]"
+    )
+    assert not any(alphas[3::4])
+
+
+def seen(page):
+    """The colours on the viewer's canvas."""
+    return page.evaluate(
+        """() => { const canvas = document.querySelector('#fit canvas');
+        const data = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+        return new Set(data).size }"""
+    )
+
+
+def show_first(page):
+    page.locator("#cards .card").first.click()
+    page.wait_for_function("document.querySelectorAll('#legend button').length > 0")
+
+
+def test_the_viewer_slides_toggles_and_closes(visit, run):
+    page = visit(run)
+    show_first(page)
+    assert page.locator("#viewer").get_attribute("open") is not None
+    page.locator("#split").fill("40")
+    assert "40%" in page.locator("#fit").evaluate("fit => fit.style.getPropertyValue('--split')")
+    assert page.locator("#fit canvas").evaluate("canvas => getComputedStyle(canvas).clipPath").endswith("40%)")
+    for name, shown in (("components", False), ("inner", False), ("chosen", True), ("truth", True)):
+        assert bool(page.locator(f"#fit rect.{name}").count()) == shown
+        page.locator(f"#boxes input[name={name}]").click()
+        assert bool(page.locator(f"#fit rect.{name}").count()) != shown
+    page.click("#close")
+    assert page.locator("#viewer").get_attribute("open") is None
+    assert page.evaluate("document.activeElement.className") == "card"
+
+
+def test_the_handle_can_be_dragged(visit, run):
+    page = visit(run)
+    show_first(page)
+    box = page.locator("#fit").bounding_box()
+    middle = box["y"] + box["height"] / 3
+    page.mouse.move(box["x"] + 3, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, middle, steps=4)
+    page.mouse.up()
+    assert abs(float(page.locator("#split").input_value()) - 50) < 3
+
+
+def test_a_cluster_lights_up_and_goes_off(visit, run):
+    page = visit(run)
+    show_first(page)
+    entry = page.locator("#legend button").first
+    before = seen(page)
+    entry.click()
+    assert entry.get_attribute("aria-pressed") == "false"
+    page.mouse.move(5, 5)
+    hidden = seen(page)
+    entry.click()
+    page.mouse.move(5, 5)
+    assert (before, hidden) == (seen(page), before)  # a colour less, the transparent one more
+    alpha = "canvas => canvas.getContext('2d').getImageData(1, 1, 1, 1).data[3]"
+    plain = page.locator("#fit canvas").evaluate(alpha)
+    page.locator("#legend button").nth(1).hover()
+    assert page.locator("#fit canvas").evaluate(alpha) < plain
+
+
+def test_the_same_pixel_is_shown_at_every_k(visit, run):
+    page = visit(run)
+    show_first(page)
+    box = page.locator("#fit").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.97, box["y"] + box["height"] * 0.5)
+    page.wait_for_function("document.querySelector('#strip .there').textContent")
+    assert [text.split(",")[0] for text in page.locator("#strip .there").all_text_contents()] == [
+        "cluster 3",
+        "cluster 5",
+    ]
+    page.locator("#strip .mini").nth(1).click()
+    page.wait_for_function("document.querySelectorAll('#legend button').length === 5")
+    assert page.locator("#viewer-facts").text_content().startswith("K 5")
+
+
+def test_the_keyboard_is_enough(visit, run):
+    page = visit(run)
+    page.locator("#cards .card").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelectorAll('#legend button').length === 3")
+    first = page.locator("#viewer-title").text_content()
+    page.locator("#close").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"document.querySelector('#viewer-title').textContent !== {first!r}")
+    page.keyboard.press("]")
+    page.wait_for_function("document.querySelectorAll('#legend button').length === 5")
+    page.keyboard.press("o")
+    assert page.locator("#boxes input[name=components]").is_checked()
+    page.locator("#fit").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#fit .cross").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("#viewer").get_attribute("open") is None
+
+
+def test_a_link_opens_the_viewer(visit, run):
+    page = visit(run)
+    page.goto(f"{run.absolute().as_uri()}#image=2&map=1")
+    page.reload()
+    page.wait_for_function("document.querySelectorAll('#legend button').length === 5")
+    assert page.locator("#viewer-title").text_content() == "three"
+
+
+def test_everything_has_a_name_for_those_who_listen(visit, run):
+    page = visit(run)
+    scroll_through(page)
+    assert all(page.locator("#cards img").evaluate_all("images => images.map(image => image.alt)"))
+    assert all(page.locator(".card").evaluate_all("cards => cards.map(card => card.ariaLabel)"))
+    show_first(page)
+    assert "clusters" in page.locator("#fit").get_attribute("aria-label")
+
+
+def test_the_theme_changes(visit, run):
+    page = visit(run)
+    paper = "getComputedStyle(document.body).backgroundColor"
+    page.click("#theme")
+    light = page.evaluate(paper)
+    page.click("#theme")
+    assert (light, page.evaluate(paper)) == ("rgb(251, 250, 247)", "rgb(20, 22, 26)")
+
+
+def test_the_sweep_shows_one_image_under_all_settings(visit, sweep):
+    page = visit(sweep)
+    page.wait_for_function(f"({LOADED})([...document.querySelectorAll('#pivot img')])")
+    assert page.locator("#pivot .card canvas").count() == 4  # training x K
+    page.select_option("#compare-bar select[name=columns]", "layers")
+    assert page.locator("#pivot .card canvas").count() == 6
+    page.locator("#pivot button.card").nth(5).click()
+    page.wait_for_function("document.querySelectorAll('#strip .mini').length === 12")
+    assert page.locator("#viewer-facts").text_content().startswith("random, layers -4 -3 -2 -1, K 3")
+
+
+def test_the_table_of_a_sweep_is_sorted_by_a_column(visit, sweep):
+    page = visit(sweep)
+    column = "document.querySelectorAll('.numbers tbody tr td:nth-child(2)')"
+    page.locator(".numbers th button", has_text="K").nth(0).click()
+    assert page.evaluate(f"[...{column}].map(cell => cell.textContent)") == ["5"] * 6 + ["3"] * 6
+    page.locator(".numbers a").first.click()
+    page.wait_for_function("document.querySelectorAll('#cards .card').length === 2")
+
+
+def test_images_beside_the_page_load_too(visit, tmp_path, monkeypatch):
+    monkeypatch.setattr("nave.report.page.EMBEDDED", 20_000)
+    page = visit(write_report(write_run(tmp_path, image_ids=[f"image {number}" for number in range(7)])))
+    scroll_through(page)
+    assert page.locator("#cards img").count() == 7
+
+
+def test_a_run_without_truth_or_photographs_is_still_a_page(visit, tmp_path):
+    page = visit(write_report(write_run(tmp_path, truth=False, photographs=False)))
+    page.wait_for_function("document.querySelectorAll('#cards .lost').length === 3")
+    assert page.locator("select[name=class]").is_hidden()
+    show_first(page)
+    assert page.locator("#boxes input[name=truth]").is_hidden()
+
+
+@pytest.mark.slow
+def test_a_hundred_images_are_light_and_soon_there(browser, tmp_path):
+    run = write_run(tmp_path, image_ids=[f"{number:03}" for number in range(100)], ks=(3, 5, 10), size=(375, 500))
+    path = write_report(run)
+    files = [path, *(path.parent / "report_files").glob("*")]
+    page = browser.new_page()
+    begin = time.perf_counter()
+    page.goto(path.absolute().as_uri())
+    page.wait_for_function("document.querySelectorAll('#cards .card').length === 60")
+    page.locator("#cards .card").first.click()
+    page.wait_for_function("document.querySelectorAll('#legend button').length === 3")
+    seconds = time.perf_counter() - begin
+    page.close()
+    assert path.stat().st_size < 25e6
+    assert sum(file.stat().st_size for file in files) < 60e6  # photographs of noise compress badly
+    assert seconds < 10  # 2 s on an idle machine
