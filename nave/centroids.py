@@ -29,9 +29,7 @@ def read_centroids(folder: Path, image_id: str) -> Float32[np.ndarray, "K D"]:
     try:
         centroids: Float32[np.ndarray, "K D"] = np.load(path)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(
-            f"{path}: no centroids can be read from it ({error}): run the images again"
-        ) from error
+        raise ValueError(f"{path}: no centroids can be read from it ({error}): run the images again") from error
     return centroids
 
 

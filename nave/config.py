@@ -69,7 +69,7 @@ def register() -> None:
 
 def run_name(model: str, training: str, k: Any, overrides: Sequence[str]) -> str:
     """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep."""
-    told = ("model=", "training=", "k=", "name=", "outputs=", "skip_existing=", "logger=", "logger.")
+    told = ("model=", "training=", "k=", "name=", "outputs=", "skip_existing=", "logger=", "logger.", "cache=")
     others = sorted(override for override in overrides if not override.startswith(told))
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
     name = re.sub(r"[^\w.,=+-]+", "_", "-".join([model, training, f"k{ks}", *others]))

@@ -66,12 +66,11 @@ def run_scores(folder: Path, options: Evaluation, seed: int) -> dict[str, Score]
 
 def _options(own: Mapping[str, Any], changes: Sequence[str]) -> Evaluation:
     try:
-        merged = OmegaConf.merge(
-            OmegaConf.structured(Evaluation(**own)), OmegaConf.from_dotlist(list(changes))
-        )
+        merged = OmegaConf.merge(OmegaConf.structured(Evaluation(**own)), OmegaConf.from_dotlist(list(changes)))
     except OmegaConfBaseException as error:
         choices = ", ".join(Evaluation.__dataclass_fields__)
-        raise ValueError(f"option {' '.join(changes)}: {error}; options are {choices}") from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"option {' '.join(changes)}: {reason}; options are {choices}") from error
     options = OmegaConf.to_object(merged)
     assert isinstance(options, Evaluation)
     return options

@@ -133,9 +133,7 @@ class Explainer(LightningModule):
                 for i in range(len(labels))
             ]
 
-    def _stability(
-        self, batch: Batch, composite: Composite, k: int | str, clusters: Clusters
-    ) -> list[float | None]:
+    def _stability(self, batch: Batch, composite: Composite, k: int | str, clusters: Clusters) -> list[float | None]:
         """Per image, how well its map agrees with those of the further seeds."""
         if not self.further_seeds:
             return [None] * len(clusters.labels)

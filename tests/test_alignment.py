@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nave.alignment import align, assigned, by_overlap, by_similarity
@@ -21,6 +21,7 @@ def test_a_renamed_map_gets_its_names_back():
     assert by_overlap(names[labels], labels) == tuple(np.argsort(names))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 4))
 def test_most_pixels_agree_among_all_assignments(seed, k, others):
     rng = np.random.default_rng(seed)
@@ -45,6 +46,7 @@ def test_parts_keep_the_colour_of_the_whole_over_k():
     assert second == (0, 2, 1)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 7), min_size=1, max_size=5))
 def test_slots_are_distinct_and_the_first_colours_are_used(seed, ks):
     rng = np.random.default_rng(seed)

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
@@ -72,12 +72,14 @@ def test_the_box_is_closed_and_the_truth_is_dashed():
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.data())
+@settings(deadline=None)
 def test_no_box_is_drawn_outside_itself(height, width, data):
     x1, y1 = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     x2, y2 = data.draw(st.integers(x1 + 1, width)), data.draw(st.integers(y1 + 1, height))
     labels = np.zeros((height, width), np.uint8)
-    plain, drawn = overlay(photograph(height, width), labels), overlay(
-        photograph(height, width), labels, box=(x1, y1, x2, y2), truth=[(x1, y1, x2, y2)]
+    plain, drawn = (
+        overlay(photograph(height, width), labels),
+        overlay(photograph(height, width), labels, box=(x1, y1, x2, y2), truth=[(x1, y1, x2, y2)]),
     )
     changed = (np.asarray(plain) != np.asarray(drawn)).any(axis=2)
     changed[y1:y2, x1:x2] = False

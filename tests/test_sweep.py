@@ -122,13 +122,6 @@ def test_tables_keep_an_error_on_one_line(tmp_path: Path) -> None:
     assert as_table(rows).row_count == 1
 
 
-def test_the_jobs_names_lose_what_all_share(tmp_path: Path) -> None:
-    for name in ("vits14-default-k5-data=voc07", "vits14-default-k7-data=voc07"):
-        begun(tmp_path / name)
-    lines = as_markdown(summary(tmp_path)).splitlines()[2:]
-    assert [line.split(" | ")[0] for line in lines] == ["| vits14-default-k5", "| vits14-default-k7"]
-
-
 def test_a_refused_job_is_no_success(tmp_path: Path) -> None:
     job = begun(tmp_path / "a", status="ok")
     refusal(job).parent.mkdir()

@@ -10,9 +10,7 @@ from nave.composite import Composite
 FEWEST, MOST = 3, 10
 
 
-def cluster(
-    engine: Clustering, composite: Composite, k: int | str, seeds: Int64[Tensor, " B"]
-) -> Clusters:
+def cluster(engine: Clustering, composite: Composite, k: int | str, seeds: Int64[Tensor, " B"]) -> Clusters:
     """The engine's clusters for ``k``, or for every image's own K where ``k`` is ``auto``.
 
     Centroids of ``auto`` are filled up with zeros to the largest K; no pixel carries their ids.
@@ -38,9 +36,7 @@ def elbow(inertia: Float64[Tensor, "B R"]) -> Int64[Tensor, " B"]:
 def _picked(runs: list[Clusters], run: Int64[Tensor, " B"]) -> Clusters:
     images = torch.arange(len(run), device=run.device)
     most = runs[-1].centroids.shape[1]
-    padded = [
-        torch.nn.functional.pad(one.centroids, (0, 0, 0, most - one.centroids.shape[1])) for one in runs
-    ]
+    padded = [torch.nn.functional.pad(one.centroids, (0, 0, 0, most - one.centroids.shape[1])) for one in runs]
     return Clusters(
         labels=torch.stack([one.labels for one in runs])[run, images],
         centroids=torch.stack(padded)[run, images],

@@ -126,9 +126,7 @@ def _farthest(distances: Float[Tensor, " N"], count: int) -> list[int]:
     return farthest
 
 
-def _distances(
-    one: Composite, labels: UInt8[Tensor, " N"], centroids: Float[Tensor, "K D"]
-) -> Float[Tensor, " N"]:
+def _distances(one: Composite, labels: UInt8[Tensor, " N"], centroids: Float[Tensor, "K D"]) -> Float[Tensor, " N"]:
     own = labels.long()
     products = one.project(centroids[None])[0].flatten(1).gather(0, own[None])[0]
     return one.squared_norms()[0].flatten() - 2 * products + (centroids**2).sum(1)[own]
@@ -150,9 +148,7 @@ def _shift(new: Float[Tensor, "B K D"], old: Float[Tensor, "B K D"]) -> Float64[
     return ((new - old).double() ** 2).sum((1, 2))
 
 
-def _finish(
-    composite: Composite, centroids: Float[Tensor, "B K D"], iterations: Int64[Tensor, " B"]
-) -> Clusters:
+def _finish(composite: Composite, centroids: Float[Tensor, "B K D"], iterations: Int64[Tensor, " B"]) -> Clusters:
     """Labels and inertia under the final centroids."""
     step = stepper(composite)(centroids)
     return Clusters(step.labels, centroids, inertia(composite, centroids, step.counts, step.sums), iterations)

@@ -22,9 +22,7 @@ def checked(boxes: Sequence[Box], size: tuple[int, int], where: Sequence[str]) -
         if not (x1 < x2 and y1 < y2):
             raise MalformedData(f"{place}: box {(x1, y1, x2, y2)} is reversed or has no area")
         if min(x1, y1) < -_SLACK or x2 > width + _SLACK or y2 > height + _SLACK:
-            raise MalformedData(
-                f"{place}: box {(x1, y1, x2, y2)} leaves its image, {width} x {height} (w x h)"
-            )
+            raise MalformedData(f"{place}: box {(x1, y1, x2, y2)} leaves its image, {width} x {height} (w x h)")
     return clipped(boxes, size)
 
 

@@ -46,9 +46,7 @@ class ChestXray14:
         self._root = None if root is None else Path(root).expanduser()
         self._split = split
         self._folder = _find(self._root)
-        self._findings = read_findings(
-            next(self._folder / t for t in _TABLES if (self._folder / t).is_file())
-        )
+        self._findings = read_findings(next(self._folder / t for t in _TABLES if (self._folder / t).is_file()))
         self._files = _image_files(self._folder)
         self._names = self._present()
 
@@ -87,9 +85,7 @@ class ChestXray14:
         listed = self._listed()
         names = [name for name in self._findings if name in listed and name in self._files]
         if not names:
-            raise MissingDataset(
-                f"split={self._split}: none of its {len(listed)} images is in {self._folder}"
-            )
+            raise MissingDataset(f"split={self._split}: none of its {len(listed)} images is in {self._folder}")
         if len(names) < len(listed):
             text = "%s is a sample: %d of the %d images of split %s are there"
             _log.warning(text, self._folder, len(names), len(listed), self._split)

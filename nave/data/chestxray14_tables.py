@@ -59,9 +59,7 @@ def _table(file: Path, *columns: str) -> tuple[list[int], list[tuple[str, list[s
     header = lines[0] if lines else []
     found = [[i for i, cell in enumerate(header) if cell.startswith(column)][:1] for column in columns]
     if lost := [column for column, positions in zip(columns, found, strict=True) if not positions]:
-        raise MalformedData(
-            f"{file}, line 1: no column {', '.join(lost)}; columns: {', '.join(header) or 'none'}"
-        )
+        raise MalformedData(f"{file}, line 1: no column {', '.join(lost)}; columns: {', '.join(header) or 'none'}")
     positions = [position for [position] in found]
     rows = [(f"{file}, line {number}", line) for number, line in enumerate(lines[1:], 2) if any(line)]
     for where, line in rows:

@@ -55,9 +55,7 @@ class Coco:
         self.name = name
         self._root = None if root is None else Path(root).expanduser()
         folder = coco_folder(self._root or Path("ROOT"))
-        self._annotations = Path(
-            annotations or folder / "annotations" / f"instances_{split}.json"
-        ).expanduser()
+        self._annotations = Path(annotations or folder / "annotations" / f"instances_{split}.json").expanduser()
         self._images = Path(images or folder / split).expanduser()
         self._file_list = None if file_list is None else Path(file_list).expanduser()
         self._masks = None if masks is None else Path(masks).expanduser()
@@ -125,9 +123,7 @@ class Coco:
         listed = None if self._file_list is None else read_list(self._file_list)
         rows = read_instances(self._annotations, listed)
         if listed is not None and len(rows) < len(listed):
-            _log.warning(
-                "%s is a sample: %d of its %d images are annotated", self.name, len(rows), len(listed)
-            )
+            _log.warning("%s is a sample: %d of its %d images are annotated", self.name, len(rows), len(listed))
         require_files(self._images, [row.file_name for row in rows], self._annotations)
         return rows
 

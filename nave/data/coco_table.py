@@ -43,10 +43,7 @@ def read_instances(file: Path, only: Collection[str] | None = None) -> list[Row]
     if only is not None:
         wanted = {PurePosixPath(name).name for name in only}
         names = {key: name for key, name in names.items() if PurePosixPath(name).name in wanted}
-    rows = [
-        _row(name, images[key], objects[key], skipped, f"{file}: image {key!r}")
-        for key, name in names.items()
-    ]
+    rows = [_row(name, images[key], objects[key], skipped, f"{file}: image {key!r}") for key, name in names.items()]
     _log.info("%s: left out %s", file, dict(skipped) or "nothing")
     return rows
 
@@ -57,9 +54,7 @@ def _objects(
     named = _by_id(file, table, "categories", "name")
     categories = {key: str(entry["name"]) for key, entry in named.items()}
     objects: dict[Any, list[tuple[Box, str]]] = {key: [] for key in images}
-    for number, annotation in enumerate(
-        _entries(file, table, "annotations", "image_id", "category_id", "bbox")
-    ):
+    for number, annotation in enumerate(_entries(file, table, "annotations", "image_id", "category_id", "bbox")):
         place = f"{file}: annotations[{number}]"
         if annotation["image_id"] not in objects:
             skipped["boxes of images that are not listed"] += 1

@@ -84,8 +84,6 @@ def _grey_of_integers(values: np.ndarray) -> np.ndarray:
 
 def _grey_of_floats(values: np.ndarray) -> np.ndarray:
     if not (values.min() >= 0 and values.max() <= 255):
-        raise ValueError(
-            f"grey values {values.min()} to {values.max()}: floats must lie in 0 to 1 or 0 to 255"
-        )
+        raise ValueError(f"grey values {values.min()} to {values.max()}: floats must lie in 0 to 1 or 0 to 255")
     grey: np.ndarray = np.rint(values * (255 if values.max() <= 1 else 1))
     return grey.astype(np.uint8)

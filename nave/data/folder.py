@@ -56,9 +56,7 @@ def _existing(root: str | Path | None) -> Path:
     folder = Path(root).expanduser()
     if folder.is_dir():
         return folder
-    raise missing(
-        "image folder", folder, "  any image files, in sub-folders too", "data.root=photos/ names it"
-    )
+    raise missing("image folder", folder, "  any image files, in sub-folders too", "data.root=photos/ names it")
 
 
 def _image_files(root: Path) -> list[Path]:

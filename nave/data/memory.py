@@ -51,9 +51,7 @@ class InMemory:
 def _as_image(image: Any, index: int) -> Image.Image:
     if isinstance(image, Image.Image):
         return image.convert("RGB")
-    array = (
-        image.detach().cpu().movedim(0, -1).numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
-    )
+    array = image.detach().cpu().movedim(0, -1).numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or 0 in array.shape:
         raise ValueError(
             f"image {index} has the shape {array.shape}: give PIL images, arrays (H, W) or (H, W, 3), "

@@ -97,9 +97,7 @@ def _height_width(image_size: int | Sequence[int] | None) -> tuple[int, int] | N
         return None
     sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
     if len(sides) != 2 or min(sides) < 1:
-        raise ValueError(
-            f"image_size={image_size}: give null (own size), an integer >= 1, or [height, width]"
-        )
+        raise ValueError(f"image_size={image_size}: give null (own size), an integer >= 1, or [height, width]")
     return sides[0], sides[1]
 
 

@@ -21,9 +21,7 @@ class Truth:
 
     def __post_init__(self) -> None:
         if not len(self.boxes) == len(self.classes) == len(self.hard):
-            raise ValueError(
-                f"{len(self.boxes)} boxes, {len(self.classes)} classes, {len(self.hard)} hard flags"
-            )
+            raise ValueError(f"{len(self.boxes)} boxes, {len(self.classes)} classes, {len(self.hard)} hard flags")
 
 
 class UnreadableImage(Exception):  # noqa: N818 - the run goes on without the image

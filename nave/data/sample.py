@@ -68,7 +68,5 @@ def _path(package: str, file: str) -> Path:
     spec = find_spec(package)  # finds the folder without running the package
     folder = Path(spec.origin).parent if spec and spec.origin else None
     if folder is None or not (folder / file).is_file():
-        raise missing(
-            "sample photographs", folder, f"  {package}/{file}", f"pip install --force-reinstall {package}"
-        )
+        raise missing("sample photographs", folder, f"  {package}/{file}", f"pip install --force-reinstall {package}")
     return folder / file

@@ -89,9 +89,7 @@ class STL10:
         file = self._file("X")
         count, rest = divmod(file.stat().st_size, _BYTES)
         if rest or not count:
-            raise MalformedData(
-                f"{file}: {file.stat().st_size} bytes are no whole number of {_BYTES}-byte images"
-            )
+            raise MalformedData(f"{file}: {file.stat().st_size} bytes are no whole number of {_BYTES}-byte images")
         if count != _OFFICIAL[self._split]:
             _log.warning("%s is a sample: %d images, %d in STL-10", file, count, _OFFICIAL[self._split])
         return count
@@ -105,9 +103,7 @@ class STL10:
         if len(classes) != len(self):
             raise MalformedData(f"{file}: {len(classes)} classes for {len(self)} images")
         if wrong := [index for index, number in enumerate(classes) if not 1 <= number <= len(CLASSES)]:
-            raise MalformedData(
-                f"{file}: byte {wrong[0]} is {classes[wrong[0]]}, classes are 1 to {len(CLASSES)}"
-            )
+            raise MalformedData(f"{file}: byte {wrong[0]} is {classes[wrong[0]]}, classes are 1 to {len(CLASSES)}")
         return classes
 
 

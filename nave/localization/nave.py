@@ -37,9 +37,7 @@ class ComponentLocalizer:
         return Localization(ranked, one_box(labels, objectness, self.min_area) or whole)
 
 
-def _scores(
-    found: Components, labels: UInt8[np.ndarray, "H W"], objectness: Objectness
-) -> Float64[np.ndarray, " n"]:
+def _scores(found: Components, labels: UInt8[np.ndarray, "H W"], objectness: Objectness) -> Float64[np.ndarray, " n"]:
     count = len(found.items) + 1
     centred = np.bincount(found.ids.ravel(), objectness.prior(labels.shape).ravel(), minlength=count)[1:]
     clusters = np.array([item.cluster for item in found.items], np.int64)

@@ -30,9 +30,7 @@ def average_precision(images: Sequence[Prediction]) -> dict[str, float]:
         extended_summary=True,
     )
     metric.warn_on_many_detections = False  # dropping those beyond 100 is the protocol
-    metric.update(
-        [_predicted(image) for image in images], [_in_one_class(truth_of(image).boxes) for image in images]
-    )
+    metric.update([_predicted(image) for image in images], [_in_one_class(truth_of(image).boxes) for image in images])
     result = metric.compute()
     # axes: IoU, (recall,) class, object size (0: all), number of boxes (-1: 100)
     ap50, ar100 = result["precision"][0, :, 0, 0, -1].mean(), result["recall"][:, 0, 0, -1].mean()

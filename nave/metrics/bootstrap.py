@@ -7,9 +7,7 @@ from typing import TypedDict
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-Statistic = Callable[
-    [Int[np.ndarray, " N"]], float
-]  # a metric when image i is seen counts[i] times; NaN: undefined
+Statistic = Callable[[Int[np.ndarray, " N"]], float]  # a metric when image i is seen counts[i] times; NaN: undefined
 RESAMPLES = 1000
 DIGITS = 4
 
@@ -40,9 +38,7 @@ def score(statistic: Statistic, images: int, *, seed: int = 0, value: float | No
     )
 
 
-def interval(
-    statistic: Statistic, images: int, *, seed: int = 0, resamples: int = RESAMPLES
-) -> tuple[float, float]:
+def interval(statistic: Statistic, images: int, *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
     """The 2.5th and 97.5th percentile over resamples of the images with replacement.
 
     The resamples depend on `seed` and `images` only, so statistics of the same images see the same resamples.

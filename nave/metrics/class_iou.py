@@ -57,8 +57,7 @@ def matched(table: Integer[np.ndarray, "groups classes"]) -> Matched:
     group_of = {int(c): int(g) for g, c in zip(*linear_sum_assignment(ious, maximize=True), strict=True)}
     occurs = (table.sum(axis=0) > 0).tolist()
     per_class = tuple(
-        None if not occurs[c] else float(ious[group_of[c], c]) if c in group_of else 0.0
-        for c in range(table.shape[1])
+        None if not occurs[c] else float(ious[group_of[c], c]) if c in group_of else 0.0 for c in range(table.shape[1])
     )
     present = [value for value in per_class if value is not None]
     miou = float(np.mean(present)) if present else None

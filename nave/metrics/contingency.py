@@ -22,9 +22,7 @@ def contingency(
     Raises ValueError when the maps differ in shape or hold negative ids.
     """
     if labels.shape != truth.shape:
-        raise ValueError(
-            f"labels are {labels.shape}, the truth is {truth.shape}: resize one map to the other"
-        )
+        raise ValueError(f"labels are {labels.shape}, the truth is {truth.shape}: resize one map to the other")
     valid = truth != ignore
     clusters, ids = labels[valid].astype(np.int64), truth[valid].astype(np.int64)
     if clusters.size and min(clusters.min(), ids.min()) < 0:

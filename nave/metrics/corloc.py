@@ -64,8 +64,4 @@ def _by_class(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
 def _by_size(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
     areas = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
     size = np.digitize(areas, [SMALL, LARGE])
-    return {
-        name: size == place
-        for place, name in enumerate(("small", "medium", "large"))
-        if (size == place).any()
-    }
+    return {name: size == place for place, name in enumerate(("small", "medium", "large")) if (size == place).any()}

@@ -10,9 +10,7 @@ from nave.metrics.prediction import Prediction
 from nave.metrics.selection import truth_of
 
 
-def nave_hits(
-    images: Sequence[Prediction], *, iou: float = 0.5, inner: bool = True
-) -> Bool[np.ndarray, " N"]:
+def nave_hits(images: Sequence[Prediction], *, iou: float = 0.5, inner: bool = True) -> Bool[np.ndarray, " N"]:
     """Whether any component finds any object (METHOD section 3); the truth chooses, so an upper bound.
 
     With `inner`, the pair of component and object is the one whose *inner* box overlaps best (the first of

@@ -24,9 +24,7 @@ def overlaps(
     for start in range(0, len(boxes), AT_ONCE):
         few, few_others = boxes[start : start + AT_ONCE], others[start : start + AT_ONCE]
         iou = torch.vmap(box_iou)(_padded(few), _padded(few_others)).nan_to_num_().numpy()
-        found += [
-            one[: len(mine), : len(theirs)] for one, mine, theirs in zip(iou, few, few_others, strict=True)
-        ]
+        found += [one[: len(mine), : len(theirs)] for one, mine, theirs in zip(iou, few, few_others, strict=True)]
     return found
 
 

@@ -47,9 +47,7 @@ class Prediction:
             )
         except KeyError as missing:
             image = line.get("image_id", "no image_id")
-            raise ValueError(
-                f"prediction of {image!r} has no key {missing}: write the run again"
-            ) from missing
+            raise ValueError(f"prediction of {image!r} has no key {missing}: write the run again") from missing
         except (TypeError, ValueError) as wrong:
             raise ValueError(f"prediction of {line.get('image_id')!r}: {wrong}") from wrong
 

@@ -97,6 +97,7 @@ def _data(shown: Sequence[Variant]) -> dict[str, Any]:
 def _context(found: Sequence[Run], shown: Sequence[Variant], page: Path) -> dict[str, Any]:
     scored = tables.scored(shown)
     wanted = ("corloc", "ap50") if scored else ()
+    over_k = [plot for name in (*wanted, "nave") if scored and (plot := plots.over_k(shown, name))]
     return {
         "title": _title(found, shown),
         "facts": tables.facts(shown),
@@ -110,8 +111,8 @@ def _context(found: Sequence[Run], shown: Sequence[Variant], page: Path) -> dict
         "columns": tables.columns(shown),
         "rows": tables.rows(shown, page),
         "failures": tables.failures(found, page),
-        "over_k": [plot for name in (*wanted, "nave") if scored and (plot := plots.over_k(shown, name))],
-        "key": plots.key(shown),
+        "over_k": over_k,
+        "key": plots.key(shown) if over_k else [],
         "heat": [(plots.TITLES[name], heat) for name in wanted if (heat := plots.layers_by_k(shown, name))],
     }
 

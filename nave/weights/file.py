@@ -23,14 +23,10 @@ def file_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     Raises WeightsError if there is no such file, it cannot be read safely, or it holds no named tensors.
     """
     if not path.is_file():
-        raise WeightsError(
-            f"there is no weights file {path.absolute()}; give weights=FILE (.safetensors or torch)"
-        )
+        raise WeightsError(f"there is no weights file {path.absolute()}; give weights=FILE (.safetensors or torch)")
     tensors = unwrap(_read(path))
     if not tensors:
-        raise WeightsError(
-            f"{path} holds no named tensors; save the network's state_dict, best as .safetensors"
-        )
+        raise WeightsError(f"{path} holds no named tensors; save the network's state_dict, best as .safetensors")
     with path.open("rb") as stream:
         return tensors, hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -50,9 +46,7 @@ def unwrap(content: object) -> dict[str, Tensor]:
 
 def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for prefix in PREFIXES:
-        inside = {
-            name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
-        }
+        inside = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         if 2 * len(inside) > len(tensors):
             return _without_prefix(inside)
     return tensors

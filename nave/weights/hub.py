@@ -52,9 +52,7 @@ def _download(tag: str, repository: str) -> Path:
             continue
         except Exception as error:  # the client lets through whatever its HTTP library of the day raises
             raise WeightsError(_ways_on(tag, repository, error)) from error
-    raise WeightsError(
-        f"the model hub has neither {' nor '.join(FILE_NAMES)} in {repository}, where timm has {tag}"
-    )
+    raise WeightsError(f"the model hub has neither {' nor '.join(FILE_NAMES)} in {repository}, where timm has {tag}")
 
 
 def _answer(ask: Callable[[], T]) -> T:

@@ -23,9 +23,7 @@ def load_into(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -
     faults = _faults(wanted, given, _head(model))
     if any(faults.values()):
         raise WeightsError(_misfit(model, source, faults))
-    fitting = {
-        name: given[name] for name in wanted if name in given and given[name].shape == wanted[name].shape
-    }
+    fitting = {name: given[name] for name in wanted if name in given and given[name].shape == wanted[name].shape}
     model.load_state_dict(fitting, strict=False)
 
 

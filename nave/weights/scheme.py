@@ -24,9 +24,7 @@ def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str,
             return training, place
         seen.append(training)
         training = place
-    raise WeightsError(
-        f"model={model}: training schemes {' -> '.join([*seen, training])} only name each other"
-    )
+    raise WeightsError(f"model={model}: training schemes {' -> '.join([*seen, training])} only name each other")
 
 
 def _is_place(text: str) -> bool:

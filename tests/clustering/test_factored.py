@@ -193,14 +193,14 @@ def test_a_centroid_that_repeats_another_is_given_no_points():
 @pytest.mark.parametrize("n_init", [1, 3])
 def test_an_image_has_the_same_bits_in_every_batch_and_order(options, n_init):
     grids, rest = options.get("grids", "one grid"), {k: v for k, v in options.items() if k != "grids"}
-    maps, seeds, engine = activations(grids, batch=5), torch.tensor([11, 7, 5, 3, 2]), Factored(n_init=n_init)
+    maps, seeds, engine = activations(grids, batch=3), torch.tensor([11, 7, 5]), Factored(n_init=n_init)
 
     def clusters(images):
         part = {name: grid[images] for name, grid in maps.items()}
         return engine(Composer(**rest).compose(part, PADDED, IMAGE), 5, seeds[images])
 
-    together = clusters([0, 1, 2, 3, 4])
-    for images in ([0], [1], [4], [4, 3, 2, 1, 0], [2, 0], [1, 3, 4]):
+    together = clusters([0, 1, 2])
+    for images in ([0], [2], [2, 1, 0], [1, 2]):
         part = clusters(images)
         assert torch.equal(part.labels, together.labels[images])
         assert torch.equal(part.centroids, together.centroids[images])

@@ -75,9 +75,7 @@ def test_twelve_folders(tmp_path: Path) -> None:
 
 def test_splits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = write_chestxray14(tmp_path, FOUND, BOXES)
-    with pytest.raises(
-        MissingDataset, match=r"split=test: no .*/test_list\.txt, which comes with the data set"
-    ):
+    with pytest.raises(MissingDataset, match=r"split=test: no .*/test_list\.txt, which comes with the data set"):
         ChestXray14(root, "test")
     write_text(root / "chestxray14" / "test_list.txt", "00000002_000.png\n00000009_000.png")
     write_text(root / "chestxray14" / "train_val_list.txt", "00000001_000.png\n00000001_001.png\n")
@@ -118,9 +116,7 @@ def test_the_newer_table_comes_first(tmp_path: Path) -> None:
 
 
 def test_missing(tmp_path: Path) -> None:
-    with pytest.raises(
-        MissingDataset, match=r"ChestX-ray14 not found; looked in (.|\n)*images_001/images(.|\n)*nihcc"
-    ):
+    with pytest.raises(MissingDataset, match=r"ChestX-ray14 not found; looked in (.|\n)*images_001/images(.|\n)*nihcc"):
         ChestXray14(tmp_path)
     with pytest.raises(MissingDataset, match=r"neither data\.root nor"):
         ChestXray14(None)

@@ -52,9 +52,7 @@ def check_against_pycocotools(file: Path, images: Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         reference = COCO(str(file))
     coco = Coco(annotations=file, images=images)
-    by_name = {
-        Path(image["file_name"]).with_suffix("").as_posix(): image for image in reference.dataset["images"]
-    }
+    by_name = {Path(image["file_name"]).with_suffix("").as_posix(): image for image in reference.dataset["images"]}
     assert {coco.image_id(index) for index in range(len(coco))} == by_name.keys()
     for index in range(len(coco)):
         image = by_name[coco.image_id(index)]
@@ -129,9 +127,7 @@ def test_masks_of_coco_stuff(tmp_path: Path) -> None:
 
 
 def test_missing_data_set(tmp_path: Path) -> None:
-    with pytest.raises(
-        MissingDataset, match=r"looked in (.|\n)*coco/annotations/instances_val2017\.json\n.*val2017"
-    ):
+    with pytest.raises(MissingDataset, match=r"looked in (.|\n)*coco/annotations/instances_val2017\.json\n.*val2017"):
         Coco(tmp_path, "val2017")
     with pytest.raises(MissingDataset, match=r"neither data\.root nor"):
         Coco()
@@ -141,9 +137,7 @@ def test_missing_data_set(tmp_path: Path) -> None:
 
 def test_listed_images_without_file(tmp_path: Path) -> None:
     (write_coco(tmp_path, tables()) / "coco/train2017/sub/000000000011.jpg").unlink()
-    with pytest.raises(
-        MalformedData, match=r"train2017\.json: 1 of 3 files are not in .*: sub/000000000011\.jpg"
-    ):
+    with pytest.raises(MalformedData, match=r"train2017\.json: 1 of 3 files are not in .*: sub/000000000011\.jpg"):
         Coco(tmp_path)
 
 
@@ -217,7 +211,5 @@ def test_orientation_follows_the_size_in_the_json(tmp_path: Path) -> None:
 def test_an_image_of_another_size_is_unreadable(tmp_path: Path) -> None:
     write_coco(tmp_path, tables())
     write_photograph(tmp_path / "coco/train2017/empty.jpg", (12, 10))
-    with pytest.raises(
-        UnreadableImage, match=r"empty: \(12, 10\) pixels .* \(10, 10\) in instances_train2017\.json"
-    ):
+    with pytest.raises(UnreadableImage, match=r"empty: \(12, 10\) pixels .* \(10, 10\) in instances_train2017\.json"):
         Coco(tmp_path).image(2)

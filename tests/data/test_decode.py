@@ -33,9 +33,7 @@ def test_exif_orientation_as_pillow_turns_it(tmp_path: Path, suffix: str, orient
         assert open_image(path, upright=False).size == (31, 20)
 
 
-@pytest.mark.parametrize(
-    "mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "I", "F"]
-)
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "I", "F"])
 def test_any_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "photo.tif"
     source = photograph((9, 7)).convert("L") if mode in {"I;16", "I", "F"} else photograph((9, 7))
@@ -57,9 +55,7 @@ def test_16_bit_grey_is_divided_by_257(tmp_path: Path) -> None:
     assert values(open_image(tmp_path / "deep.png")) == [[0, 1, 128, 255]]
 
 
-@pytest.mark.parametrize(
-    ("grey", "expected"), [([0.0, 0.5, 1.0], [0, 128, 255]), ([0.0, 99.6, 255.0], [0, 100, 255])]
-)
+@pytest.mark.parametrize(("grey", "expected"), [([0.0, 0.5, 1.0], [0, 128, 255]), ([0.0, 99.6, 255.0], [0, 100, 255])])
 def test_float_grey_in_either_scale(tmp_path: Path, grey: list[float], expected: list[int]) -> None:
     Image.fromarray(np.array([grey], np.float32)).save(tmp_path / "float.tif")
     assert values(open_image(tmp_path / "float.tif")) == [expected]

@@ -120,9 +120,7 @@ def test_a_part_that_is_complete_is_verified_and_taken(server: Server, tmp_path:
 def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path, begun: bytes) -> None:
     asked = Download(server.url, "md5:" + "0" * 32, tmp_path / "file.txt")
     (tmp_path / "file.txt.part").write_bytes(begun)
-    with pytest.raises(
-        DownloadError, match=r"data\.bin: md5 is [0-9a-f]{32}, not 0{32}; what came is deleted"
-    ):
+    with pytest.raises(DownloadError, match=r"data\.bin: md5 is [0-9a-f]{32}, not 0{32}; what came is deleted"):
         fetch(asked)
     assert not [name for name in visible(tmp_path) if not name.endswith(".lock")]
 

@@ -46,9 +46,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 
 def test_an_absent_folder(tmp_path: Path) -> None:
-    with pytest.raises(
-        MissingDataset, match=r"looked in .*/gone \(which does not exist\)(.|\n)*data\.root=photos/"
-    ):
+    with pytest.raises(MissingDataset, match=r"looked in .*/gone \(which does not exist\)(.|\n)*data\.root=photos/"):
         Folder(tmp_path / "gone")
 
 

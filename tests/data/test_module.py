@@ -132,9 +132,7 @@ class Recorder(LightningModule):
         return torch.zeros(())
 
 
-@pytest.mark.filterwarnings(
-    "ignore:.*LeafSpec", "ignore:.*num_workers", "ignore:.*does not have many workers"
-)
+@pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:.*num_workers", "ignore:.*does not have many workers")
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_lightning_predicts_batch_by_batch(folder: Folder, tmp_path: Path, num_workers: int) -> None:
     recorder = Recorder()

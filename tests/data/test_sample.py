@@ -45,9 +45,7 @@ def test_neither_package_is_imported() -> None:
 
 def test_a_package_without_the_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sample._FILES, "chelsea", ("skimage", "data/no_such_cat.png"))
-    with pytest.raises(
-        MissingDataset, match=r"sample photographs not found.*\n.*\n.*no_such_cat\.png\n.*pip install"
-    ):
+    with pytest.raises(MissingDataset, match=r"sample photographs not found.*\n.*\n.*no_such_cat\.png\n.*pip install"):
         Sample()
 
 

@@ -54,9 +54,7 @@ def test_real_images_as_torchvision_reads_them(monkeypatch: pytest.MonkeyPatch, 
     check_against_torchvision(Path(os.environ["NAVE_DATA"]), split, monkeypatch)
 
 
-def test_a_sample_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sample_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     write_stl10(tmp_path)
     assert len(STL10(tmp_path)) == 3
     assert "test_X.bin is a sample: 3 images, 8000 in STL-10" in caplog.text
@@ -73,9 +71,7 @@ def test_no_image_behind_the_last(tmp_path: Path, index: int) -> None:
 
 
 def test_missing(tmp_path: Path) -> None:
-    with pytest.raises(
-        MissingDataset, match=r"test_X\.bin not found; looked in (.|\n)*stl10_binary/test_X\.bin"
-    ):
+    with pytest.raises(MissingDataset, match=r"test_X\.bin not found; looked in (.|\n)*stl10_binary/test_X\.bin"):
         STL10(tmp_path)
     with pytest.raises(MissingDataset, match=r"neither data\.root nor"):
         STL10(None, download=True).prepare()

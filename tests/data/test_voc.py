@@ -105,9 +105,7 @@ def test_missing_data_set_says_where_what_and_how(tmp_path: Path) -> None:
 
 
 def test_no_root_and_the_wrong_year(tmp_path: Path) -> None:
-    with pytest.raises(
-        MissingDataset, match=r"neither data\.root nor the environment variable NAVE_DATA is set"
-    ):
+    with pytest.raises(MissingDataset, match=r"neither data\.root nor the environment variable NAVE_DATA is set"):
         VOC(None, 2012)
     with pytest.raises(MissingDataset, match=r"VOC2007 not found"):
         VOC(write_voc(tmp_path, 2012) / "VOCdevkit" / "VOC2012", 2007)

@@ -71,9 +71,7 @@ def write_voc(
         if seed % 2 == 0:
             write_mask(folder / "SegmentationClass" / f"{image_id}.png", size)
     for image_sets in ("Main", "Segmentation"):
-        write_text(
-            folder / "ImageSets" / image_sets / f"{split}.txt", "".join(f"{name}\n" for name in content)
-        )
+        write_text(folder / "ImageSets" / image_sets / f"{split}.txt", "".join(f"{name}\n" for name in content))
     return root
 
 
@@ -107,15 +105,11 @@ def coco_tables(
                 "bbox": list(box),
                 "area": box[2] * box[3],
                 "iscrowd": crowd,
-                "segmentation": {"counts": "0", "size": [1, 1]}
-                if crowd
-                else [[0.0, 0.0, 1.0, 0.0, 1.0, 1.0]],
+                "segmentation": {"counts": "0", "size": [1, 1]} if crowd else [[0.0, 0.0, 1.0, 0.0, 1.0, 1.0]],
             }
             for key, (image_id, category, box, crowd) in enumerate(boxes, 100)
         ],
-        "categories": [
-            {"id": key, "name": name, "supercategory": "thing"} for key, name in enumerate(names, 1)
-        ],
+        "categories": [{"id": key, "name": name, "supercategory": "thing"} for key, name in enumerate(names, 1)],
     }
 
 

@@ -11,7 +11,7 @@ from nave.report.page import PAGE
 from nave.results import RUN, write_json
 from tests.report.writers import write_run, write_sweep
 
-EVIL = '<img src=x onerror=alert(1)>"\'&</script><script>alert(2)</script>'
+EVIL = "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>"
 
 
 class Elements(HTMLParser):
@@ -210,5 +210,5 @@ def test_errors_name_the_folder(tmp_path, capsys):
     with pytest.raises(FileNotFoundError, match="no run has finished"):
         write_report(tmp_path)
     (tmp_path / "job" / RUN).write_text("{")
-    with pytest.raises(ValueError, match="run.json: no JSON"):
+    with pytest.raises(ValueError, match=r"run\.json: no JSON"):
         write_report(tmp_path)

@@ -22,7 +22,9 @@ def test_only_what_differs_is_named(tmp_path):
 
 
 def test_keys_of_one_class_alone_are_told_by_the_class(tmp_path):
-    write_run(tmp_path / "a", overrides={"clustering": {"_target_": "nave.clustering.factored.Factored", "tolerance": 0}})
+    write_run(
+        tmp_path / "a", overrides={"clustering": {"_target_": "nave.clustering.factored.Factored", "tolerance": 0}}
+    )
     write_run(tmp_path / "b", overrides={"clustering": {"_target_": "nave.clustering.ward.Ward"}})
     found = shown(tmp_path)
     assert axes(found) == {"clustering._target_": ["Factored", "Ward"]}

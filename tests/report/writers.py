@@ -27,7 +27,9 @@ def resolved() -> dict[str, Any]:
     """The default configuration, composed once."""
     register()
     with initialize_config_module("nave.conf", version_base="1.3"):
-        content = OmegaConf.to_container(compose("config", overrides=["data=folder", "data.root=nowhere"]), resolve=True)
+        content = OmegaConf.to_container(
+            compose("config", overrides=["data=folder", "data.root=nowhere"]), resolve=True
+        )
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 

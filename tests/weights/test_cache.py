@@ -10,9 +10,7 @@ from nave.weights.cache import cache_folder, tensors_sha256
 from nave.weights.error import WeightsError
 
 
-def test_nave_cache_chooses_the_folder_and_it_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nave_cache_chooses_the_folder_and_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAVE_CACHE", str(tmp_path / "a" / "b"))
     assert cache_folder() == tmp_path / "a" / "b"
     assert cache_folder().is_dir()

