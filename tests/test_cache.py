@@ -220,7 +220,7 @@ def test_a_run_with_the_cache_writes_the_same_bytes(tmp_path):
     data, cache = photographs(tmp_path / "data"), f"cache={tmp_path / 'cache'}"
 
     for name, extra in {"without": [], "first": [cache], "second": [cache]}.items():
-        assert nave_run("data=folder", data, into(tmp_path / name), *extra) == 0
+        assert nave_run(*data, into(tmp_path / name), *extra) == 0
 
     assert results(tmp_path / "without") == results(tmp_path / "first") == results(tmp_path / "second")
     assert len(files(tmp_path / "cache")) == 4
@@ -232,12 +232,12 @@ def test_a_sweep_over_k_encodes_once(tmp_path, monkeypatch):
     monkeypatch.setattr(Encoder, "forward", lambda self, images: calls.append(1) or forward(self, images))
     data = photographs(tmp_path / "data")
 
-    assert nave_sweep(tmp_path / "out", "data=folder", data, "k=2,3,4", f"cache={tmp_path / 'cache'}") == 0
+    assert nave_sweep(tmp_path / "out", *data, "k=2,3,4", f"cache={tmp_path / 'cache'}") == 0
 
     assert len(calls) == 4
 
 
 def test_a_dtype_without_cache_is_refused(tmp_path):
     data = photographs(tmp_path / "data", count=1)
-    assert nave_run("data=folder", data, into(tmp_path / "out"), "cache_dtype=float16") == 1
+    assert nave_run(*data, into(tmp_path / "out"), "cache_dtype=float16") == 1
     assert "give cache=FOLDER" in record(tmp_path / "out")["error"]

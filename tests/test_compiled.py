@@ -51,5 +51,5 @@ def test_weights_keep_their_names():
 
 def test_without_a_compiler_the_cure_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert nave_run("data=folder", photographs(tmp_path / "data", 1), into(tmp_path / "out"), "compile=true") == 1
+    assert nave_run(*photographs(tmp_path / "data", 1), into(tmp_path / "out"), "compile=true") == 1
     assert "no 'no-such-compiler' here: install g++" in record(tmp_path / "out")["error"]

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from PIL import Image
 from torch import Tensor
 
 from nave.data.photograph import Truth
 
-Images = Sequence[Image.Image | np.ndarray[Any, Any]] | Image.Image | np.ndarray[Any, Any] | Tensor
+Pixels = Shaped[np.ndarray, "..."]
+Images = Sequence[Image.Image | Pixels] | Image.Image | Pixels | Tensor
 
 
 class InMemory:
@@ -60,7 +62,7 @@ def _as_image(image: Any, index: int) -> Image.Image:
     return Image.fromarray(_as_bytes(array, index)).convert("RGB")
 
 
-def _as_bytes(array: np.ndarray[Any, Any], index: int) -> np.ndarray[Any, Any]:
+def _as_bytes(array: Pixels, index: int) -> Pixels:
     if array.dtype == np.uint8:
         return array
     if not np.issubdtype(array.dtype, np.floating) or not (array.min() >= 0 and array.max() <= 1):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Integer, UInt8
 from PIL import Image
 
 from nave.data.photograph import Masked
@@ -47,7 +47,7 @@ def _map(one: OfOneK, image_id: str, size: Size) -> dict[str, Any]:
     return {"mask_data": labels, "class_labels": names}
 
 
-def _classes(truth: np.ndarray[Any, Any], size: Size) -> dict[str, Any]:
+def _classes(truth: Integer[np.ndarray, "H W"], size: Size) -> dict[str, Any]:
     labels = _resized(truth.astype(np.uint8), size)
     named = {BACKGROUND: "background", UNKNOWN: "unknown"}
     return {"mask_data": labels, "class_labels": {int(c): named.get(int(c), f"class {c}") for c in np.unique(labels)}}
