@@ -9,7 +9,7 @@ The workspace is a saved view of the project: running the script again makes ano
 import argparse
 
 import wandb_workspaces.reports.v2 as panels
-import wandb_workspaces.workspaces as workspaces
+from wandb_workspaces import workspaces
 
 PROTOCOLS = ("corloc", "ap50", "ar100", "nave")
 MODEL, TRAINING, K = "config:model.name", "config:training", "config:k"

@@ -32,7 +32,11 @@ def test_a_sweep_has_a_folder_a_job_and_a_summary(tmp_path: Path, capsys: pytest
     assert nave_sweep(folder, *voc(tmp_path, 2), "k=2,[2,3]") == 0
     with (folder / "summary.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(row["k"], row["status"], row["images"]) for row in rows] == [("2", "ok", "2"), ("3", "ok", "2"), ("2", "ok", "2")]
+    assert [(row["k"], row["status"], row["images"]) for row in rows] == [
+        ("2", "ok", "2"),
+        ("3", "ok", "2"),
+        ("2", "ok", "2"),
+    ]
     assert all(row["corloc"] and row["corloc_low"] and row["corloc_high"] for row in rows)
     assert (folder / "summary.md").read_text().count("\n") == 2 + 3
     assert f"written to {folder}" in capsys.readouterr().out

@@ -37,7 +37,7 @@ def test_a_run_is_logged_offline_with_all_that_a_review_needs(
     assert {key: found.config[key] for key in ("k", "training")} == {"k": [2, 3], "training": "random"}
     assert found.config["run"]["data_sha256"] == record(run)["data_sha256"]
     scores = {k: json.loads((run / f"k{k}" / "metrics.json").read_text()) for k in (2, 3)}
-    rows = {row["k"]: row for row in found.history if "k" in row}
+    rows = {row["k"]: row for row in found.history if "corloc" in row}
     for k in (2, 3):
         assert rows[k]["corloc"] == found.summary[f"k{k}/corloc"] == scores[k]["corloc"]["value"]
         assert rows[k]["corloc_low"] == scores[k]["corloc"]["low"]
