@@ -22,6 +22,7 @@ from tests.data.writers import (
 )
 from tests.running import into, record
 
+pytestmark = pytest.mark.slow
 TINY = (
     *("model=efficientnet_lite0", "training=random", "layers=[-1]", "k=3", "overlays=false", "photographs=null"),
     *("localization.min_area=8", "localization.border=0"),

@@ -81,7 +81,9 @@ def test_a_killed_run_goes_on_with_what_is_missing(tmp_path: Path, monkeypatch: 
     part.write_text(part.read_text()[:-20])  # the third image's last note was being written
     seen = count_images(monkeypatch)
     assert nave_run(*overrides, into(run)) == 0
-    assert seen == ["000002", "000003", "000004"]
+    everything = [f"{number:06}" for number in range(5)]
+    assert len(seen) >= 3  # how many more depends on how far the writing thread had come
+    assert seen == everything[-len(seen) :]
     assert results(run) == results(tmp_path / "undisturbed")
     assert (record(run)["images"], len(record(run)["attempts"])) == (5, 2)
     assert "error" not in record(run)

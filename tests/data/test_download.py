@@ -187,6 +187,7 @@ def test_a_killed_unpacking_leaves_no_target_and_is_done_again(
     assert visible(tmp_path) == ["target"]
 
 
+@pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="Python before 3.11.4 unpacks without a filter")
 def test_an_archive_that_leads_out_of_its_folder(server: Server, tmp_path: Path) -> None:
     server.content = tar({"../evil.txt": b"evil"})
     with pytest.raises(tarfile.OutsideDestinationError):
