@@ -16,10 +16,10 @@ from nave.background import Background
 from nave.centroids import write_centroids
 from nave.data.batch import Batch
 from nave.data.photograph import Dataset, Masked, Truth
+from nave.data.watermark import Watermarked
 from nave.module import Explanation
 from nave.overlay import indexed, overlay
 from nave.photographs import keep
-from nave.png import save_rgb
 from nave.records import agreement, record
 from nave.results import RunFolder
 
@@ -78,23 +78,25 @@ class Writer(Callback):
     def write(self, explanation: Explanation, truth: Truth | None, slots: Slots) -> dict[str, Any]:
         """Writes the map, the overlay and a small copy of one image; its record."""
         line = record(explanation, truth)
-        folder, name = self.folder.of(explanation.k), f"{explanation.image_id}.png"
+        folder, image_id = self.folder.of(explanation.k), explanation.image_id
         labels = at_original_size(explanation)
-        _save(indexed(labels, slots), folder / "maps" / name)
+        _save(indexed(labels, slots), folder / "maps" / f"{image_id}.png", compress_level=1)
         masks, index = self.dataset if isinstance(self.dataset, Masked) else None, explanation.index
         if masks and (mask := masks.mask(index)) is not None:
             line["segmentation"] = agreement(labels, mask, masks.object_mask(index))
-            write_centroids(folder, explanation.image_id, explanation.centroids)
+        if isinstance(self.dataset, Watermarked) and (region := self.dataset.region(index)) is not None:
+            line["watermark"] = list(region)
+        if "segmentation" in line or "watermark" in line:  # what is asked of a whole data set needs them
+            write_centroids(folder, image_id, explanation.centroids)
         if not self.overlays and not self.photographs:
             return line
         photograph = self.dataset.image(explanation.index)
         if self.photographs:
-            keep(photograph, self.folder.root, explanation.image_id, self.photographs)
+            keep(photograph, self.folder.root, image_id, self.photographs)
         if self.overlays:
             boxes = [] if truth is None else truth.boxes.tolist()
-            path = folder / "overlays" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_rgb(overlay(photograph, labels, line["box"], boxes, slots), path)
+            picture = overlay(photograph, labels, line["box"], boxes, slots)
+            _save(picture, folder / "overlays" / f"{image_id}.jpg", quality=95, subsampling=0)
         return line
 
 
@@ -115,6 +117,6 @@ def at_original_size(explanation: Explanation) -> UInt8[np.ndarray, "H W"]:
     return np.asarray(Image.fromarray(explanation.labels).resize((width, height), Image.Resampling.NEAREST))
 
 
-def _save(image: Image.Image, path: Path) -> None:
+def _save(image: Image.Image, path: Path, **options: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, compress_level=1)
+    image.save(path, **options)

@@ -40,8 +40,8 @@ def measure(images: int, repeats: int, with_growth: bool) -> Figures:
     figures: Figures = {"numba_first_call_seconds": seconds(_first_call)}
     figures |= kmeans("native", NATIVE, images, repeats)
     figures |= kmeans("224", (224, 224), images, repeats)
-    figures |= end_to_end("224", NATIVE, 4 * images, 64 if on_gpu else 8, repeats, image_size=224)
-    figures |= end_to_end("native", NATIVE, max(1, images // 2), 8 if on_gpu else 1, repeats, image_size=None)
+    figures |= end_to_end("224", NATIVE, 8 * images, 64 if on_gpu else 8, repeats, image_size=224)
+    figures |= end_to_end("native", NATIVE, images, 8 if on_gpu else 1, repeats, image_size=None)
     return figures | (growth(repeats) if with_growth else {})
 
 

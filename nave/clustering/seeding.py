@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from nave.clustering.lloyd import converged, lloyd
 from nave.composite import Composite
 
 
@@ -30,11 +31,15 @@ def initial_centroids(
 
     Random numbers are drawn on the CPU from a generator of each image's own seed.
     """
-    X = grid_points(composite).materialise()
+    points = grid_points(composite)
+    X = points.materialise()
     uniforms = _uniforms(seeds, restarts, k).to(X.device)
-    runs = [lloyd(X, kmeans_plus_plus(X, uniforms[:, restart])) for restart in range(restarts)]
-    centroids = torch.stack([run[0] for run in runs])
-    best = torch.stack([run[1] for run in runs]).argmin(0)
+    seeded = [kmeans_plus_plus(X, uniforms[:, restart]) for restart in range(restarts)]
+    if restarts == 1:
+        return converged(points, seeded[0])[0]
+    runs = [lloyd(points, centroids) for centroids in seeded]
+    centroids = torch.stack([run.centroids for run in runs])
+    best = torch.stack([run.inertia for run in runs]).argmin(0)
     return centroids[best, torch.arange(len(X), device=X.device)]
 
 
@@ -80,20 +85,3 @@ def _sample(weights: Float[Tensor, "B N"], uniforms: Float[Tensor, "B T"]) -> In
     cumulative = weights.double().cumsum(1)
     wanted = uniforms * cumulative[:, -1:]
     return torch.searchsorted(cumulative, wanted, right=True).clamp_max(weights.shape[1] - 1)
-
-
-def lloyd(
-    X: Float[Tensor, "B N D"], centroids: Float[Tensor, "B K D"], max_iter: int = 300
-) -> tuple[Float[Tensor, "B K D"], Float[Tensor, " B"]]:
-    """Lloyd's iterations on materialised points until no label changes; centroids and inertia."""
-    labels = torch.full(X.shape[:2], -1, device=X.device)
-    for _ in range(max_iter):
-        scores = X @ centroids.transpose(1, 2) - (centroids**2).sum(2)[:, None] / 2
-        values, new = scores.max(2)
-        if torch.equal(new, labels):
-            break
-        labels = new
-        masks = torch.nn.functional.one_hot(labels, centroids.shape[1]).to(X.dtype)
-        counts = masks.sum(1)[:, :, None]
-        centroids = torch.where(counts > 0, masks.transpose(1, 2) @ X / counts.clamp_min(1), centroids)
-    return centroids, (X * X).sum((1, 2)) - 2 * values.sum(1)

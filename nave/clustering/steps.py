@@ -1,5 +1,6 @@
 """One Lloyd step on the factored composite: assign every point, sum every cluster."""
 
+from copy import copy
 from importlib.util import find_spec
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -9,7 +10,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from nave.clustering import segments
-from nave.clustering.clusters import coincident
+from nave.clustering.offsets import offsets
+from nave.clustering.taps import Taps, taps
 from nave.composite import Composite
 
 
@@ -53,10 +55,10 @@ class TensorStepper:
 class CompiledStepper:
     """One grid, bilinear or nearest, no scale, on the CPU: the kernel of :mod:`nave.clustering.segments`."""
 
-    def __init__(self, composite: Composite, rows: segments.Taps, cols: segments.Taps) -> None:
+    def __init__(self, composite: Composite, rows: Taps, cols: Taps) -> None:
         self.size = composite.size
         self.grid = composite.blocks[0].features.shape[2:]
-        self.features = composite.blocks[0].features.flatten(2).contiguous()
+        self.points = composite.blocks[0].features.flatten(2).transpose(1, 2).contiguous()
         self.rows, self.cols = rows, cols
 
     @classmethod
@@ -65,29 +67,33 @@ class CompiledStepper:
         block = composite.blocks[0]
         if len(composite.blocks) > 1 or block.scale is not None or block.features.device.type != "cpu":
             return None
-        rows, cols = segments.taps(block.rows.numpy()), segments.taps(block.cols.numpy())
+        rows, cols = taps(block.rows.numpy()), taps(block.cols.numpy())
         return None if rows is None or cols is None else cls(composite, rows, cols)
+
+    def image(self, index: int) -> "CompiledStepper":
+        """The stepper of one image of the batch."""
+        one = copy(self)
+        one.points = self.points[index : index + 1]
+        return one
 
     def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
         """See :class:`Stepper`."""
-        images = [self._image(*one) for one in zip(self.features, centroids, offsets(centroids), strict=True)]
-        labels, pooled = (torch.stack(parts) for parts in zip(*images, strict=True))
-        return Step(labels, pooled.sum(2), pooled @ self.features.transpose(1, 2))
+        images = [self._image(*one) for one in zip(self.points, centroids, offsets(centroids), strict=True)]
+        return Step(*(torch.stack(parts) for parts in zip(*images, strict=True)))
 
-    def _image(
-        self, F: Float[Tensor, "D n"], c: Float[Tensor, "K D"], offset: Float[Tensor, " K"]
-    ) -> tuple[Tensor, Tensor]:
-        scores = (c @ F - offset[:, None]).T.contiguous().numpy()
+    def _image(self, F: Float[Tensor, "n D"], c: Float[Tensor, "K D"], offset: Float[Tensor, " K"]) -> Step:
+        scores = torch.addmm(offset, F, c.T, beta=-1).numpy()
         labels = np.empty(self.size, np.uint8)
         pooled = np.zeros((len(c), *self.grid), np.float32)
         segments.step(scores.reshape(*self.grid, len(c)), *self.rows, *self.cols, labels, pooled)
-        return torch.from_numpy(labels), torch.from_numpy(pooled).flatten(1)
+        weights = torch.from_numpy(pooled).flatten(1)
+        return Step(torch.from_numpy(labels), weights.sum(1), weights @ F)
 
 
 class FusedStepper:
     """One grid, bilinear or nearest, no scale, on a GPU with Triton: the kernel of :mod:`nave.clustering.cells`."""
 
-    def __init__(self, composite: Composite, rows: segments.Taps, cols: segments.Taps) -> None:
+    def __init__(self, composite: Composite, rows: Taps, cols: Taps) -> None:
         from nave.clustering.cells import Axis
 
         self.features = composite.blocks[0].features
@@ -101,7 +107,7 @@ class FusedStepper:
         block = composite.blocks[0]
         if len(composite.blocks) > 1 or block.scale is not None or block.features.device.type != "cuda":
             return None
-        rows, cols = (segments.taps(operator.cpu().numpy()) for operator in (block.rows, block.cols))
+        rows, cols = (taps(operator.cpu().numpy()) for operator in (block.rows, block.cols))
         if rows is None or cols is None or find_spec("triton") is None:
             return None
         return cls(composite, rows, cols)
@@ -113,12 +119,6 @@ class FusedStepper:
         scores = torch.einsum("bchw,bkc->bkhw", self.features, centroids) - offsets(centroids)[:, :, None, None]
         labels, pooled = step(scores, self.rows, self.cols)
         return Step(labels, pooled.sum((2, 3)), torch.einsum("bkhw,bchw->bkc", pooled, self.features))
-
-
-def offsets(centroids: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:
-    """``|c|^2 / 2``; infinite where a centroid repeats an earlier one, lest rounding share out the points."""
-    repeats = coincident(centroids).tril(-1).any(2)
-    return ((centroids**2).sum(2) / 2).masked_fill(repeats, torch.inf)
 
 
 def first_maximum(scores: Float[Tensor, "B K H W"]) -> UInt8[Tensor, "B H W"]:

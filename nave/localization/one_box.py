@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32, Int64, UInt8
+from jaxtyping import Float64, Int32, Int64, UInt8
 
 from nave.localization.components import Box
-from nave.localization.regions import joined_groups, measured, region_ids
+from nave.localization.regions import measured, merged, region_ids
 
 LOWER_SIDE = 0.25
 
@@ -62,22 +62,11 @@ class Regions:
         first, area, centred, boxes = measured(ids, prior, count)
         return cls(labels.ravel()[first].astype(np.int64), area, centred, boxes, _neighbours(ids, count))
 
-    def joined(self, clusters: tuple[int, ...]) -> "Regions":
-        """The regions of some clusters taken as one; ``cluster`` keeps one of them."""
-        members: Bool[np.ndarray, " R"] = np.isin(self.cluster, clusters)
-        edges = self.neighbours[members[self.neighbours].all(1)]
-        _, group = np.unique(joined_groups(len(members), edges)[members], return_inverse=True)
-        count = int(group.max()) + 1
-        boxes = np.tile(np.array([np.iinfo(np.int64).max] * 2 + [0, 0]), (count, 1))
-        np.minimum.at(boxes[:, :2], group, self.boxes[members, :2])
-        np.maximum.at(boxes[:, 2:], group, self.boxes[members, 2:])
-        return Regions(
-            cluster=np.full(count, clusters[0]),
-            area=np.bincount(group, self.area[members]).astype(np.int64),
-            centred=np.bincount(group, self.centred[members]),
-            boxes=boxes,
-            neighbours=np.empty((0, 2), np.int64),
-        )
+    def joined(self, clusters: tuple[int, int]) -> "Regions":
+        """The regions of two clusters taken as one; ``cluster`` keeps one of them."""
+        area, centred, boxes = merged(self.cluster, clusters, self.area, self.centred, self.boxes, self.neighbours)
+        cluster = np.full(len(area), clusters[0])
+        return Regions(cluster, area, centred, boxes, np.empty((0, 2), np.int64))
 
     def adjacent_pairs(self) -> Iterator[tuple[int, int]]:
         """Pairs of clusters that touch somewhere."""

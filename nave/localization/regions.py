@@ -71,12 +71,37 @@ def final_numbers(parent: Int32[np.ndarray, " n"]) -> Int32[np.ndarray, " n"]:
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
 @no_type_check
-def joined_groups(count: int, pairs: Int64[np.ndarray, "E 2"]) -> Int32[np.ndarray, " n"]:
-    """The group of each of ``count`` members, of which ``pairs`` belong together."""
-    parent = np.arange(count).astype(np.int32)
-    for pair in range(len(pairs)):
-        join(parent, pairs[pair, 0], pairs[pair, 1])
-    return final_numbers(parent)
+def merged(
+    cluster: Int64[np.ndarray, " R"],
+    clusters: tuple[int, int],
+    area: Int64[np.ndarray, " R"],
+    total: Float64[np.ndarray, " R"],
+    boxes: Int64[np.ndarray, "R 4"],
+    neighbours: Int64[np.ndarray, "E 2"],
+) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"], Int64[np.ndarray, "n 4"]]:
+    """Areas, weights and boxes of the regions of two clusters where those that share an edge are one."""
+    parent = np.arange(len(cluster)).astype(np.int32)
+    member = (cluster == clusters[0]) | (cluster == clusters[1])
+    for edge in range(len(neighbours)):
+        one, other = neighbours[edge]
+        if member[one] and member[other]:
+            join(parent, one, other)
+    for region in range(len(parent)):
+        parent[region] = parent[parent[region]]  # roots are lower, so a parent's own is known
+    number = np.cumsum(member & (parent == np.arange(len(parent)))) - 1
+    count = number[-1] + 1
+    areas, totals, extents = np.zeros(count, np.int64), np.zeros(count, np.float64), np.empty((count, 4), np.int64)
+    for region in range(len(parent)):
+        if not member[region]:
+            continue
+        group = number[parent[region]]
+        if areas[group] == 0:
+            extents[group] = boxes[region]
+        areas[group] += area[region]
+        totals[group] += total[region]
+        extents[group, :2] = np.minimum(extents[group, :2], boxes[region, :2])
+        extents[group, 2:] = np.maximum(extents[group, 2:], boxes[region, 2:])
+    return areas, totals, extents
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)

@@ -1,6 +1,7 @@
 """Lightning's own loggers: CSV files, TensorBoard, and whatever else follows their interface."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,15 @@ class LightningLog:
             self._show(logger.experiment, run)
         logger.finalize("success" if run.found else "failed")
 
+    def training_logger(self, folder: Path, attempt: int) -> Logger:
+        """A further attempt has a folder of its own, since the CSV logger writes its file anew."""
+        return self.make(save_dir=folder) if attempt == 1 else self.make(save_dir=folder, version=f"attempt{attempt}")
+
     def _show(self, board: Any, run: FinishedRun) -> None:
         chosen = picks(run.overlaps(), self.images, run.record["config"]["seed"])
         for one in run.found:
             for image_id, group in chosen.items():
-                path = one.folder / "overlays" / f"{image_id}.png"
+                path = one.folder / "overlays" / f"{image_id}.jpg"
                 if path.is_file():
                     with Image.open(path) as image:
                         board.add_image(f"{group}/{image_id}", np.asarray(image), one.step, dataformats="HWC")

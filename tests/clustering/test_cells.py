@@ -11,7 +11,7 @@ pytest.importorskip("triton")
 CHECK = """
 import torch
 from nave.clustering.steps import FusedStepper, TensorStepper
-from nave.clustering import segments
+from nave.clustering.taps import taps
 from nave.composite import Composer
 
 def check(h, w, scale, cut, K):
@@ -19,7 +19,7 @@ def check(h, w, scale, cut, K):
     padded = (h * scale, w * scale)
     composite = Composer().compose({"a": torch.randn(2, 8, h, w)}, padded, (padded[0] - cut, padded[1] - cut))
     block = composite.blocks[0]
-    fused = FusedStepper(composite, segments.taps(block.rows.numpy()), segments.taps(block.cols.numpy()))
+    fused = FusedStepper(composite, taps(block.rows.numpy()), taps(block.cols.numpy()))
     centroids = torch.randn(2, K, 8)
     got, expected = fused(centroids), TensorStepper(composite)(centroids)
     assert torch.equal(got.labels, expected.labels)

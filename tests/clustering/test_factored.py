@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from nave.clustering.factored import Factored, lloyd, means
+from nave.clustering.factored import Factored
 from nave.clustering.seeding import initial_centroids
 from nave.clustering.sklearn import ScikitLearn
-from nave.clustering.steps import CompiledStepper, Step, TensorStepper, first_maximum, offsets, stepper
+from nave.clustering.steps import CompiledStepper, TensorStepper, first_maximum, stepper
 from nave.composite import Composer
 from tests.clustering.problems import (
     GRIDS,
@@ -22,7 +22,6 @@ from tests.clustering.problems import (
     blobs,
     composite,
     of_grid,
-    of_points,
     same_maps,
     ties,
 )
@@ -163,34 +162,6 @@ def test_empty_clusters_move_where_scikit_learn_moves_them(empty, options):
         assert same_maps(problem, ours, theirs)
 
 
-def test_a_point_that_founds_a_cluster_leaves_its_old_one():
-    """Points 0, 1, 2 and 9 on a line; nobody is near the second centroid: 9 is farthest from the first."""
-    problem = of_points(torch.tensor([[0.0], [1.0], [2.0], [9.0]]))
-    centroids = torch.tensor([[[1.0], [1e6]]])
-    moved = means(problem, stepper(problem)(centroids), centroids)
-    torch.testing.assert_close(moved, torch.tensor([[[1.0], [9.0]]]))
-
-
-def test_an_empty_cluster_stays_where_every_point_lies_on_its_centroid():
-    problem = of_points(torch.tensor([[3.0], [5.0], [3.0]]))
-    centroids = torch.tensor([[[3.0], [5.0], [40.0]]])
-    step = Step(
-        torch.tensor([[[0, 1, 0]]], dtype=torch.uint8),
-        torch.tensor([[2.0, 1.0, 0.0]]),
-        torch.tensor([[[6.0], [5.0], [0.0]]]),
-    )
-    torch.testing.assert_close(means(problem, step, centroids), centroids)
-
-
-def test_a_centroid_that_repeats_another_is_given_no_points():
-    centroids = torch.randn(1, 1, 40, generator=torch.Generator().manual_seed(0)).repeat(1, 4, 1)
-    centroids[0, 2] += 1
-    centroids[0, 3] *= 1 + 1e-7
-    assert offsets(centroids)[0].isinf().tolist() == [False, True, False, True]
-    centroids[0, 3] *= 1 + 1e-3
-    assert offsets(centroids)[0].isinf().tolist() == [False, True, False, False]
-
-
 @pytest.mark.parametrize("options", [{}, {"grids": "two grids"}, {"normalisation": "l2"}], ids=str)
 @pytest.mark.parametrize("n_init", [1, 3])
 def test_an_image_has_the_same_bits_in_every_batch_and_order(options, n_init):
@@ -208,21 +179,6 @@ def test_an_image_has_the_same_bits_in_every_batch_and_order(options, n_init):
         assert torch.equal(part.centroids, together.centroids[images])
         assert torch.equal(part.iterations, together.iterations[images])
         assert torch.equal(part.inertia, together.inertia[images])
-
-
-def test_images_that_converge_leave_the_batch_without_a_trace():
-    """As on a GPU, where images are solved together; the first one has converged at once."""
-    easy, hard = activations(batch=1), activations(batch=2, seed=1)
-    problem = Composer().compose({n: torch.cat([easy[n], hard[n]]) for n in easy}, PADDED, IMAGE)
-    start = initial_centroids(problem, 4, torch.tensor([1, 2, 3]))
-    start[0] = lloyd(problem.images(slice(1)), start[:1]).centroids[0]
-    together = lloyd(problem, start)
-    assert together.iterations[0] == 2 < together.iterations[1:].min()
-    for image, one in enumerate(problem.split()):
-        alone = lloyd(one, start[image : image + 1])
-        assert torch.equal(alone.iterations, together.iterations[image : image + 1])
-        assert ((alone.labels == together.labels[image]) | ties(one, alone.centroids)).all()
-        torch.testing.assert_close(alone.centroids, together.centroids[image : image + 1], rtol=1e-4, atol=1e-5)
 
 
 def test_given_centroids_are_left_alone():

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.cluster import kmeans_plusplus
 
-from nave.clustering.seeding import grid_points, initial_centroids, kmeans_plus_plus, lloyd
+from nave.clustering.seeding import grid_points, initial_centroids, kmeans_plus_plus
 from tests.clustering.problems import blobs, composite, of_grid, of_points
 
 
@@ -63,32 +63,6 @@ def test_points_fewer_than_centroids_are_repeated():
     X = torch.tensor([[0.0, 1.0], [4.0, 1.0]]).repeat(1, 5, 1)
     centroids = kmeans_plus_plus(X, uniforms(1, 4))
     assert {tuple(c) for c in centroids[0].tolist()} == {(0.0, 1.0), (4.0, 1.0)}
-
-
-@pytest.mark.parametrize("k", [1, 2, 5])
-def test_lloyd_equals_scikit_learn(k):
-    X = cloud(batch=2)
-    start = kmeans_plus_plus(X, uniforms(2, k))
-    centroids, inertia = lloyd(X, start)
-    for image in range(2):
-        fit = KMeans(k, init=start[image].numpy(), n_init=1, tol=0).fit(X[image].numpy())
-        np.testing.assert_allclose(centroids[image], fit.cluster_centers_, rtol=1e-4, atol=1e-5)
-        assert inertia[image] == pytest.approx(fit.inertia_, rel=1e-4)
-
-
-def test_an_image_that_has_converged_stays_while_others_go_on():
-    easy, hard = blobs((60, 60), channels=6)[0].materialise(), cloud()
-    start = torch.stack([X[0, :2] for X in (easy, hard)])
-    together, _ = lloyd(torch.cat([easy, hard]), start)
-    torch.testing.assert_close(together[:1], lloyd(easy, start[:1])[0])
-
-
-def test_clusters_without_points_keep_their_centroids():
-    X = cloud()
-    far = torch.full((1, 1, 6), 1e3)
-    centroids, _ = lloyd(X, torch.cat([X[:, :1], far], dim=1))
-    torch.testing.assert_close(centroids[:, 1:], far)
-    torch.testing.assert_close(centroids[:, 0], X.mean(1))
 
 
 @pytest.mark.parametrize("grids", ["one grid", "two grids"])
