@@ -1,9 +1,10 @@
-"""Activations on disk, so that the jobs of a sweep share one pass of the encoder: ``-m k=3,5,7 cache=DIR``."""
+"""Activations on disk: the jobs of ``-m k=3,5 layers=[-2,-1],[-1] cache=DIR`` share one pass of the encoder."""
 
 import hashlib
 import json
 import os
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from nave.encoder import Encoder
 
-Grids = dict[str, Tensor]
+GRID = "grid"  # the name of the one tensor in a file
 ABANDONED = 3600.0  # seconds after which a half-written file is one of a killed process
 TRIMMED = 0.9  # share of the limit that is left when it was passed
 
@@ -25,9 +26,10 @@ TRIMMED = 0.9  # share of the limit that is left when it was passed
 class ActivationCache:
     """Calls an encoder for batches with images that are not in ``folder`` yet, and keeps what it gives.
 
-    An entry holds the layers of one image. Its name is a hash of all that decides the numbers: the network and its
-    weights, the layers, the decoded image, preprocessing, precision, kind of device, batch size (which decides
-    rounding), versions of torch and timm. Several processes may share a folder: a file appears whole or not at all.
+    An entry holds one layer of one image, so that a job finds there what earlier ones have read, in whatever company.
+    Its name is a hash of all that decides the numbers: the network and its weights, the layer, the decoded image,
+    preprocessing, precision, kind of device, batch size (which decides rounding), versions of torch and timm. Several
+    processes may share a folder: a file appears whole or not at all.
 
     Args:
         folder: made if it does not exist.
@@ -51,22 +53,24 @@ class ActivationCache:
 
     def __call__(self, encoder: Encoder, images: UInt8[Tensor, "B 3 H W"]) -> dict[str, Float[Tensor, "B _C _h _w"]]:
         """The activations of the batch, from disk if every image is there."""
-        paths = [self._path(encoder, images, image) for image in images]
-        known = [self._read(path, images.device) for path in paths]
-        entries = [entry for entry in known if entry is not None]
-        if len(entries) == len(paths):
-            return {name: torch.stack([entry[name] for entry in entries]).float() for name in encoder.layers}
+        paths = [self._paths(encoder, images, image) for image in images]
+        known = {path: grid for path in chain(*paths) if (grid := self._read(path, images.device)) is not None}
+        if all(path in known for path in chain(*paths)):
+            layers = zip(encoder.layers, zip(*paths, strict=True), strict=True)
+            return {name: torch.stack([known[path] for path in files]).float() for name, files in layers}
         grids = {name: grid.to(self.dtype) for name, grid in encoder(images).items()}
-        for i, path in enumerate(paths):
-            if known[i] is None:
-                self._write(path, {name: grid[i].cpu().contiguous() for name, grid in grids.items()})
+        for i, files in enumerate(paths):
+            for path, grid in zip(files, grids.values(), strict=True):
+                if path not in known:
+                    self._write(path, grid[i].cpu().contiguous())
         return {name: grid.float() for name, grid in grids.items()}
 
-    def _path(self, encoder: Encoder, images: Tensor, image: UInt8[Tensor, "3 H W"]) -> Path:
+    def _paths(self, encoder: Encoder, images: Tensor, image: UInt8[Tensor, "3 H W"]) -> list[Path]:
+        """Of every layer, in their order."""
         digest = hashlib.sha256(json.dumps(self._circumstances(encoder, images)).encode())
         digest.update(image.cpu().contiguous().numpy().tobytes())
-        name = digest.hexdigest()
-        return self.folder / name[:2] / f"{name}.safetensors"
+        names = [_with(digest, layer) for layer in encoder.layers]
+        return [self.folder / name[:2] / f"{name}.safetensors" for name in names]
 
     def _circumstances(self, encoder: Encoder, images: Tensor) -> list[Any]:
         device = images.device.type
@@ -75,14 +79,14 @@ class ActivationCache:
         if encoder.network not in self._digests:
             self._digests[encoder.network] = network_sha256(encoder.network)
         return [
-            *(self._digests[encoder.network], encoder.layers, encoder.mean.tolist(), encoder.std.tolist()),
+            *(self._digests[encoder.network], encoder.mean.tolist(), encoder.std.tolist()),
             *(str(self.dtype), str(torch.get_autocast_dtype(device)) if reduced else "full", device, compiled),
             *(list(images.shape), torch.__version__, timm.__version__),
         ]
 
-    def _read(self, path: Path, device: torch.device) -> Grids | None:
+    def _read(self, path: Path, device: torch.device) -> Tensor | None:
         try:
-            grids = safetensors.torch.load(path.read_bytes())
+            grid = safetensors.torch.load(path.read_bytes())[GRID]
             os.utime(path)  # used now, for those who look for what is not
         except (
             FileNotFoundError,
@@ -90,10 +94,10 @@ class ActivationCache:
             safetensors.SafetensorError,
         ):  # removed, or damaged: written anew
             return None
-        return {name: grid.to(device) for name, grid in grids.items()}
+        return grid.to(device)
 
-    def _write(self, path: Path, grids: Grids) -> None:
-        content = safetensors.torch.save(grids)
+    def _write(self, path: Path, grid: Tensor) -> None:
+        content = safetensors.torch.save({GRID: grid})
         if len(content) > self.limit:
             return
         temporary = path.with_name(f"{path.stem}.{os.getpid()}.part")
@@ -143,6 +147,12 @@ def _used(folder: Path) -> list[tuple[float, int, Path]]:
         elif path.suffix == ".part" and status.st_mtime < time.time() - ABANDONED:
             path.unlink(missing_ok=True)
     return found
+
+
+def _with(digest: "hashlib._Hash", layer: str) -> str:
+    own = digest.copy()
+    own.update(layer.encode())
+    return own.hexdigest()
 
 
 def network_sha256(network: nn.Module) -> str:

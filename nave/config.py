@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, OmegaConf
 
 from nave.clustering.clusters import check_k
@@ -42,6 +43,9 @@ class RunConfig:
     normalisation: str = MISSING
     layer_weighting: str = MISSING
     image_size: Any = None
+    watermark: str | None = None
+    watermark_probability: float = MISSING
+    watermark_size: float = MISSING
     stability: int = MISSING
     compile: bool = MISSING
     cache: str | None = None
@@ -62,14 +66,23 @@ class RunConfig:
 
 
 def register() -> None:
-    """Makes the schema and the names of a sweep's folders known to Hydra."""
+    """Makes the schema, the names of a sweep's folders and ``by_turns`` known to Hydra."""
     ConfigStore.instance().store(name="schema", node=RunConfig)
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+    OmegaConf.register_new_resolver("by_turns", by_turns, replace=True)
+
+
+def by_turns(count: int) -> int:
+    """0 to ``count`` - 1, one after the other by the number of a sweep's job: the GPU that is its own."""
+    return int(HydraConfig.get().job.num) % count
 
 
 def run_name(model: str, training: str, k: Any, overrides: Sequence[str]) -> str:
     """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep."""
-    told = ("model=", "training=", "k=", "name=", "outputs=", "skip_existing=", "logger=", "logger.", "cache=")
+    told = (
+        *("model=", "training=", "k=", "name=", "outputs=", "skip_existing="),
+        *("logger=", "logger.", "cache=", "report="),
+    )
     others = sorted(override for override in overrides if not override.startswith(told))
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
     name = re.sub(r"[^\w.,=+-]+", "_", "-".join([model, training, f"k{ks}", *others]))

@@ -16,14 +16,14 @@ from nave.weights import load_checkpoint, load_into
 
 
 class Encoder(nn.Module):
-    """Images in, the activations of some layers out: eval mode, no gradient, no head.
+    """Images in, the activations of some layers out: eval mode, no gradient (until it is thawed), no head.
 
     Args:
         name: the model's name in the configuration, for messages and records.
         architecture: timm's name of the network.
         layers: what to read: indices (counted as in timm's ``forward_intermediates``) or module names.
         schemes: the training schemes of the model and where their weights come from; see :mod:`nave.weights`.
-        training: the scheme to load.
+        training: the scheme to load, or what ``nave.train`` made: a name in ``outputs/encoders`` or a file.
         weights: a file that overrides the scheme's weights.
         options: further arguments of ``timm.create_model``.
         image_size: the side of the only input that the network takes (Mixer); None for any size.
@@ -87,18 +87,26 @@ class Encoder(nn.Module):
     def forward(self, images: UInt8[Tensor, "B 3 H W"]) -> dict[str, Float[Tensor, "B _C _h _w"]]:
         """Activations of the layers on their grids, in the order of ``layers``.
 
-        The images are scaled with the encoder's own mean and deviation, then padded with zeros.
-
         Raises:
             nave.hooks.UnknownLayerError: for a layer that is no part of the features or no feature map.
         """
+        pixels = self.pixels(images)
+        with captured(self.network, self.layers) as outputs:
+            self.network.forward_features(pixels)  # type: ignore[operator]
+        size = (pixels.shape[2], pixels.shape[3])
+        return {name: self._grid(outputs[name], name, size) for name in self.layers}
+
+    def pixels(self, images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 _H _W"]:
+        """What the network is given: images scaled with its own mean and deviation, then padded with zeros."""
         height, width = self.padded((images.shape[2], images.shape[3]))
         pixels = (images / 255 - self.mean) / self.std
         pixels = functional.pad(pixels, (0, width - images.shape[3], 0, height - images.shape[2]))
-        pixels = pixels.contiguous(memory_format=self.memory_format)
-        with captured(self.network, self.layers) as outputs:
-            self.network.forward_features(pixels)  # type: ignore[operator]
-        return {name: self._grid(outputs[name], name, (height, width)) for name in self.layers}
+        return pixels.contiguous(memory_format=self.memory_format)
+
+    def thaw(self) -> "Encoder":
+        """Makes the network ready to be trained (``nave.train``); this encoder, for chaining."""
+        self.network.train().requires_grad_(True)
+        return self
 
     def _grid(self, output: Tensor, name: str, size: tuple[int, int]) -> Float[Tensor, "B C h w"]:
         grid = (size[0] // self.stride, size[1] // self.stride)

@@ -16,7 +16,8 @@ from torch import Tensor
 from nave.cache import ActivationCache
 from nave.clustering.clusters import Clustering, Clusters
 from nave.clustering.elbow import cluster
-from nave.composite import Composer, Composite
+from nave.composer import Composer
+from nave.composite import Composite
 from nave.data.batch import Batch
 from nave.encoder import Encoder
 from nave.localization.localizer import Localization, Localizer, Peer, evidence

@@ -22,6 +22,7 @@ from nave.compiled import compile_stages
 from nave.config import numbers_of_clusters, register
 from nave.data.module import ImageModule
 from nave.data.photograph import Dataset
+from nave.data.watermark import watermarked
 from nave.encoder import Encoder
 from nave.evaluate import evaluate
 from nave.hooks import layer_names
@@ -94,7 +95,8 @@ def run(cfg: DictConfig, folder: Path) -> Record:
     if before is None:
         save(folder, record)
     with recorded(folder, record):
-        dataset: Dataset = built(cfg.data)
+        marks = (cfg.watermark, cfg.watermark_probability, cfg.seed, cfg.watermark_size)
+        dataset: Dataset = watermarked(built(cfg.data), *marks)
         explainer = build(cfg)
         record |= provenance.encoder(explainer.encoder) | provenance.data(dataset) | {"ks": list(explainer.ks)}
         check_same(before, record, folder)
@@ -157,7 +159,7 @@ def _reasons(record: Mapping[str, Any], first: int = 3) -> str:
     return "; ".join(f"{image['image_id']}: {image['reason']}" for image in record["unreadable"][:first])
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Lightning's advice to trainers is no news to somebody who explains images."""
     for package in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(package).setLevel(logging.WARNING)
@@ -171,7 +173,7 @@ def job(cfg: DictConfig) -> float | None:
 
     In a multirun a failing job is noted in its run.json and the others go on; the summary fails then.
     """
-    _quiet()
+    quiet()
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         with one_job(folder):

@@ -50,6 +50,17 @@ def test_a_second_job_gets_the_same_bits_without_the_encoder(tmp_path):
         assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+def test_fewer_layers_in_any_order_are_found_among_those_of_an_earlier_job(tmp_path):
+    ActivationCache(tmp_path)(encoder((0, 1, -1)), images())
+    for layers in ((-1,), (1, 0), (-1, 0, 1)):
+        job = encoder(layers)
+        read = ActivationCache(tmp_path)(job, images())
+        assert getattr(job, "calls", 0) == 0
+        expected = encoder(layers)(images())
+        assert list(read) == list(expected)
+        assert all(torch.equal(read[name], expected[name]) for name in expected)
+
+
 @pytest.mark.parametrize(
     "other",
     [

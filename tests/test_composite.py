@@ -1,97 +1,14 @@
-"""The composite operator against a literal composite: interpolate, crop, normalise, weight, concatenate."""
+"""The operators of a composite against dense algebra on the materialised tensor."""
 
-import itertools
-
-import jaxtyping
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch.nn import functional
 
-from nave.composite import Composer
-
-UPSAMPLINGS = ["bilinear", "bicubic", "nearest"]
-NORMALISATIONS = ["none", "standardise", "l2"]
-WEIGHTINGS = ["equal", "channels"]
-GRIDS = {
-    "one grid": [(6, 3, 4), (9, 3, 4)],
-    "two grids": [(6, 6, 8), (9, 3, 4)],
-    "three": [(4, 5, 7), (2, 5, 7), (3, 2, 2)],
-}
-PADDED, IMAGE = (42, 56), (40, 47)
-
-
-def activations(shapes, batch=2, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return {f"layer{i}": torch.randn(batch, *shape, generator=generator) + 1 for i, shape in enumerate(shapes)}
-
-
-def literal(maps, composer, padded, image):
-    """``(B, N, D)`` in double precision."""
-    first = next(iter(maps.values()))
-    resolution = {"input": padded, "grid": tuple(first.shape[2:])}.get(str(composer.resolution), composer.resolution)
-    corners = None if composer.upsampling == "nearest" else False
-    layers = []
-    for grid in maps.values():
-        x = functional.interpolate(
-            grid.double(), size=tuple(resolution), mode=composer.upsampling, align_corners=corners
-        )
-        if composer.resolution == "input":
-            x = x[:, :, : image[0], : image[1]]
-        if composer.normalisation == "standardise":
-            x = (x - x.mean((2, 3), keepdim=True)) / x.std((2, 3), correction=0, keepdim=True)
-        if composer.normalisation == "l2":
-            x = x / x.norm(dim=1, keepdim=True)
-        if composer.layer_weighting == "channels":
-            x = x * (1 + first.shape[1]) / (1 + grid.shape[1])
-        layers.append(x.flatten(2))
-    return torch.cat(layers, dim=1).transpose(1, 2)
+from nave.composite import Block, Composite
+from nave.upsampling import matrix
 
 
 def close(actual, expected, tolerance=1e-4):
     torch.testing.assert_close(actual.double(), expected.double(), rtol=tolerance, atol=tolerance)
-
-
-OPTIONS = list(itertools.product(UPSAMPLINGS, NORMALISATIONS, WEIGHTINGS, GRIDS))
-
-
-@pytest.mark.parametrize("resolution", ["input", "grid", (20, 30)], ids=str)
-@pytest.mark.parametrize(("upsampling", "normalisation", "weighting", "grids"), OPTIONS)
-def test_materialised_equals_literal(resolution, upsampling, normalisation, weighting, grids):
-    composer, maps = Composer(resolution, upsampling, normalisation, weighting), activations(GRIDS[grids])
-    composite = composer.compose(maps, PADDED, IMAGE)
-    expected = literal(maps, composer, PADDED, IMAGE)
-    assert composite.batch == 2
-    assert composite.size[0] * composite.size[1] == expected.shape[1]
-    assert sum(composite.channels) == expected.shape[2]
-    close(composite.materialise(), expected, 1e-3 if normalisation == "l2" else 1e-4)  # l2 divides by small norms
-
-
-@pytest.mark.parametrize(("upsampling", "normalisation", "weighting", "grids"), OPTIONS)
-def test_operators_equal_dense_algebra(upsampling, normalisation, weighting, grids):
-    composite = Composer("input", upsampling, normalisation, weighting).compose(
-        activations(GRIDS[grids]), PADDED, IMAGE
-    )
-    check_algebra(composite)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    # channels enough that no point is nearly zero, where l2 would divide rounding by rounding
-    shapes=st.lists(st.tuples(st.integers(6, 9), st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=3),
-    padded=st.tuples(st.integers(5, 24), st.integers(5, 24)),
-    cut=st.tuples(st.integers(0, 4), st.integers(0, 4)),
-    options=st.tuples(*map(st.sampled_from, (["input", "grid", [4, 7]], UPSAMPLINGS, ["none", "l2"], WEIGHTINGS))),
-    batch=st.integers(1, 3),
-)
-def test_any_shapes_and_options(shapes, padded, cut, options, batch):
-    image = (padded[0] - cut[0], padded[1] - cut[1])
-    composer, maps = Composer(*options), activations(shapes, batch)
-    composite = composer.compose(maps, padded, image)
-    close(composite.materialise(), literal(maps, composer, padded, image), 1e-3)
-    check_algebra(composite)
 
 
 def check_algebra(composite):
@@ -113,76 +30,15 @@ def check_algebra(composite):
         close(one.materialise(), X[image : image + 1])
 
 
-def test_equal_grids_are_one_operator_unless_points_have_scales():
-    def blocks(grids, normalisation):
-        return len(Composer(normalisation=normalisation).compose(activations(GRIDS[grids]), PADDED, IMAGE).blocks)
+@pytest.mark.parametrize("upsampling", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize("grids", [[(6, 3, 4)], [(6, 6, 8), (9, 3, 4)], [(4, 5, 7), (2, 5, 7), (3, 2, 2)]], ids=str)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_operators_equal_dense_algebra(upsampling, grids, scaled):
+    generator = torch.Generator().manual_seed(0)
 
-    assert [blocks(grids, "standardise") for grids in GRIDS] == [1, 2, 2]
-    assert [blocks(grids, "l2") for grids in GRIDS] == [2, 2, 3]
+    def block(shape):
+        scale = torch.rand(2, 40, 47, generator=generator) + 0.5 if scaled else None
+        rows, cols = (matrix(n, size, upsampling) for n, size in zip(shape[1:], (40, 47), strict=True))
+        return Block(torch.randn(2, *shape, generator=generator) + 1, rows, cols, scale)
 
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_reduced_precision_ends_here(dtype):
-    maps = {name: grid.to(dtype) for name, grid in activations(GRIDS["two grids"]).items()}
-    composer = Composer()
-    X = composer.compose(maps, PADDED, IMAGE).materialise()
-    assert X.dtype == torch.float32
-    close(X, literal(maps, composer, PADDED, IMAGE))
-
-
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-@pytest.mark.parametrize("value", [0.0, 1e-8, 0.7, -3e5])
-def test_a_channel_that_does_not_vary_is_zero_when_standardised(upsampling, value):
-    maps = activations([(3, 4, 6)])
-    maps["layer0"][:, 1] = value
-    X = Composer(upsampling=upsampling).compose(maps, PADDED, IMAGE).materialise()
-    assert (X[:, :, 1] == 0).all()
-    close(X.std((1,), correction=0)[:, [0, 2]], torch.ones(2, 2), 1e-3)
-
-
-def test_a_point_without_length_stays_zero_under_l2():
-    maps = activations([(3, 4, 6)])
-    maps["layer0"][0] = 0
-    assert (Composer(normalisation="l2").compose(maps, PADDED, IMAGE).materialise()[0] == 0).all()
-
-
-def test_large_offsets_leave_the_deviation_alone():
-    """ViTs have channels a hundred times as large as their variation."""
-    maps = activations([(2, 5, 7)])
-    maps["layer0"][:, 0] += 300
-    composer = Composer()
-    close(composer.compose(maps, PADDED, IMAGE).materialise(), literal(maps, composer, PADDED, IMAGE), 2e-3)
-
-
-@pytest.mark.parametrize("resolution", ["grid", (3, 4), (6, 9)], ids=str)
-def test_labels_return_to_the_input_without_its_padding(resolution):
-    composer = Composer(resolution)
-    height, width = (3, 4) if resolution == "grid" else resolution
-    labels = torch.randint(0, 250, (2, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    rows = np.arange(IMAGE[0]) * height // PADDED[0]
-    columns = np.arange(IMAGE[1]) * width // PADDED[1]
-    mapped = composer.labels_at_input(labels, PADDED, IMAGE)
-    assert mapped.dtype == torch.uint8
-    np.testing.assert_array_equal(mapped.numpy(), labels.numpy()[:, rows][:, :, columns])
-
-
-def test_labels_at_input_resolution_are_the_map():
-    labels = torch.zeros(1, *IMAGE, dtype=torch.uint8)
-    assert Composer().labels_at_input(labels, PADDED, IMAGE) is labels
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"upsampling": "lanczos"}, "upsampling='lanczos': choose one of bilinear, bicubic, nearest"),
-        ({"normalisation": "L2"}, "normalisation='L2': choose one of standardise, l2, none"),
-        ({"layer_weighting": 1}, "layer_weighting=1: choose one of equal, channels"),
-        ({"resolution": "full"}, r"resolution='full': choose input, grid or \[h,w\]"),
-        ({"resolution": [28]}, r"resolution=\[28\]: choose input, grid or \[h,w\]"),
-        ({"resolution": [0, 28]}, r"resolution=\[0, 28\]: choose input, grid or \[h,w\]"),
-    ],
-)
-def test_unknown_options_list_the_choices(options, message, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user, who has no type checker
-    with pytest.raises(ValueError, match=message):
-        Composer(**options)
+    check_algebra(Composite(tuple(map(block, grids))))

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from nave.clustering.clusters import Clusters
 from nave.clustering.factored import Factored
-from nave.composite import Composer
+from nave.composer import Composer
 from nave.data.batch import Batch
 from nave.encoder import Encoder
 from nave.localization.nave import ComponentLocalizer

@@ -48,7 +48,7 @@ def measure(images: int, repeats: int, with_growth: bool) -> Figures:
 def _first_call() -> None:
     """Compiles the kernels, or reads what an earlier process has compiled."""
     from nave.clustering.factored import Factored
-    from nave.composite import Composer
+    from nave.composer import Composer
 
     composite = Composer().compose({"grid": torch.arange(32.0).view(1, 2, 4, 4)}, (8, 8), (8, 8))
     Factored()(composite, 2, torch.zeros(1).long())

@@ -13,7 +13,7 @@ from nave.bench.kmeans import LAYERS, Case, cases
 from nave.bench.photographs import photographs, write
 from nave.bench.timing import Figures, median_seconds
 from nave.clustering.factored import Factored
-from nave.composite import Composer
+from nave.composer import Composer
 from nave.data.folder import Folder
 from nave.run import build
 

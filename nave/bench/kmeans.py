@@ -19,7 +19,8 @@ from nave.bench.timing import Figures, median_seconds, seconds
 from nave.clustering.clusters import Clusters
 from nave.clustering.factored import Factored
 from nave.clustering.seeding import initial_centroids
-from nave.composite import Composer, Composite
+from nave.composer import Composer
+from nave.composite import Composite
 from nave.encoder import Encoder
 from nave.run import build
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from nave.bench.engines import ENGINES
-from nave.composite import Composer
+from nave.composer import Composer
 
 PEAK = Path("/proc/self/clear_refs")  # Linux; elsewhere the peak counts from the start of the process
 FLOOR = 1.0  # MB: less cannot be told from what the allocator had left over

@@ -39,6 +39,7 @@ class ChestXray14:
     """
 
     name = "chestxray14"
+    exclusive = False
 
     def __init__(self, root: str | Path | None, split: str = "all") -> None:
         if split != "all" and split not in _SPLITS:

@@ -39,6 +39,8 @@ class Coco:
     `downloads` whose targets are missing.
     """
 
+    exclusive = False
+
     def __init__(
         self,
         root: str | Path | None = None,

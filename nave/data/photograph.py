@@ -75,6 +75,17 @@ class Masked(Protocol):
 
 
 @runtime_checkable
+class Labelled(Protocol):
+    """A data set that knows what classes an image shows, wherever they are in it."""
+
+    exclusive: bool  # one class an image; else any number of them
+
+    def labels(self, index: int) -> tuple[str, ...] | None:
+        """The classes; None where they are not known, which is not the same as no class."""
+        ...
+
+
+@runtime_checkable
 class Prepared(Protocol):
     """A data set that has to be present on this machine, and may know how to get there."""
 

@@ -38,6 +38,7 @@ class STL10:
     """
 
     name = "stl10"
+    exclusive = True
 
     def __init__(self, root: str | Path | None, split: str = "test", *, download: bool = False) -> None:
         if split not in _OFFICIAL:

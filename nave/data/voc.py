@@ -42,6 +42,8 @@ class VOC:
     MissingDataset, and MalformedData for a list that repeats images or names some that are not there.
     """
 
+    exclusive = False
+
     def __init__(
         self,
         root: str | Path | None,

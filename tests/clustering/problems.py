@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from nave.composite import Composer
+from nave.composer import Composer
 
 PADDED, IMAGE = (84, 112), (80, 107)
 GRIDS = {"one grid": [(24, 12, 16), (24, 12, 16)], "two grids": [(12, 24, 32), (24, 12, 16)]}

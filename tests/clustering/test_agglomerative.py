@@ -3,7 +3,7 @@ import torch
 from scipy.ndimage import label
 
 from nave.clustering.agglomerative import Agglomerative
-from nave.composite import Composer
+from nave.composer import Composer
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ CHECK = """
 import torch
 from nave.clustering.steps import FusedStepper, TensorStepper
 from nave.clustering.taps import taps
-from nave.composite import Composer
+from nave.composer import Composer
 
 def check(h, w, scale, cut, K):
     torch.manual_seed(h * w + K)

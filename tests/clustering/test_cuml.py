@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from nave.clustering.cuml import Cuml, compressed
-from nave.composite import Composer, Composite
+from nave.composer import Composer
+from nave.composite import Composite
 
 
 def composite(normalisation: str, device: str = "cpu") -> Composite:

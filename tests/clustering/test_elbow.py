@@ -4,7 +4,8 @@ import torch
 from nave.clustering.clusters import Clusters
 from nave.clustering.elbow import cluster, elbow
 from nave.clustering.factored import Factored
-from nave.composite import Composer, Composite
+from nave.composer import Composer
+from nave.composite import Composite
 
 
 def test_the_step_that_takes_away_the_largest_share_wins() -> None:

@@ -13,7 +13,7 @@ from nave.clustering.factored import Factored
 from nave.clustering.seeding import initial_centroids
 from nave.clustering.sklearn import ScikitLearn
 from nave.clustering.steps import CompiledStepper, TensorStepper, first_maximum, stepper
-from nave.composite import Composer
+from nave.composer import Composer
 from tests.clustering.problems import (
     GRIDS,
     IMAGE,

@@ -6,7 +6,7 @@ import torch
 from nave.clustering.lloyd import _together, converged, lloyd, means
 from nave.clustering.seeding import initial_centroids
 from nave.clustering.steps import Step, TensorStepper, stepper
-from nave.composite import Composer
+from nave.composer import Composer
 from tests.clustering.problems import IMAGE, PADDED, activations, composite, of_points, ties
 
 

@@ -6,7 +6,8 @@ import torch
 from nave.clustering.factored import Factored
 from nave.clustering.seeding import initial_centroids
 from nave.clustering.sklearn import ScikitLearn
-from nave.composite import Composer, Composite
+from nave.composer import Composer
+from nave.composite import Composite
 from nave.data.module import ImageModule
 from nave.data.sample import Sample
 from nave.encoder import Encoder

@@ -25,7 +25,9 @@ CONF = Path(nave.__file__).parent / "conf" / "data"
 
 TINY: dict[str, Callable[[Path], object]] = {
     "sample": lambda _: None,
+    "shapes": lambda _: None,
     "folder": lambda root: write_folder(root, {"a.jpg": (5, 6), "b/c.png": (7, 8)}),
+    "image_folder": lambda root: write_folder(root, {"cat/a.jpg": (5, 6), "dog/c.png": (7, 8)}),
     "voc07": lambda root: write_voc(root, 2007),
     "voc12": lambda root: write_voc(root, 2012),
     "coco": lambda root: write_coco(root, coco_tables({"a.jpg": (9, 9)}, [(10, "dog", (1, 1, 3, 3), 0)])),
@@ -67,7 +69,7 @@ def test_tiny(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif("NAVE_DATA" not in os.environ, reason="needs the real samples")
-@pytest.mark.parametrize("name", [name for name in (*TINY, "coco20k") if name != "folder"])
+@pytest.mark.parametrize("name", [name for name in (*TINY, "coco20k") if "folder" not in name])
 def test_real(name: str) -> None:
     check(configured(name, os.environ["NAVE_DATA"]))
 

@@ -1,0 +1,1 @@
+"""Trains encoders that are to be explained: data, schemes, schedule, and the file with its card."""

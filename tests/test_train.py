@@ -1,0 +1,176 @@
+"""The command, end to end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from nave.results import RUN, read_record
+from nave.training.trainee import Trainee
+from nave.weights.cache import tensors_sha256
+from tests.running import photographs
+from tests.running import record as record_of
+from tests.training.running import QUICK, card, into, nave_run, nave_train, stl10
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """The power goes at one step."""
+    learn = Trainee.training_step
+
+    def failing(self: Trainee, batch: Any, batch_idx: int) -> Any:
+        if self.global_step == step:
+            raise RuntimeError("the power went")
+        return learn(self, batch, batch_idx)
+
+    monkeypatch.setattr(Trainee, "training_step", failing)
+
+
+def test_a_training_leaves_an_encoder_its_card_and_its_record(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    assert nave_train(*stl10(tmp_path), into(folder), "snapshots=[0,1]", "logger=[csv]") == 0
+    found = card(folder)
+    assert (found["name"], found["model"], found["data"], found["scheme"]) == (
+        "small",
+        "resnet_tiny",
+        "stl10",
+        "supervised",
+    )
+    assert (found["epochs"], found["images"], found["validation_images"]) == (2, 16, 4)
+    assert found["classes"][0] == "airplane"
+    assert found["metrics"].keys() == {"validation/accuracy", "validation/loss"}
+    record = record_of(folder)
+    assert record["status"] == "ok"
+    assert record["card"] == found
+    assert not (folder / "last.ckpt").exists()
+    assert (folder / "csv" / "metrics.csv").is_file()
+    tensors = safetensors.torch.load_file(tmp_path / "small.safetensors")
+    assert tensors_sha256(tensors) == found["tensors_sha256"]
+    assert {path.name for path in tmp_path.glob("*.safetensors")} == {
+        "small.safetensors",
+        "small-epoch0.safetensors",
+        "small-epoch1.safetensors",
+    }
+
+
+@pytest.mark.parametrize("options", [(), ("ema=0.5", "optimizer=sgd", "augmentation=strong")])
+def test_a_training_that_was_cut_off_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    overrides = [*stl10(tmp_path), "epochs=3", "+model.options.drop_rate=0.1", *options]
+    assert nave_train(*overrides, into(tmp_path / "a" / "same")) == 0
+    cut = tmp_path / "b" / "same"
+    with monkeypatch.context() as patch:
+        fail_at(patch, 3)  # in the middle of the second epoch of two steps
+        assert nave_train(*overrides, into(cut)) == 1
+    assert (cut / "last.ckpt").is_file()
+    assert record_of(cut)["status"] == "failed"
+    assert nave_train(*overrides, into(cut)) == 0
+    assert len(record_of(cut)["attempts"]) == 2
+    assert card(cut)["sha256"] == card(tmp_path / "a" / "same")["sha256"]
+
+
+def test_a_finished_training_is_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides = [*stl10(tmp_path), "epochs=1", into(tmp_path / "once")]
+    assert nave_train(*overrides) == 0
+    before = (tmp_path / "once" / RUN).read_bytes()
+    capsys.readouterr()
+    assert nave_train(*overrides) == 0
+    assert "complete already" in capsys.readouterr().out
+    assert (tmp_path / "once" / RUN).read_bytes() == before
+
+
+def test_another_configuration_does_not_go_on_in_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides = [*stl10(tmp_path), "epochs=1", into(tmp_path / "one")]
+    assert nave_train(*overrides) == 0
+    assert nave_train(*overrides, "augmentation=none") == 1
+    assert "augmentation" in capsys.readouterr().out
+
+
+def test_an_encoder_is_explained_by_name_and_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert nave_train(*stl10(tmp_path), "epochs=1", "name=mine") == 0
+    for number, training in enumerate(("mine", "outputs/encoders/mine.safetensors")):
+        folder = tmp_path / str(number)
+        assert nave_run(*photographs(tmp_path, 1), f"training={training}", into(folder)) == 0
+        record = record_of(folder)
+        assert (record["training"], record["weights"]) == ("mine", "trained mine.safetensors")
+        assert record["weights_sha256"] == card(tmp_path / "outputs" / "encoders" / "mine")["sha256"]
+    other = ("model=resnet18", "training=mine", into(tmp_path / "other"))
+    assert nave_run(*photographs(tmp_path, 1), *other) == 1
+    error = record_of(tmp_path / "other")["error"]
+    assert "an encoder of model=resnet_tiny (test_resnet), not of model=resnet18 (resnet18)" in error
+
+
+def test_random_is_what_nave_run_calls_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hydra.utils import instantiate
+
+    from nave.encoder import Encoder
+    from tests.test_config import composed
+
+    monkeypatch.chdir(tmp_path)
+    assert nave_train("scheme=random", "seed=3", "epochs=0") == 0
+    (path,) = (tmp_path / "outputs" / "encoders").glob("*.safetensors")
+    assert path.name == "resnet_tiny-random-seed3.safetensors"
+    cfg = composed("model=resnet_tiny", "training=random", "seed=3")
+    encoder: Encoder = instantiate(cfg.model, _convert_="all")
+    torch.testing.assert_close(safetensors.torch.load_file(path), encoder.network.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["exclude=[hose]"], "exclude=hose: data=stl10 has no such class; it has: airplane, bird"),
+        (["exclude=[hose]"], "Did you mean horse?"),
+        (["watermark=person"], "watermark=person: data=stl10 has no such class; it has: airplane, bird"),
+        (["watermark=horse", "watermark_probability=2"], "watermark_probability=2.0: must be from 0 to 1"),
+        (["validation=1"], "validation=1: give a share from 0 to below 1"),
+        (["loader.batch_size=1"], "batch_size=1: must be at least 2"),
+        (["data=sample"], "data=sample has images of unknown class"),
+        (["scheme=random", "epochs=2"], "scheme=random epochs=2: nothing is trained"),
+        (["training=nothing"], "model=resnet_tiny has no training='nothing'; it has: default, random"),
+        (["training=no.safetensors"], "there is no trained encoder"),
+        (["patience=2", "validation=0"], "patience=2 asks for the validation loss"),
+        (["data.root=nowhere"], "STL-10, train_X.bin not found; looked in"),
+    ],
+)
+def test_a_wrong_configuration_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], overrides: list[str], told: str
+) -> None:
+    given = [] if "data=sample" in overrides else stl10(tmp_path)
+    assert nave_train(*given, *overrides, into(tmp_path / "wrong")) == 1
+    out = capsys.readouterr().out
+    assert "error: " in out
+    assert told in out
+    record = read_record(tmp_path / "wrong")
+    assert record is not None
+    assert record["status"] == "failed"
+    assert not (tmp_path / "wrong.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_command_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nave.train", *QUICK, *stl10(tmp_path), "epochs=30", "trainer.accelerator=cpu"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def start(name: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen([*command, into(tmp_path / name / "same")], env=environment, cwd=tmp_path)
+
+    assert start("a").wait() == 0
+    killed, checkpoint = start("b"), tmp_path / "b" / "same" / "last.ckpt"
+    while not checkpoint.exists():
+        assert killed.poll() is None
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert record_of(tmp_path / "b" / "same")["status"] == "running"
+    assert start("b").wait() == 0
+    shas = [json.loads((tmp_path / name / "same.json").read_text())["sha256"] for name in "ab"]
+    assert shas[0] == shas[1]

@@ -1,0 +1,51 @@
+"""``python -m nave.train`` inside the test's own process, with a network and images that take no time."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from nave import run
+from nave.train import main
+from tests.data.writers import write_stl10
+
+QUICK = ("model=resnet_tiny", "image_size=32", "augmentation=weak", "epochs=2", "loader.batch_size=8", "logger=[]")
+
+
+def nave_train(*overrides: str) -> int:
+    """The exit code."""
+    return _exit_code(main, *QUICK, "trainer.accelerator=cpu", *overrides)
+
+
+def nave_run(*overrides: str) -> int:
+    """The same of ``python -m nave.run``."""
+    quick = ("model=resnet_tiny", "image_size=32", "k=2", "photographs=null", "localization.min_area=4")
+    return _exit_code(run.main, *quick, "trainer.accelerator=cpu", *overrides)
+
+
+def _exit_code(command: Callable[[], object], *overrides: str) -> int:
+    """Of overrides with the same key the last counts; Hydra takes no group twice."""
+    last = {override.partition("=")[0]: override for override in overrides}
+    with mock.patch.object(sys, "argv", ["nave", *last.values()]):
+        try:
+            command()
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
+def stl10(root: Path, count: int = 20) -> list[str]:
+    """A small STL-10, image i of class i modulo ten; as overrides."""
+    write_stl10(root, "train", count)
+    return ["data=stl10", f"data.root={root}", "validation=0.2"]
+
+
+def into(folder: Path) -> str:
+    return f'hydra.run.dir="{folder}"'
+
+
+def card(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(folder.with_name(f"{folder.name}.json").read_text())
+    return found

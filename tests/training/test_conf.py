@@ -1,0 +1,93 @@
+"""Every file that a training's configuration is made of: composed with all others at their defaults, and built."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from hydra.errors import ConfigCompositionException
+from hydra.utils import instantiate
+from lightning import Trainer
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+
+from nave.loggers.while_training import training_loggers
+from nave.training.config import register
+from nave.training.scheme import Scheme
+
+CONF = Path(str(files("nave") / "conf"))
+GROUPS = ("model", "data", "scheme", "augmentation", "optimizer", "recipe", "logger")
+FILES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+NAMES = {group: [name for found, name in FILES if found == group] for group in GROUPS}
+
+
+def composed(*overrides: str) -> DictConfig:
+    register()
+    with initialize_config_module("nave.conf", version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_every_file_is_composed_and_resolves(group: str, name: str) -> None:
+    chosen = {"logger": f"logger=[{name}]", "recipe": f"data={name}"}.get(group, f"{group}={name}")
+    resolved = OmegaConf.to_container(composed(chosen), resolve=True, throw_on_missing=True)
+    assert isinstance(resolved, dict)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES["scheme"] if name != "random"])
+def test_every_scheme_is_built(name: str) -> None:
+    if name == "simclr":
+        pytest.importorskip("lightly")
+    assert isinstance(instantiate(composed(f"scheme={name}").scheme, width=8, _convert_="all"), Scheme)
+
+
+def test_the_scheme_without_training_is_nothing() -> None:
+    cfg = composed("scheme=random")
+    assert (cfg.scheme, cfg.epochs) == ({}, 0)
+
+
+@pytest.mark.parametrize("name", NAMES["augmentation"])
+def test_every_augmentation_gives_the_size_that_is_asked_for(name: str) -> None:
+    augmentation = instantiate(composed(f"augmentation={name}", "image_size=24").augmentation, _convert_="all")
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    assert augmentation(image).size == (24, 24)
+
+
+@pytest.mark.parametrize("name", NAMES["optimizer"])
+def test_every_optimizer_is_built(name: str) -> None:
+    make = instantiate(composed(f"optimizer={name}").optimizer, _convert_="all")
+    assert isinstance(make([torch.zeros(2, requires_grad=True)]), torch.optim.Optimizer)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES["logger"] if name != "wandb"])
+def test_every_logger_of_lightning_follows_a_training(name: str, tmp_path: Path) -> None:
+    for attempt in (1, 2):
+        (logger,) = training_loggers(composed(f"logger=[{name}]").logger, tmp_path, attempt)
+        logger.log_metrics({"loss": 1.0}, step=attempt)
+        logger.save()
+    assert list(tmp_path.rglob("metrics.csv" if name == "csv" else "events*"))
+
+
+@pytest.mark.filterwarnings("ignore:The `srun` command is available")  # where there is a SLURM
+def test_the_trainer_is_built() -> None:
+    assert isinstance(instantiate(composed("trainer.accelerator=cpu").trainer, logger=False), Trainer)
+
+
+def test_a_recipe_says_which_images_teach_and_the_command_line_beats_it() -> None:
+    cfg = composed()
+    assert (cfg.data.split, cfg.validation) == ("train", {"split": "test"})
+    cfg = composed("data=chestxray14", "image_size=64", "validation=0.2")
+    assert (cfg.data.split, cfg.validation, cfg.image_size) == ("train_val", 0.2, 64)
+    assert composed("data=image_folder").validation == 0.1
+
+
+@pytest.mark.parametrize("key", ["nonsense=1", "trainer.nonsense=1", "scheme.nonsense=1", "k=5"])
+def test_stray_keys_are_refused(key: str) -> None:
+    with pytest.raises(ConfigCompositionException, match=key.partition("=")[0].rpartition(".")[2]):
+        composed(key)
+
+
+def test_every_recipe_is_that_of_a_data_set() -> None:
+    assert set(NAMES["recipe"]) <= set(NAMES["data"])
