@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-all lint bench clean
+.PHONY: run test test-all lint bench gpu clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	if command -v uv >/dev/null; then \
@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 run: $(VENV)/installed
-	$(BIN)/python -m nave.run
+	$(BIN)/python -m nave.run report=true
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -m 'not slow' -n 2
@@ -29,6 +29,10 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python -m nave.bench
+
+gpu: $(VENV)/installed
+	$(BIN)/python -m pytest -m gpu -rA
+	$(BIN)/python -m nave.bench --growth
 
 clean:
 	rm -rf $(VENV)

@@ -27,6 +27,7 @@ def test_without_a_gpu_the_error_names_the_extra() -> None:
         Cuml()(composite("none"), 3, torch.tensor([0]))
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_labels_equal_the_factored_engines() -> None:
     pytest.importorskip("cuml")
