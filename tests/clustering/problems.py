@@ -5,8 +5,8 @@ from torch.nn import functional
 
 from nave.composer import Composer
 
-PADDED, IMAGE = (84, 112), (80, 107)
-GRIDS = {"one grid": [(24, 12, 16), (24, 12, 16)], "two grids": [(12, 24, 32), (24, 12, 16)]}
+PADDED, IMAGE = (63, 84), (60, 79)
+GRIDS = {"one grid": [(24, 9, 12), (24, 9, 12)], "two grids": [(12, 18, 24), (24, 9, 12)]}
 
 
 def smooth(batch, channels, height, width, seed=0):

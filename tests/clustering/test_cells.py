@@ -31,6 +31,7 @@ for case in ((3, 4, 14, 2, 5), (2, 5, 32, 10, 3), (1, 1, 32, 12, 2), (4, 4, 1, 0
 """
 
 
+@pytest.mark.slow  # the interpreter takes its time
 def test_the_fused_step_equals_the_step_on_tensors() -> None:
     environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", CHECK], env=environment, check=True, timeout=300)

@@ -117,7 +117,7 @@ def test_first_maximum_is_argmax_with_the_lowest_id_at_ties():
 @pytest.mark.parametrize("grids", GRIDS)
 def test_tolerance_stops_where_scikit_learn_stops(tolerance, grids):
     problem = composite(grids)
-    start = problem.materialise()[:, [3, 700, 2500, 5000]]
+    start = problem.materialise()[:, [3, 700, 2500, 4000]]
     ours = Factored(tolerance=tolerance)(problem, 4, SEEDS, start)
     for image in range(2):
         X = problem.materialise()[image].numpy()
@@ -133,13 +133,13 @@ def test_tolerance_is_a_share_of_the_variance_not_of_the_offset():
     near, far = (
         Factored(tolerance=1e-3)(of_grid(grid + offset), 3, SEEDS, start + offset).iterations for offset in (0, 20)
     )
-    assert (near - far).abs().max() <= 1  # rounding
+    assert (near - far).abs().max() <= 2  # of some twenty: rounding
 
 
 @pytest.mark.parametrize("max_iter", [1, 2, 7])
 def test_iterations_end_where_scikit_learns_end(max_iter):
     problem = composite("two grids")
-    start = problem.materialise()[:, [3, 700, 2500, 5000]]
+    start = problem.materialise()[:, [3, 700, 2500, 4000]]
     ours, theirs = (engine(max_iter=max_iter)(problem, 4, SEEDS, start) for engine in (Factored, ScikitLearn))
     assert ours.iterations.tolist() == [max_iter, max_iter]
     assert same_maps(problem, ours, theirs)
@@ -152,7 +152,7 @@ def test_empty_clusters_move_where_scikit_learn_moves_them(empty, options):
     problem = composite(**options)
     X = problem.materialise()
     far = 1e3 + torch.arange(empty)[None, :, None].expand(2, -1, X.shape[2])
-    start = torch.cat([far[:, :1], X[:, [5, 4000]], far[:, 1:]], dim=1)
+    start = torch.cat([far[:, :1], X[:, [5, 2000]], far[:, 1:]], dim=1)
     for max_iter in (1, 300):
         ours, theirs = (
             engine(max_iter=max_iter)(problem, 2 + empty, SEEDS, start) for engine in (Factored, ScikitLearn)
@@ -191,7 +191,7 @@ def test_given_centroids_are_left_alone():
 
 def test_inertia_falls_from_iteration_to_iteration():
     problem = composite("two grids", normalisation="none")
-    start = problem.materialise()[:, [3, 700, 2500, 5000, 6000]]
+    start = problem.materialise()[:, [3, 700, 2500, 3000, 4000]]
     course = torch.stack([Factored(max_iter=n)(problem, 5, SEEDS, start).inertia for n in (1, 2, 4, 8, 300)])
     assert (course[1:] <= course[:-1] * (1 + 1e-6)).all()
 

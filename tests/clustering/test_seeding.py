@@ -104,7 +104,7 @@ def test_grid_points_are_the_points_in_the_middle_of_their_cells(grid, chosen):
 
 
 def test_grid_points_follow_the_finest_grid():
-    assert grid_points(composite("two grids")).size == (24, 32)
+    assert grid_points(composite("two grids")).size == (18, 24)
     assert grid_points(composite("two grids", resolution=(5, 6))).size == (5, 6)
 
 

@@ -27,7 +27,7 @@ def test_every_image_is_fitted_by_scikit_learn(tolerance):
 
 def test_given_centroids_replace_the_seeding():
     problem = composite(batch=1)
-    start = problem.materialise()[:, [0, 2000, 8000]]
+    start = problem.materialise()[:, [0, 2000, 4000]]
     found = ScikitLearn(max_iter=1)(problem, 3, SEEDS[:1], start)
     fit = KMeans(3, init=start[0].numpy(), n_init=1, max_iter=1, tol=0).fit(problem.materialise()[0].numpy())
     np.testing.assert_array_equal(found.labels[0].flatten(), fit.labels_)
