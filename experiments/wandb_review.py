@@ -3,7 +3,8 @@
     pip install wandb-workspaces
     python experiments/wandb_review.py --entity TEAM --project nave
 
-The workspace is a saved view of the project: running the script again makes another one, and changes no run.
+The workspace is a saved view of the project: running the script again makes another one, and changes no run. Runs that
+were logged offline show once they are uploaded (the line ``wandb sync`` that each run prints).
 """
 
 import argparse
@@ -12,43 +13,52 @@ import wandb_workspaces.reports.v2 as panels
 from wandb_workspaces import workspaces
 
 PROTOCOLS = ("corloc", "ap50", "ar100", "nave")
-MODEL, TRAINING, K = "config:model.name", "config:training", "config:k"
+CHOICES = ("model.name", "training", "k", "normalisation", "resolution")
+WIDE = workspaces.SectionLayoutSettings(columns=1, rows=1)
+ENCODER = panels.Config("encoder")  # model and training in one word, which the runs carry for this purpose
 
 
 def review(entity: str, project: str) -> workspaces.Workspace:
-    """The workspace, not yet saved."""
+    """The workspace, not yet saved.
+
+    What it has no panel for, W&B adds by prefix: ``worst``, ``best`` and ``random`` are galleries of photographs whose
+    maps, masks and boxes are switched on and off.
+    """
     return workspaces.Workspace(
         name="Review of maps and boxes",
         entity=entity,
         project=project,
-        sections=[scores(), gallery(), choices()],
+        sections=[scores(), images(), choices()],
+        settings=workspaces.WorkspaceSettings(max_runs=100),
+        auto_generate_panels=True,
     )
 
 
 def scores() -> workspaces.Section:
-    """Every protocol over k, one line a run with its 95 % interval's ends, and the runs side by side."""
+    """Every protocol over k, one line an encoder, and the encoders side by side."""
     lines = [
-        panels.LinePlot(title=f"{name} over k", x="k", y=[name, f"{name}_low", f"{name}_high"]) for name in PROTOCOLS
+        panels.LinePlot(title=f"{name} over k", x="k", y=[name], groupby=ENCODER, groupby_aggfunc="mean")
+        for name in PROTOCOLS
     ]
-    bars = [panels.BarPlot(title=f"{name}, runs side by side", metrics=[name]) for name in PROTOCOLS]
+    bars = [
+        panels.BarPlot(title=f"{name}, mean over k", metrics=[name], groupby=ENCODER, groupby_aggfunc="mean")
+        for name in PROTOCOLS
+    ]
     return workspaces.Section(name="Scores", panels=[*lines, *bars], is_open=True)
 
 
-def gallery() -> workspaces.Section:
-    """The worst, the best and random images; maps and boxes are switched on and off in the panel's settings."""
-    browser = panels.MediaBrowser(title="worst, best, random", media_keys=["images"], num_columns=4)
-    return workspaces.Section(name="Gallery", panels=[browser], is_open=True)
+def images() -> workspaces.Section:
+    """All images of the chosen runs with their scores; a click on ``iou`` sorts."""
+    table = panels.WeavePanelSummaryTable(table_name="images")
+    return workspaces.Section(name="Images", panels=[table], is_open=True, layout_settings=WIDE)
 
 
 def choices() -> workspaces.Section:
     """What was chosen, and what came of it."""
-    columns = [
-        panels.ParallelCoordinatesPlotColumn(metric=metric)
-        for metric in (MODEL, TRAINING, K, "config:normalisation", "summary:corloc", "summary:ap50")
-    ]
-    return workspaces.Section(
-        name="Choices", panels=[panels.ParallelCoordinatesPlot(title="choices", columns=columns)], is_open=True
-    )
+    metrics = [*map(panels.Config, CHOICES), *map(panels.SummaryMetric, PROTOCOLS)]
+    columns = [panels.ParallelCoordinatesPlotColumn(metric=metric) for metric in metrics]
+    plot = panels.ParallelCoordinatesPlot(title="choices and scores", columns=columns)
+    return workspaces.Section(name="Choices", panels=[plot], is_open=True, layout_settings=WIDE)
 
 
 def main() -> None:

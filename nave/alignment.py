@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Float64, UInt8
 from scipy.optimize import linear_sum_assignment
 
 Slots = tuple[int, ...]  # a map's cluster id -> the id of the same concept in the reference
@@ -40,20 +40,6 @@ def by_overlap(labels: UInt8[np.ndarray, "H W"], reference: UInt8[np.ndarray, "_
     return assigned(np.bincount(pairs, minlength=count * others).reshape(count, others).astype(np.float64))
 
 
-def by_similarity(centroids: Float[np.ndarray, "K D"], reference: Float[np.ndarray, "R _"]) -> Slots:
-    """The one-to-one assignment with the largest sum of cosine similarities: for maps of different images.
-
-    Raises:
-        ValueError: if the centroids live in composites of different widths.
-    """
-    if centroids.shape[1] != reference.shape[1]:
-        raise ValueError(
-            f"centroids with {centroids.shape[1]} and {reference.shape[1]} channels cannot be aligned: "
-            "take runs of one model and one list of layers"
-        )
-    return assigned(_directions(centroids) @ _directions(reference).T)
-
-
 def assigned(gain: Float64[np.ndarray, "K R"]) -> Slots:
     """The column of each row under the best one-to-one assignment; rows left over get the numbers after R."""
     rows, columns = linear_sum_assignment(gain, maximize=True)
@@ -61,8 +47,3 @@ def assigned(gain: Float64[np.ndarray, "K R"]) -> Slots:
     for row in range(len(gain)):
         slots.setdefault(row, max(gain.shape[1] - 1, *slots.values()) + 1)
     return tuple(slots[row] for row in range(len(gain)))
-
-
-def _directions(vectors: Float[np.ndarray, "K D"]) -> Float64[np.ndarray, "K D"]:
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    return vectors / np.where(lengths == 0, 1, lengths)

@@ -73,8 +73,9 @@ def register() -> None:
 
 
 def by_turns(count: int) -> int:
-    """0 to ``count`` - 1, one after the other by the number of a sweep's job: the GPU that is its own."""
-    return int(HydraConfig.get().job.num) % count
+    """0 to ``count`` - 1, one after the other by a job's number in its sweep: the GPU that is its own; else 0."""
+    hydra: Any = HydraConfig.get()
+    return int(OmegaConf.select(hydra, "job.num") or 0) % count
 
 
 def run_name(model: str, training: str, k: Any, overrides: Sequence[str]) -> str:

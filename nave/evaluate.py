@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nave.centroids import FOLDER, read_centroids
+from nave.command import command
 from nave.config import Evaluation
 from nave.metrics import corloc_per_class, corloc_per_size, mean_scores, scores
 from nave.metrics.bootstrap import Score
@@ -94,8 +95,9 @@ def _described(folder: Path) -> Iterator[Described]:
             yield Described(read_centroids(folder, line["image_id"]), classes, pixels)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; exit code 1 with one clear line when the folder cannot be scored."""
+@command
+def main(arguments: list[str] | None = None) -> None:
+    """The command line; fails where a folder cannot be scored."""
     parser = argparse.ArgumentParser(prog="python -m nave.evaluate", description=__doc__)
     parser.add_argument("run", type=Path, nargs="+", help="folder of a finished run")
     parser.add_argument(
@@ -106,12 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     for run in given.run:
-        try:
-            show(score_table(str(run), evaluate(run, given.set)))
-        except (FileNotFoundError, ValueError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-    return 0
+        show(score_table(str(run), evaluate(run, given.set)))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from matplotlib.textpath import TextPath
 from PIL import Image
 
 from nave.alignment import Slots, align
+from nave.command import command
 from nave.overlay import OPACITY, TRUTH, colours, muted
 from nave.report.collect import Variant, runs, variants
 from nave.report.images import photograph, read_map
@@ -102,7 +103,8 @@ def _row(
         if column == 0:
             ax.imshow(photo, aspect="auto")
         elif variant is not None:
-            _draw(ax, photo, *maps[id(variant)], picture.line | variant.lines[picture.image_id])
+            line = picture.line | variant.lines[picture.image_id]
+            _draw(ax, photo, *maps[id(variant)], line, weight=min(1.0, cell))
         drawn.append(ax)
     return drawn
 
@@ -118,23 +120,31 @@ def _photograph(picture: Picture, shape: tuple[int, ...]) -> UInt8[np.ndarray, "
 
 
 def _draw(
-    ax: Axes, photo: UInt8[np.ndarray, "h w 3"], labels: UInt8[np.ndarray, "h w"], slots: Slots, line: dict[str, object]
+    ax: Axes,
+    photo: UInt8[np.ndarray, "h w 3"],
+    labels: UInt8[np.ndarray, "h w"],
+    slots: Slots,
+    line: dict[str, object],
+    weight: float,
 ) -> None:
+    """``weight``: the share of their thickness that lines have in a picture narrower than an inch."""
     fill = colours(256)[np.array(slots)][labels].astype(np.float32)
     mixed = (1 - OPACITY) * muted(photo.astype(np.float32)) + OPACITY * fill
     ax.imshow(mixed.round().astype(np.uint8), aspect="auto")
     for cluster in np.unique(labels)[1:]:
-        ax.contour(labels == cluster, levels=[0.5], colors="white", linewidths=0.4)
+        ax.contour(labels == cluster, levels=[0.5], colors="white", linewidths=0.4 * weight)
     scale = labels.shape[1] / float(line["width"])  # type: ignore[arg-type]
     truth = line["truth"]
     for box in truth["boxes"] if isinstance(truth, dict) else ():
-        _box(ax, box, scale, tuple(part / 255 for part in TRUTH), dashes=(0, (3, 2)))
-    _box(ax, line["box"], scale, (1.0, 1.0, 1.0), dashes="-")  # type: ignore[arg-type]
+        _box(ax, box, scale, tuple(part / 255 for part in TRUTH), weight, dashes=(0, (3, 2)))
+    _box(ax, line["box"], scale, (1.0, 1.0, 1.0), weight, dashes="-")  # type: ignore[arg-type]
 
 
-def _box(ax: Axes, box: Sequence[float], scale: float, colour: tuple[float, ...], dashes: object) -> None:
+def _box(
+    ax: Axes, box: Sequence[float], scale: float, colour: tuple[float, ...], weight: float, dashes: object
+) -> None:
     x1, y1, x2, y2 = (side * scale - 0.5 for side in box)
-    for ink, thickness in (((0.0, 0.0, 0.0), 1.0), (colour, 0.5)):
+    for ink, thickness in (((0.0, 0.0, 0.0), weight), (colour, 0.5 * weight)):
         ax.add_patch(
             Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=ink, linewidth=thickness, linestyle=dashes)
         )
@@ -158,8 +168,9 @@ def chosen(folders: Sequence[Path], ks: Sequence[str], image_ids: Sequence[str])
     return found, [seen[name] for name in image_ids] or [p for p in seen.values() if all(p.variants)][:4]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; exit code 1 with one clear line where there is nothing to draw."""
+@command
+def main(arguments: list[str] | None = None) -> None:
+    """The command line; fails where there is nothing to draw."""
     parser = argparse.ArgumentParser(prog="python -m nave.figure", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="+", help="folders of runs or sweeps")
     parser.add_argument("--images", nargs="+", default=[], metavar="ID", help="image_ids, one row each")
@@ -167,15 +178,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--columns", type=int, default=2, help="width in columns of a paper, 1 or 2")
     parser.add_argument("--output", type=Path, nargs="+", default=[Path("figure.pdf"), Path("figure.png")])
     options = parser.parse_args(arguments)
-    try:
-        page = figure(*chosen(options.folder, options.k, options.images), columns=options.columns)
-        for path in options.output:
-            save(page, path)
-    except (FileNotFoundError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    page = figure(*chosen(options.folder, options.k, options.images), columns=options.columns)
+    for path in options.output:
+        save(page, path)
     show(f"written to {', '.join(map(str, options.output))}")
-    return 0
 
 
 if __name__ == "__main__":

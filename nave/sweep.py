@@ -55,7 +55,7 @@ class Summary(Callback):
 
 def plan(config: DictConfig) -> dict[str, Any]:
     """The sweep's command line, and the overrides of each job; None where a sweeper finds them as it goes."""
-    task, hydra = (list(config.hydra.overrides[part]) for part in ("task", "hydra"))
+    task, hydra = (_as_given(config.hydra.overrides[part]) for part in ("task", "hydra"))
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     try:
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(task), max_batch_size=None)
@@ -98,9 +98,15 @@ def _cures(folder: Path, sweep: dict[str, Any], states: dict[str, str]) -> list[
 
 def command(job: Path) -> str:
     """The command line that goes on with one job, in its own folder."""
-    overrides = OmegaConf.to_object(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
-    assert isinstance(overrides, list)
-    return _command(*map(str, overrides), f"hydra.run.dir={_quoted(job)}")
+    overrides = _as_given(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
+    return _command(*overrides, f"hydra.run.dir={_quoted(job)}")
+
+
+def _as_given(overrides: Any) -> list[str]:
+    """With their ``${…}``, which stand for something else in every job."""
+    given = OmegaConf.to_container(overrides, resolve=False)
+    assert isinstance(given, list)
+    return [str(override) for override in given]
 
 
 def _command(*arguments: str) -> str:

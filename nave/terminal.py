@@ -32,7 +32,7 @@ def show(*renderables: Any) -> None:
 def image_table(lines: Iterable[Mapping[str, Any]], images: int) -> Table:
     """One row an image: clusters, the one box, its overlap with the best true box; the first ones of ``images``."""
     table = Table(caption=_rest(images))
-    for heading in ("image", "size", "k", "clusters", "components", "the one box (x1 y1 x2 y2)", "IoU"):
+    for heading in ("image", "size", "k", "clusters", "components", "box x1 y1 x2 y2", "IoU"):
         table.add_column(heading, justify="left" if heading == "image" else "right")
     for line in islice(lines, ROWS):
         overlap = best_overlap(line)

@@ -117,6 +117,6 @@ def at_original_size(explanation: Explanation) -> UInt8[np.ndarray, "H W"]:
     return np.asarray(Image.fromarray(explanation.labels).resize((width, height), Image.Resampling.NEAREST))
 
 
-def _save(image: Image.Image, path: Path, **options: int) -> None:
+def _save(image: Image.Image, path: Path, **options: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, **options)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nave.alignment import align, assigned, by_overlap, by_similarity
+from nave.alignment import align, assigned, by_overlap
 
 
 def maps(rng, count, k, shape=(12, 15)):
@@ -62,22 +62,10 @@ def test_equal_maps_have_equal_slots_and_no_maps_none():
     assert align([]) == ()
 
 
-def test_centroids_are_matched_by_direction_not_length():
-    reference = np.eye(3)
-    centroids = np.array([[0.1, 5.0, 0.0], [0.0, 0.0, 0.2], [9.0, 0.0, 0.1]])
-    assert by_similarity(centroids, reference) == (1, 2, 0)
-
-
 def test_rows_left_over_get_new_numbers():
     assert assigned(np.array([[1.0], [3.0], [2.0]])) == (1, 0, 2)
-
-
-def test_an_empty_centroid_is_no_error():
-    assert sorted(by_similarity(np.array([[0.0, 0.0], [1.0, 0.0]]), np.eye(2))) == [0, 1]
 
 
 def test_different_sizes_are_refused():
     with pytest.raises(ValueError, match=r"\(3, 4\) and \(4, 3\) cannot be aligned"):
         by_overlap(np.zeros((3, 4), np.uint8), np.zeros((4, 3), np.uint8))
-    with pytest.raises(ValueError, match="3 and 4 channels"):
-        by_similarity(np.ones((2, 3)), np.ones((2, 4)))

@@ -57,8 +57,8 @@ def test_every_data_set_is_built_or_says_what_is_missing(
 ) -> None:
     monkeypatch.setenv("NAVE_DATA", str(tmp_path))
     cfg = composed(f"data={name}")
-    if name == "sample":
-        assert len(built(cfg.data)) == 8
+    if name in (here := {"sample": 8, "shapes": 500}):
+        assert len(built(cfg.data)) == here[name]
         return
     with pytest.raises(MissingDataset):
         len(built(cfg.data))
@@ -114,6 +114,12 @@ def test_the_slurm_launcher_follows_the_trainer() -> None:
     launcher = composed(*overrides, with_hydra=True).hydra.launcher
     assert (launcher.tasks_per_node, launcher.nodes) == (4, 2)
     assert launcher.additional_parameters.requeue is True
+
+
+def test_the_local_launcher_runs_as_many_jobs_as_it_is_told() -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    launcher = composed("hydra/launcher=local", "hydra.launcher.n_jobs=3", with_hydra=True).hydra.launcher
+    assert (launcher.n_jobs, launcher.batch_size) == (3, "1")
 
 
 @pytest.mark.parametrize("key", ["nonsense=1", "trainer.nonsense=1", "model.nonsense=1", "evaluation.nonsense=1"])

@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 from nave.module import Explainer
 from nave.results import RUN
 from tests.data.writers import photograph, write_photograph
-from tests.running import into, nave_run, photographs, record, results, voc
+from tests.running import QUICK, into, nave_run, one_thread, photographs, record, results, voc
 
 
 def count_images(monkeypatch: pytest.MonkeyPatch, fail_at: int | None = None) -> list[str]:
@@ -32,46 +33,56 @@ def count_images(monkeypatch: pytest.MonkeyPatch, fail_at: int | None = None) ->
     return seen
 
 
-def test_a_run_writes_maps_overlays_predictions_scores_and_its_record(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert nave_run(*voc(tmp_path), into(run), "photographs=20") == 0
-    assert {path.stem for path in (run / "maps").glob("*.png")} == {f"{number:06}" for number in range(4)}
-    assert {path.stem for path in (run / "photographs").glob("*.jpg")} == {f"{number:06}" for number in range(4)}
-    with Image.open(run / "maps" / "000000.png") as labels:
-        assert labels.mode == "P"
-        assert labels.size == (40, 30)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A run of four images with objects under two K, and its overrides; what is done to it leaves the same results."""
+    root = tmp_path_factory.mktemp("finished")
+    run, overrides = root / "outputs" / "first", [*voc(root), "k=[2,3]", "photographs=20"]
+    assert nave_run(*overrides, into(run)) == 0
+    return run, overrides
+
+
+def test_a_run_writes_maps_overlays_predictions_scores_and_its_record(finished: tuple[Path, list[str]]) -> None:
+    run, _ = finished
+    ids = [f"{number:06}" for number in range(4)]
+    assert [path.stem for path in sorted((run / "photographs").glob("*.jpg"))] == ids
+    for k in (2, 3):
+        for pictures in ("maps", "overlays"):
+            assert [path.stem for path in sorted((run / f"k{k}" / pictures).glob("*"))] == ids
+        lines = [json.loads(line) for line in (run / f"k{k}" / "predictions.jsonl").read_text().splitlines()]
+        assert [(line["image_id"], line["k"]) for line in lines] == [(image_id, k) for image_id in ids]
+        assert set(json.loads((run / f"k{k}" / "metrics.json").read_text())) >= {"nave", "corloc", "ap50", "ar100"}
+    with Image.open(run / "k2" / "maps" / "000000.png") as labels:
+        assert (labels.mode, labels.size) == ("P", (40, 30))
         assert set(np.unique(np.asarray(labels))) == {0, 1}
-    lines = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
-    assert [line["image_id"] for line in lines] == [f"{number:06}" for number in range(4)]
-    assert set(json.loads((run / "metrics.json").read_text())) >= {"nave", "corloc", "ap50", "ar100"}
     found = record(run)
-    assert found["status"] == "ok"
-    assert (found["images"], found["total"], found["unreadable"], len(found["attempts"])) == (4, 4, [], 1)
+    assert (found["status"], found["images"], found["total"], found["unreadable"]) == ("ok", 4, 4, [])
     assert {"encoder", "clustering", "localization", "writing", "total"} <= found["seconds"].keys()
     assert not (run / "parts").exists()
-
-
-def test_several_k_have_a_folder_each(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert nave_run(*voc(tmp_path, 2), into(run), "k=[2,3]") == 0
-    for k in (2, 3):
-        lines = (run / f"k{k}" / "predictions.jsonl").read_text().splitlines()
-        assert [json.loads(line)["k"] for line in lines] == [k, k]
     assert not (run / "predictions.jsonl").exists()
 
 
-def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
-    overrides = photographs(tmp_path)
-    for name in ("one", "two"):
-        assert nave_run(*overrides, into(tmp_path / name)) == 0
-    assert results(tmp_path / "one") == results(tmp_path / "two")
+def test_one_k_has_the_run_folder_to_itself(tmp_path: Path) -> None:
+    assert nave_run(*photographs(tmp_path, 1), into(tmp_path / "run")) == 0
+    assert {"maps/000000.png", "predictions.jsonl", "metrics.json"} <= results(tmp_path / "run").keys()
 
 
-@pytest.mark.parametrize("k", ["2", "[2,3]"])
-def test_a_killed_run_goes_on_with_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k: str) -> None:
-    overrides = [*photographs(tmp_path, 5), f"k={k}"]
-    assert nave_run(*overrides, into(tmp_path / "undisturbed")) == 0
-    run = tmp_path / "run"
+def test_the_same_command_gives_the_same_bytes_in_its_folder(
+    finished: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, overrides = finished
+    before = results(run)
+    (run / "k2" / "maps" / "left_over.png").write_bytes(b"")
+    seen = count_images(monkeypatch)
+    assert nave_run(*overrides, into(run)) == 0
+    assert len(seen) == 4
+    assert results(run) == before
+
+
+def test_a_killed_run_goes_on_with_what_is_missing(
+    finished: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (undisturbed, overrides), run = finished, tmp_path / "run"
     with monkeypatch.context() as patch:
         count_images(patch, fail_at=3)
         assert nave_run(*overrides, into(run)) == 1
@@ -81,11 +92,10 @@ def test_a_killed_run_goes_on_with_what_is_missing(tmp_path: Path, monkeypatch: 
     part.write_text(part.read_text()[:-20])  # the third image's last note was being written
     seen = count_images(monkeypatch)
     assert nave_run(*overrides, into(run)) == 0
-    everything = [f"{number:06}" for number in range(5)]
-    assert len(seen) >= 3  # how many more depends on how far the writing thread had come
-    assert seen == everything[-len(seen) :]
-    assert results(run) == results(tmp_path / "undisturbed")
-    assert (record(run)["images"], len(record(run)["attempts"])) == (5, 2)
+    assert len(seen) >= 2  # how many more depends on how far the writing thread had come
+    assert seen == [f"{number:06}" for number in range(4)][-len(seen) :]
+    assert results(run) == results(undisturbed)
+    assert (record(run)["images"], len(record(run)["attempts"])) == (4, 2)
     assert "error" not in record(run)
 
 
@@ -102,14 +112,13 @@ def test_a_run_that_failed_after_the_last_image_computes_none(tmp_path: Path, mo
 
 @pytest.mark.parametrize("change", ["k=3", "seed=1", "loader.limit=2"])
 def test_results_of_another_configuration_are_never_mixed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
+    finished: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str], change: str
 ) -> None:
-    overrides, run = photographs(tmp_path), tmp_path / "run"
-    assert nave_run(*overrides, into(run)) == 0
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.name in (RUN, "predictions.jsonl")}
+    run, overrides = finished
+    before = results(run) | {"record": (run / RUN).read_bytes()}
     assert nave_run(*overrides, into(run), change) == 1
     assert f"{change.partition('=')[0]} was" in capsys.readouterr().out
-    assert {path: path.read_bytes() for path in run.rglob("*") if path.name in (RUN, "predictions.jsonl")} == before
+    assert results(run) | {"record": (run / RUN).read_bytes()} == before
 
 
 def test_results_of_other_weights_or_data_are_never_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,29 +135,19 @@ def test_results_of_other_weights_or_data_are_never_mixed(tmp_path: Path, capsys
         assert told is None or told in capsys.readouterr().out
 
 
-def test_a_complete_run_is_repeated_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides, run = photographs(tmp_path), tmp_path / "run"
-    assert nave_run(*overrides, into(run)) == 0
-    (run / "maps" / "left_over.png").write_bytes(b"")
-    seen = count_images(monkeypatch)
-    assert nave_run(*overrides, into(run)) == 0
-    assert len(seen) == 4
-    assert not (run / "maps" / "left_over.png").exists()
-
-
-def test_skip_existing_takes_over_a_complete_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = [*photographs(tmp_path), f"outputs={tmp_path}/outputs", "skip_existing=true"]
-    first, second = tmp_path / "outputs" / "first", tmp_path / "outputs" / "second"
-    seen = count_images(monkeypatch)
-    assert nave_run(*overrides, into(first)) == 0
-    assert len(seen) == 4
+def test_skip_existing_takes_over_a_complete_run(
+    finished: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, overrides = finished
+    skipping = [*overrides, f"outputs={first.parent}", "skip_existing=true"]
+    seen, second = count_images(monkeypatch), first.parent / "second"
     for folder in (first, second):
-        assert nave_run(*overrides, into(folder)) == 0
-    assert len(seen) == 4
+        assert nave_run(*skipping, into(folder)) == 0
+    assert seen == []
     assert results(second) == results(first)
     assert record(second)["same_as"] == str(first)
-    assert nave_run(*overrides, into(tmp_path / "third"), "seed=1") == 0
-    assert len(seen) == 8
+    assert nave_run(*skipping, into(first.parent / "third"), "seed=1", "loader.limit=1") == 0
+    assert seen == ["000000"]
 
 
 def test_images_that_cannot_be_read_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,20 +206,25 @@ def test_a_wrong_configuration_is_told_in_one_line(
     assert "Traceback" in record(tmp_path / "run")["traceback"]
 
 
-def command_line(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+def command_line(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "nave.run", *overrides]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_the_command_line_tells_what_runs_and_warns_of_nothing(tmp_path: Path) -> None:
-    done = command_line(
-        tmp_path,
-        *("model=efficientnet_lite0", "training=random", "image_size=32", "loader.limit=1"),
-        *photographs(tmp_path, 2),
+    surroundings = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"} | environment
+    return subprocess.Popen(
+        command, cwd=folder, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    first, *_, last = done.stdout.splitlines()
+
+
+def told(process: subprocess.Popen[str]) -> str:
+    """What a process that ends well, and warns of nothing, writes to its end."""
+    out, errors = process.communicate(timeout=300)
+    assert (process.returncode, errors) == (0, ""), out
+    return out
+
+
+@pytest.mark.slow
+def test_the_command_line_tells_what_runs_and_warns_of_nothing(tmp_path: Path) -> None:
+    quick = ["model=efficientnet_lite0", "training=random", "image_size=32", "loader.limit=1"]
+    first, *_, last = told(command_line(tmp_path, *quick, *photographs(tmp_path, 2))).splitlines()
     assert first.startswith("efficientnet_lite0 (training random, random) on ")
     assert "1 images of folder, k=5, to" in first
     (run,) = (tmp_path / "outputs" / "nave").iterdir()
@@ -228,17 +232,44 @@ def test_the_command_line_tells_what_runs_and_warns_of_nothing(tmp_path: Path) -
     assert run.name in last
 
 
+def damaged(root: Path, count: int) -> list[str]:
+    """So many images, of which the eighth cannot be read."""
+    overrides = voc(root, count)
+    broken = root / "VOCdevkit/VOC2007/JPEGImages/000007.jpg"
+    broken.write_bytes(broken.read_bytes()[:-300])
+    return [*overrides, "k=[2,3]"]
+
+
+def assert_same(one: Path, two: Path, images: int) -> None:
+    assert results(one) == results(two)
+    assert len(results(two)) == 2 * (2 + 2 * (images - 1))
+    assert [image["image_id"] for image in record(two)["unreadable"]] == ["000007"]
+    assert record(two)["device"].startswith("2 x cpu")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [13, 100])
 def test_two_processes_write_what_one_writes(tmp_path: Path, count: int) -> None:
-    overrides = ["model=efficientnet_lite0", "training=random", "image_size=32", "k=[2,3]", *voc(tmp_path, count)]
-    broken = tmp_path / "VOCdevkit/VOC2007/JPEGImages/000007.jpg"
-    broken.write_bytes(broken.read_bytes()[:-300])
-    two = ["trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
-    for name, more in (("one", ["trainer.accelerator=cpu"]), ("two", two)):
-        done = command_line(tmp_path, *overrides, *more, into(tmp_path / name))
-        assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert results(tmp_path / "one") == results(tmp_path / "two")
-    assert len(results(tmp_path / "two")) == 2 * (2 + 2 * (count - 1))
-    assert [image["image_id"] for image in record(tmp_path / "two")["unreadable"]] == ["000007"]
-    assert record(tmp_path / "two")["device"].startswith("2 x cpu")
+    overrides = damaged(tmp_path, count)
+    with one_thread():
+        assert nave_run(*overrides, into(tmp_path / "one")) == 0
+    two = ["trainer.devices=2", "trainer.strategy=ddp"]
+    told(command_line(tmp_path, *QUICK, *overrides, *two, into(tmp_path / "two")))
+    assert_same(tmp_path / "one", tmp_path / "two", count)
+
+
+@pytest.mark.slow
+def test_two_nodes_write_what_one_process_writes(tmp_path: Path) -> None:
+    """One process a node, started as torchrun does it; both nodes are this machine."""
+    overrides = damaged(tmp_path, 13)
+    with one_thread():
+        assert nave_run(*overrides, into(tmp_path / "one")) == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    shared = meeting | {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0", "TORCHELASTIC_RUN_ID": "test"}
+    nodes = [*QUICK, *overrides, "trainer.num_nodes=2", "trainer.strategy=ddp", into(tmp_path / "two")]
+    ranks = [{"RANK": rank, "GROUP_RANK": rank} for rank in ("0", "1")]
+    for process in [command_line(tmp_path, *nodes, **shared, **rank) for rank in ranks]:
+        told(process)
+    assert_same(tmp_path / "one", tmp_path / "two", 13)

@@ -19,7 +19,7 @@ def begun(folder: Path, **changes: Any) -> Path:
     config = {"model": {"name": "vits14"}, "training": "default", "k": 5}
     write_json(folder / "run.json", {"status": "running", "process": process, "config": config} | changes)
     (folder / ".hydra").mkdir()
-    (folder / ".hydra" / "overrides.yaml").write_text("- k=5\n- layers=[-2,-1]\n")
+    (folder / ".hydra" / "overrides.yaml").write_text("- k=5\n- layers=[-2,-1]\n- trainer.devices=[${by_turns:2}]\n")
     return folder
 
 
@@ -68,16 +68,14 @@ def test_a_failing_job_leaves_the_others_running_and_is_finished_by_what_is_prin
 
 
 def test_a_sweep_into_the_folder_of_another_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder, overrides = tmp_path / "sweep", photographs(tmp_path, 1)
-    assert nave_sweep(folder, *overrides, "k=2,3") == 0
+    folder, overrides = tmp_path / "sweep", [*photographs(tmp_path, 1), "hydra.sweep.subdir=job${k}"]
+    assert nave_sweep(folder, *overrides) == 0
     before = results(folder)
-    subdir = "hydra.sweep.subdir=job${k}"
-    assert nave_sweep(folder, *overrides, subdir, "k=2,3") == 0
-    assert nave_sweep(folder, *overrides, subdir, "seed=1", "k=2,3") == 1
+    assert nave_sweep(folder, *overrides, "seed=1") == 1
     assert "refused" in capsys.readouterr().out
-    assert before.items() <= results(folder).items()
+    assert results(folder) == before
     assert record(folder / "job2")["config"]["seed"] == 0
-    assert nave_sweep(folder, *overrides, subdir, "k=2,3", "skip_existing=true") == 0
+    assert nave_sweep(folder, *overrides, "skip_existing=true") == 0
 
 
 def test_what_runs_is_told_with_its_progress(tmp_path: Path) -> None:
@@ -95,8 +93,9 @@ def test_a_process_that_is_no_more_was_killed(tmp_path: Path) -> None:
     _, text = report(tmp_path)
     assert "2 jobs, 1 begun: 1 killed" in text
     everything, _, single = text.splitlines()[-3:]
+    overrides = ["k=5", "layers=[-2,-1]", "trainer.devices=[${by_turns:2}]"]
     assert shlex.split(everything)[3:] == ["-m", "k=5,7", f'hydra.sweep.dir="{tmp_path}"', "skip_existing=true"]
-    assert shlex.split(single)[3:] == ["k=5", "layers=[-2,-1]", f'hydra.run.dir="{tmp_path / "a b"}"']
+    assert shlex.split(single)[3:] == [*overrides, f'hydra.run.dir="{tmp_path / "a b"}"']
 
 
 def test_another_machines_process_is_lost_after_a_long_silence(tmp_path: Path) -> None:
@@ -140,7 +139,8 @@ def test_a_folder_that_is_no_sweeps_is_told(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_the_plan_lists_every_job(tmp_path: Path) -> None:
-    assert nave_sweep(tmp_path / "sweep", *photographs(tmp_path, 1), "k=2,3", "seed=range(2)") == 0
+    nowhere = ["data=folder", f"data.root={tmp_path / 'nowhere'}"]
+    assert nave_sweep(tmp_path / "sweep", *nowhere, "k=2,3", "seed=range(2)") == 1
     plan = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
     assert [[o for o in job if o.startswith(("k=", "seed="))] for job in plan["jobs"]] == [
         ["k=2", "seed=0"],
@@ -148,3 +148,15 @@ def test_the_plan_lists_every_job(tmp_path: Path) -> None:
         ["k=3", "seed=0"],
         ["k=3", "seed=1"],
     ]
+
+
+@pytest.mark.slow
+def test_jobs_run_side_by_side_on_one_machine_and_take_turns(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    folder = tmp_path / "sweep"
+    side_by_side = ["hydra/launcher=local", "hydra.launcher.n_jobs=2", "seed=${by_turns:2}"]
+    assert nave_sweep(folder, *side_by_side, *photographs(tmp_path, 2), "k=2,3,4") == 0
+    records = {path.parent.name: record(path.parent) for path in folder.glob("*/run.json")}
+    by_k = sorted(records.values(), key=lambda found: found["config"]["k"])
+    assert [found["config"]["seed"] for found in by_k] == [0, 1, 0]
+    assert os.getpid() not in {found["process"]["pid"] for found in by_k}

@@ -150,5 +150,5 @@ def _smooth(generator: np.random.Generator, size: int, cells: int) -> Points:
     """Noise of mean 0 and deviation 1 that varies over ``size / cells`` pixels."""
     coarse = Image.fromarray(generator.standard_normal((cells, cells)).astype(np.float32))
     noise = np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC), np.float64)
-    centred: Points = noise - noise.mean()
-    return centred / noise.std()
+    standard: Points = (noise - noise.mean()) / noise.std()
+    return standard

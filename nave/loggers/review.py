@@ -1,5 +1,6 @@
 """Weights & Biases: one run a job, made for looking at maps and boxes the next morning."""
 
+import hashlib
 import netrc
 import os
 import shlex
@@ -15,6 +16,7 @@ from nave.loggers.picks import picks
 
 if TYPE_CHECKING:
     import wandb
+    from lightning.pytorch.loggers import Logger
 
 COLUMNS = ("picture", "image_id", "group", "k", "iou", "clusters", "components", "inertia")
 
@@ -56,6 +58,22 @@ class WandbReview:
         if offline:
             print(f"to upload: wandb sync {shlex.quote(str(folder))}")
 
+    def training_logger(self, folder: Path, attempt: int) -> "Logger":  # noqa: ARG002 - W&B appends by itself
+        """One run a training: a further attempt goes on in it where W&B is online."""
+        from lightning.pytorch.loggers import WandbLogger
+
+        identity = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]
+        return WandbLogger(
+            name=folder.name,
+            save_dir=folder,
+            id=identity,
+            project=self.project or "nave",  # a training's ${name} is null unless it is given one
+            offline=self.mode == "offline",
+            entity=self.entity,
+            tags=list(self.tags),
+            job_type="train",
+        )
+
     def _begin(self, run: FinishedRun) -> "wandb.Run":
         import wandb
 
@@ -67,7 +85,7 @@ class WandbReview:
             group=run.sweep,
             job_type="explain",
             tags=self.tags,
-            config={**run.record["config"], "run": _provenance(run)},
+            config={**run.record["config"], "encoder": _encoder(run), "run": _provenance(run)},
             mode=self.mode,  # type: ignore[arg-type] # wandb checks the word itself
             reinit="finish_previous",
             settings=wandb.Settings(console="off", silent=True, disable_code=True, x_disable_stats=True),
@@ -117,6 +135,12 @@ def default_mode() -> str:
         return "online" if netrc.netrc(path).authenticators(host) else "offline"
     except (OSError, netrc.NetrcParseError):
         return "offline"
+
+
+def _encoder(run: FinishedRun) -> str:
+    """Model and training in one word, by which W&B's panels can group."""
+    config = run.record["config"]
+    return f"{config['model']['name']}-{run.record.get('training', config['training'])}"
 
 
 def _provenance(run: FinishedRun) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,8 @@ def _data(shown: Sequence[Variant]) -> dict[str, Any]:
 
 def _context(found: Sequence[Run], shown: Sequence[Variant], page: Path) -> dict[str, Any]:
     scored = tables.scored(shown)
-    wanted = ("corloc", "ap50") if scored else ()
-    over_k = [plot for name in (*wanted, "nave") if scored and (plot := plots.over_k(shown, name))]
+    wanted = ("corloc", "ap50") if scored and len(found) > 1 else ()  # of one run, the scores show as much
+    over_k = [plot for name in (*wanted, "nave") if wanted and (plot := plots.over_k(shown, name))]
     return {
         "title": _title(found, shown),
         "facts": tables.facts(shown),
@@ -122,14 +123,19 @@ def _title(found: Sequence[Run], shown: Sequence[Variant]) -> str:
     return f"{models}: {len(found)} runs" if len(found) > 1 else f"{models}, {shown[0].settings['training']}"
 
 
-def _rendered(context: dict[str, Any]) -> str:
-    environment = Environment(
+@cache
+def _environment() -> Environment:
+    return Environment(
         loader=PackageLoader("nave.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _rendered(context: dict[str, Any]) -> str:
+    environment = _environment()
     source = environment.loader
     assert source is not None
     script = source.get_source(environment, "page.js")[0]

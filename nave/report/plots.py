@@ -53,8 +53,10 @@ def over_k(found: Sequence[Variant], protocol: str) -> Markup | None:
         return None
     with mpl.rc_context(STYLE | {"svg.hashsalt": f"over-k-{protocol}"}):
         figure, ax = _axes(4.6, 3.1)
-        for number, (name, line) in enumerate(_series(scored).items()):
-            _draw(ax, ks, line, protocol, name, number, shift=number - (len(_series(scored)) - 1) / 2)
+        series = _series(scored)
+        for number, (name, line) in enumerate(series.items()):
+            shift = (number - (len(series) - 1) / 2) * min(0.05, 0.3 / len(series))
+            _draw(ax, ks, line, protocol, name, number, shift)
         ax.set_xticks(range(len(ks)), ks)
         ax.set(xlabel="K", ylabel="percent", title=TITLES[protocol])
         ax.set_ylim(bottom=0)
@@ -119,7 +121,7 @@ def _draw(
 ) -> None:
     """A line through the values; the intervals stand a little apart, so that those of several lines can be read."""
     scores: list[tuple[int, Mapping[str, Any]]] = sorted((ks.index(v.k), v.scores[protocol]) for v in line)
-    x = np.array([place for place, _ in scores]) + 0.05 * shift
+    x = np.array([place for place, _ in scores]) + shift
     value, low, high = (np.array([score[part] for _, score in scores]) for part in ("value", "low", "high"))
     style = _line_style(number)
     ax.vlines(x, low, high, color=style["color"], alpha=0.55, linewidth=1.4)

@@ -9,6 +9,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
+from nave.weights.scheme import RANDOM
+
 TOLD = ("model", "data", "scheme", "seed")  # part of the name anyway
 FREE = ("name", "outputs", "logger", "snapshots", "loader.num_workers", "data.root", "data.download")
 BELOW = ("logger.", "trainer.", "hydra.", "hydra/")
@@ -59,7 +61,9 @@ def encoder_name(name: str | None, model: str, data: str, scheme: str, seed: int
     if name is not None:
         return name
     others = [_plain(override) for override in sorted(overrides) if not _is(override, (*TOLD, *FREE))]
-    chosen = [model, scheme] if scheme == "random" else [model, data, scheme]
+    if scheme == RANDOM:
+        data, others = "", [other for other in others if other.startswith("model.")]
+    chosen = filter(None, (model, data, scheme))
     full = "-".join([*chosen, *others, f"seed{seed}"])
     return full if len(full) <= 150 else f"{full[:140]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
 

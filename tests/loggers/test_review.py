@@ -1,4 +1,7 @@
 import json
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,15 @@ from tests.running import into, nave_run, nave_sweep, photographs, record, voc
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
+def without_key(patch: pytest.MonkeyPatch, home: Path) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_DATA_DIR"):
+        patch.delenv(name, raising=False)
+    patch.setenv("NETRC", str(home / "netrc"))
+
+
 @pytest.fixture(autouse=True)
 def no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_DATA_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    without_key(monkeypatch, tmp_path)
 
 
 def offline(run: Path) -> tuple[OfflineRun, Path]:
@@ -24,42 +31,53 @@ def offline(run: Path) -> tuple[OfflineRun, Path]:
     return read(folder), folder / "files"
 
 
-def test_a_run_is_logged_offline_with_all_that_a_review_needs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = tmp_path / "run"
+@dataclass(frozen=True)
+class Logged:
+    run: Path
+    told: str
+    found: OfflineRun
+    files: Path
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
+    """Six images under two K, four of them with pictures."""
+    root = tmp_path_factory.mktemp("logged")
     wanted = ["k=[2,3]", "logger=wandb", "logger.images=4", "logger.wandb.artifact=true"]
-    assert nave_run(*voc(tmp_path, 6), *wanted, into(run)) == 0
-    found, files = offline(run)
-    assert f"wandb sync {files.parent}" in capsys.readouterr().out
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as told:
+        without_key(patch, root)
+        assert nave_run(*voc(root, 6), *wanted, into(root / "run")) == 0
+    return Logged(root / "run", told.getvalue(), *offline(root / "run"))
+
+
+def test_a_run_is_logged_offline_with_all_that_a_review_needs(logged: Logged) -> None:
+    found = logged.found
+    assert f"to upload: wandb sync {logged.files.parent}\n" in logged.told
     assert (found.run.project, found.run.display_name, found.run.run_group) == ("nave", "run", "")
     assert (found.run.job_type, found.exit_code) == ("explain", 0)
     assert {key: found.config[key] for key in ("k", "training")} == {"k": [2, 3], "training": "random"}
-    assert found.config["run"]["data_sha256"] == record(run)["data_sha256"]
-    scores = {k: json.loads((run / f"k{k}" / "metrics.json").read_text()) for k in (2, 3)}
+    assert found.config["encoder"] == "efficientnet_lite0-random"
+    assert found.config["run"]["data_sha256"] == record(logged.run)["data_sha256"]
+    scores = {k: json.loads((logged.run / f"k{k}" / "metrics.json").read_text()) for k in (2, 3)}
     rows = {row["k"]: row for row in found.history if "corloc" in row}
     for k in (2, 3):
         assert rows[k]["corloc"] == found.summary[f"k{k}/corloc"] == scores[k]["corloc"]["value"]
         assert rows[k]["corloc_low"] == scores[k]["corloc"]["low"]
     assert {"seconds/encoder", "images_per_second", "unreadable"} <= found.summary.keys()
-    assert {"k2/predictions.jsonl", "run.json"} & set(found.artifacts["run"])
+    assert {"k2/predictions.jsonl", "run.json"} <= set(found.artifacts["run"])
     assert not any("wandb" in path for path in found.artifacts["run"])
 
 
-def test_pictures_carry_maps_masks_and_boxes(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert nave_run(*voc(tmp_path, 6), "k=[2,3]", "logger=wandb", "logger.images=6", into(run)) == 0
-    found, files = offline(run)
-    last = found.history[-1]
-    shown = {key.split("/")[0] for key in last if key.endswith("/path") and not key.startswith("images")}
-    assert shown <= {"worst", "best", "random"}
-    (name,) = {key.rpartition("/masks/")[0] for key in last if key.startswith(("worst", "best", "random"))} & {
-        f"{group}/000000" for group in ("worst", "best", "random")
-    }
+def test_pictures_carry_maps_masks_and_boxes(logged: Logged) -> None:
+    last, files = logged.found.history[-1], logged.files
+    shown = sorted(key.removesuffix("/path") for key in last if key.count("/") == 2 and key.endswith("/path"))
+    assert [name.split("/")[0] for name in shown] == ["best", "random", "random", "worst"]
+    name = next(name for name in shown if int(name[-6:]) % 2 == 0)  # every second image has a true mask
+    image_id = name.split("/")[1]
     for k in (2, 3):
         with (
             Image.open(files / last[f"{name}/masks/k={k}/path"]) as mask,
-            Image.open(run / f"k{k}" / "maps" / "000000.png") as labels,
+            Image.open(logged.run / f"k{k}" / "maps" / f"{image_id}.png") as labels,
         ):
             assert np.array_equal(np.asarray(mask), np.asarray(labels))
     with Image.open(files / last[f"{name}/masks/truth/path"]) as mask:
@@ -68,24 +86,22 @@ def test_pictures_carry_maps_masks_and_boxes(tmp_path: Path) -> None:
     (box,) = boxes["box_data"]
     assert box["position"] == {"minX": 4 / 40, "maxX": 20 / 40, "minY": 2 / 30, "maxY": 18 / 30}
     assert boxes["class_labels"] == {"0": "cat"}
-    line = json.loads((run / "k3" / "predictions.jsonl").read_text().splitlines()[0])
+    lines = map(json.loads, (logged.run / "k3" / "predictions.jsonl").read_text().splitlines())
+    line = next(line for line in lines if line["image_id"] == image_id)
     chosen = json.loads((files / last[f"{name}/boxes/chosen, k=3/path"]).read_text())
     assert chosen["box_data"][0]["position"]["maxX"] == line["box"][2] / 40
     components = json.loads((files / last[f"{name}/boxes/components, k=3/path"]).read_text())
     assert [box["scores"]["score"] for box in components["box_data"]] == [c["score"] for c in line["components"]]
 
 
-def test_the_table_has_all_images_the_worst_first(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert nave_run(*voc(tmp_path, 5), "logger=wandb", "logger.images=2", into(run)) == 0
-    _, files = offline(run)
-    (path,) = (files / "media" / "table").glob("*.json")
+def test_the_table_has_all_images_the_worst_first(logged: Logged) -> None:
+    (path,) = (logged.files / "media" / "table").glob("*.json")
     table = json.loads(path.read_text())
     assert table["columns"][:5] == ["picture", "image_id", "group", "k", "iou"]
     overlaps = [row[4] for row in table["data"]]
-    assert len(overlaps) == 5
+    assert len(overlaps) == 6 * 2
     assert overlaps == sorted(overlaps)
-    assert sum(row[0] is not None for row in table["data"]) == 2
+    assert sum(row[0] is not None for row in table["data"]) == 4 * 2
 
 
 def test_jobs_of_a_sweep_are_runs_of_one_group(tmp_path: Path) -> None:

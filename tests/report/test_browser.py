@@ -196,7 +196,8 @@ def test_the_same_pixel_is_shown_at_every_k(visit, run):
     page = visit(run)
     show_first(page)
     box = page.locator("#fit").bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 0.97, box["y"] + box["height"] * 0.5)
+    press = page.touchscreen.tap if page.evaluate("navigator.maxTouchPoints") else page.mouse.click
+    press(box["x"] + box["width"] * 0.97, box["y"] + box["height"] * 0.5)
     until(page, "document.querySelector('#strip .there').textContent")
     assert [text.split(",")[0] for text in page.locator("#strip .there").all_text_contents()] == [
         "cluster 3",
@@ -255,6 +256,7 @@ def test_the_theme_changes(visit, run):
 
 def test_the_sweep_shows_one_image_under_all_settings(visit, sweep):
     page = visit(sweep)
+    page.evaluate("document.querySelector('#compare').scrollIntoView()")  # pictures wait until they are nearly seen
     until(page, f"({LOADED})([...document.querySelectorAll('#pivot img')])")
     assert page.locator("#pivot .card canvas").count() == 4  # training x K
     page.select_option("#compare-bar select[name=columns]", "layers")
@@ -263,6 +265,15 @@ def test_the_sweep_shows_one_image_under_all_settings(visit, sweep):
     until(page, "document.querySelectorAll('#legend button').length === 3")
     assert page.locator("#strip .mini").count() == 12
     assert page.locator("#viewer-facts").text_content().startswith("random, layers -4 -3 -2 -1, K 3")
+
+
+def test_a_grid_with_gaps(visit, tmp_path):
+    for number, (model, training) in enumerate([("resnet18", "default"), ("swin_t", "random")]):
+        write_run(tmp_path / str(number), overrides={"model.name": model, "training": training})
+    page = visit(write_report(tmp_path))
+    assert page.locator("#pivot tr").count() == 3
+    assert page.locator("#pivot button.card").count() == 2
+    assert page.locator("#pivot .empty").count() == 2
 
 
 def test_the_table_of_a_sweep_is_sorted_by_a_column(visit, sweep):

@@ -28,7 +28,8 @@ def nave_run(*overrides: str) -> int:
 def _exit_code(command: Callable[[], object], *overrides: str) -> int:
     """Of overrides with the same key the last counts; Hydra takes no group twice."""
     last = {override.partition("=")[0]: override for override in overrides}
-    with mock.patch.object(sys, "argv", ["nave", *last.values()]):
+    ordered = sorted(last.values(), key=lambda override: override != "-m")
+    with mock.patch.object(sys, "argv", ["nave", *ordered]):
         try:
             command()
         except SystemExit as end:

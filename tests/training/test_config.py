@@ -24,7 +24,7 @@ def test_a_name_says_what_was_chosen(overrides: Sequence[str], expected: str) ->
 
 
 def test_untrained_weights_know_no_data() -> None:
-    assert encoder_name(None, "resnet18", "stl10", "random", 2, ["seed=2"]) == "resnet18-random-seed2"
+    assert encoder_name(None, "resnet18", "stl10", "random", 2, ["seed=2", "epochs=0"]) == "resnet18-random-seed2"
 
 
 def test_a_given_name_is_the_name() -> None:

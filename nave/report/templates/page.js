@@ -124,7 +124,7 @@ const watcher = new IntersectionObserver(
         fill(target).catch((error) => target.firstChild.append(make("span", { class: "lost" }, error.message)));
       }
   },
-  { rootMargin: "600px" },
+  { rootMargin: "600px", scrollMargin: "600px" },
 );
 
 function card(number, variant, caption) {
@@ -239,7 +239,12 @@ $("#clear").addEventListener("click", () => {
 });
 
 // --- the grid: one image under all settings ------------------------------------------------------------------------------
-const compare = { image: 0 };
+const spread = (number) => {
+  const known = page.variants.map((_, variant) => overlap(number, variant)).filter((value) => value !== null);
+  return known.length ? Math.max(...known) - Math.min(...known) : -1;
+};
+// at first the image on which the maps differ most
+const compare = { image: page.images.reduce((most, _, number) => (spread(number) > spread(most) ? number : most), 0) };
 
 function chooser(text, name, values, chosen) {
   const select = make("select", { name }, ...values.map(([value, label]) => option(value, label)));
@@ -273,18 +278,21 @@ function pivot(fixed) {
   const columns = page.axes[compare.columns];
   const rows = compare.rows ? page.axes[compare.rows] : [null];
   const head = columns.map((value) => make("th", { scope: "col" }, `${compare.columns === "k" ? "K " : ""}${value}`));
+  const image = page.images[Number(compare.image)];
   const body = rows.map((row) => {
     const cells = columns.map((column) => {
       const wanted = { ...Object.fromEntries(fixed.map((axis) => [axis, compare[axis]])), [compare.columns]: column };
       if (row !== null) wanted[compare.rows] = row;
       const variant = page.variants.findIndex(({ settings }) => Object.entries(wanted).every(([axis, value]) => settings[axis] === value));
-      return make("td", {}, variant < 0 ? "–" : compared(Number(compare.image), variant));
+      return make("td", {}, variant < 0 ? make("div", { class: "empty", title: "no such run" }) : compared(Number(compare.image), variant));
     });
-    return make("tr", {}, make("th", { scope: "row" }, row === null ? "" : `${compare.rows === "k" ? "K " : ""}${row}`), ...cells);
+    if (row === null) return make("tr", {}, make("td", {}, original(Number(compare.image))), ...cells);
+    return make("tr", {}, make("th", { scope: "row" }, `${compare.rows === "k" ? "K " : ""}${row}`), ...cells);
   });
   for (const old of $("#pivot").querySelectorAll(".card")) cards.delete(old);
-  $("#pivot").replaceChildren(make("tr", {}, make("td"), ...head, make("th", { scope: "col" }, "photograph")), ...body);
-  body[0].append(make("td", {}, original(Number(compare.image))));
+  const corner = compare.rows ? make("td", {}, original(Number(compare.image))) : make("th", { scope: "col" }, "photograph");
+  $("#pivot").replaceChildren(make("tr", {}, corner, ...head), ...body);
+  $("#pivot").style.setProperty("--ar", image.width / image.height);
 }
 
 function original(number) {
@@ -440,9 +448,9 @@ fit.addEventListener("pointermove", (event) => {
   if (view.pinned || waiting || event.target.className === "handle") return;
   waiting = true;
   const at = pointed(event);
-  requestAnimationFrame(() => ((waiting = false), mark(at)));
+  requestAnimationFrame(() => ((waiting = false), view.pinned || mark(at)));
 });
-fit.addEventListener("pointerleave", () => view.pinned || requestAnimationFrame(() => mark(null)));
+fit.addEventListener("pointerleave", () => requestAnimationFrame(() => view.pinned || mark(null))); // a tap leaves, then clicks
 fit.addEventListener("click", (event) => {
   if (event.target.className === "handle") return;
   view.pinned = !view.pinned || event.pointerType === "touch";

@@ -1,0 +1,38 @@
+"""Which K, and how many layers? See README.md here.
+
+NAVE_DATA=… python experiments/k-and-layers/study.py
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import study  # experiments/study.py
+
+HEADINGS = {
+    "object: cluster of its own, by mask": ("mask_found", "any"),
+    "object: by box": ("box_found", "any"),
+    "person: by box": ("box_found", "person"),
+    "person: overlap, by box": ("box_overlap", "person"),
+    "scattered pixels": ("scattered", ""),
+}
+LAYERS = "[-1],[-2,-1],[-4,-3,-2,-1]"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=int, default=50, help="images of VOC07 trainval")
+    parser.add_argument("--output", type=Path, default=Path("outputs/studies/k-and-layers"))
+    given = parser.parse_args()
+    start, data = study.clock(), ("data=voc07", f"loader.limit={given.limit}", "overlays=false", "photographs=null")
+    for model in ("efficientnet_lite0", "vits14"):
+        study.explain(
+            given.output / "runs" / model, ["default"], f"model={model}", "k=[2,3,5,7,10]", f"layers={LAYERS}", *data
+        )
+    study.compared([given.output / "runs"], given.output, HEADINGS, start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Does a class that training never saw get a cluster? See README.md here.
+
+python experiments/missing-class/study.py
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import study  # experiments/study.py
+
+from nave.comparison.measure import Figures
+from nave.data.shapes import CLASSES
+
+LEFT_OUT, K = "circle", "3"
+HEADINGS = {
+    f"{LEFT_OUT}: overlap": ("mask_overlap", LEFT_OUT),
+    f"{LEFT_OUT}: cluster of its own": ("mask_found", LEFT_OUT),
+    "others: overlap": ("mask_overlap", "others"),
+    "others: cluster of their own": ("mask_found", "others"),
+}
+DATA = ("model=resnet_tiny", "data=shapes")
+EXPLAIN = ("k=3", "loader.batch_size=50", "overlays=false", "localization.min_area=16", "localization.border=0")
+
+
+def with_others(found: Figures) -> Figures:
+    """The classes that every training saw, as one concept."""
+    others = {
+        (quantity, "others"): {k: v for name in CLASSES if name != LEFT_OUT for k, v in found[quantity, name].items()}
+        for quantity in ("mask_overlap", "mask_found")
+    }
+    return found | others
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--images", type=int, default=300, help="to explain; a fifth of them shows the class")
+    parser.add_argument("--output", type=Path, default=Path("outputs/studies/missing-class"))
+    given = parser.parse_args()
+    start, seeds = study.clock(), f"seed={','.join(map(str, range(given.seeds)))}"
+    folder, kind = given.output / "encoders", ("augmentation=none", "optimizer.lr=3e-3", f"epochs={given.epochs}")
+    study.train(folder, *DATA, "scheme=random", seeds)
+    encoders = study.train(folder, *DATA, *kind, seeds, f"exclude=[],[{LEFT_OUT}]")
+    runs = study.explain(given.output / "runs", list(encoders.values()), *DATA, f"data.images={given.images}", *EXPLAIN)
+    measured = {name: with_others(one) for (name, _), one in study.measured(runs).items()}
+    parts = {"all classes": "exclude_-", f"without {LEFT_OUT}": f"exclude_{LEFT_OUT}", "random": "random"}
+    by = {told: [one for name, one in measured.items() if part in name] for told, part in parts.items()}
+    found = study.lines(by, HEADINGS)
+    study.finish(
+        given.output, [*found, study.differences(found[1], found[0]), study.differences(found[1], found[2])], start
+    )
+    study.plot(found, given.output / "figure")
+    shown = {told: next(one for (name, _), one in runs.items() if part in name) for told, part in parts.items()}
+    lines = next(iter(shown.values())).lines
+    study.show_maps(given.output, shown, [name for name in lines if lines[name]["truth"]["classes"] == [LEFT_OUT]][:4])
+
+
+if __name__ == "__main__":
+    main()

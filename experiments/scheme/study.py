@@ -1,0 +1,49 @@
+"""What do labels put into the maps, and what self-supervision? See README.md here.
+
+python experiments/scheme/study.py
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import study  # experiments/study.py
+
+K = "3"
+HEADINGS = {
+    "overlap": ("mask_overlap", "any"),
+    "cluster of its own": ("mask_found", "any"),
+    "scattered pixels": ("scattered", ""),
+}
+DATA = ("model=resnet_tiny", "data=shapes")
+EXPLAIN = ("k=3", "loader.batch_size=50", "overlays=false", "localization.min_area=16", "localization.border=0")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--images", type=int, default=300, help="to explain")
+    parser.add_argument("--output", type=Path, default=Path("outputs/studies/scheme"))
+    given = parser.parse_args()
+    start, seeds = study.clock(), f"seed={','.join(map(str, range(given.seeds)))}"
+    folder, kind = given.output / "encoders", ("augmentation=none", "optimizer.lr=3e-3", f"epochs={given.epochs}")
+    study.train(folder, *DATA, "scheme=random", seeds)
+    encoders = study.train(folder, *DATA, *kind, seeds, "scheme=supervised,simclr")
+    shown = (*DATA, f"data.images={given.images}", *EXPLAIN)
+    runs = study.explain(given.output / "runs", list(encoders.values()), *shown)
+    measured = {name: one for (name, _), one in study.measured(runs).items()}
+    schemes = ("random", "simclr", "supervised")
+    found = study.lines({s: [one for name, one in measured.items() if s in name] for s in schemes}, HEADINGS)
+    study.finish(
+        given.output, [*found, study.differences(found[1], found[0]), study.differences(found[2], found[1])], start
+    )
+    study.plot(found, given.output / "figure")
+    named = {scheme: next(one for (name, _), one in runs.items() if scheme in name) for scheme in schemes}
+    study.show_maps(given.output, named, [*named["random"].lines][:4])
+
+
+if __name__ == "__main__":
+    main()

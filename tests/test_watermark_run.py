@@ -1,0 +1,38 @@
+"""nave.run with watermark=…: the images are stamped, and the results say where."""
+
+import numpy as np
+from PIL import Image
+
+from nave.centroids import read_centroids
+from nave.comparison.measure import figures
+from nave.data.shapes import Shapes
+from nave.photographs import photograph_path
+from nave.results import read_predictions
+from tests.running import into, nave_run, record
+
+SHAPES = ("data=shapes", "data.images=10", "data.size=64", "image_size=null", "overlays=false")
+
+
+def test_stamped_images_say_so_and_keep_their_centroids(tmp_path):
+    stamped = tmp_path / "stamped"
+    marks = ("watermark=square", "watermark_size=0.5", "photographs=64")
+    assert nave_run(*SHAPES, *marks, into(stamped)) == 0
+    assert record(stamped)["config"]["watermark"] == "square"
+    lines = read_predictions(stamped)
+    assert [line["truth"]["classes"] == ["square"] for line in lines] == ["watermark" in line for line in lines]
+    marked = next(line for line in lines if "watermark" in line)
+    x1, y1, x2, y2 = marked["watermark"]
+    assert (x2 - x1, min(x1, y1) >= 0, y2 <= 64) == (32, True, True)
+    assert len(read_centroids(stamped, marked["image_id"])) == marked["clusters"]
+    index = [line["image_id"] for line in lines].index(marked["image_id"])
+    with Image.open(photograph_path(stamped, marked["image_id"])) as seen:
+        change = abs(np.asarray(seen.convert("RGB"), int) - np.asarray(Shapes("test", images=10).image(index), int))
+    assert change[y1:y2, x1:x2].mean() > 2 * change[:, x2 + 8 :].mean()
+    found = figures(stamped, {line["image_id"]: line for line in lines}, {marked["image_id"]: marked["watermark"]})
+    assert {quantity for quantity, _ in found} >= {"saturation", "watermark_inertia", "mask_overlap", "scattered"}
+    assert 0 <= found["watermark_inertia", ""][marked["image_id"]] <= 1
+
+
+def test_an_unknown_class_is_refused(tmp_path, caplog):
+    assert nave_run(*SHAPES, "watermark=horse", into(tmp_path / "run")) == 1
+    assert "watermark=horse: data=shapes has no such class; it has: circle, cross" in record(tmp_path / "run")["error"]
