@@ -21,7 +21,7 @@ from nave.cache import ActivationCache
 from nave.compiled import compile_stages
 from nave.config import numbers_of_clusters, register
 from nave.data.module import ImageModule
-from nave.data.photograph import Dataset
+from nave.data.photograph import Dataset, Prepared
 from nave.data.watermark import watermarked
 from nave.encoder import Encoder
 from nave.evaluate import evaluate
@@ -98,6 +98,8 @@ def run(cfg: DictConfig, folder: Path) -> Record:
         marks = (cfg.watermark, cfg.watermark_probability, cfg.seed, cfg.watermark_size)
         dataset: Dataset = watermarked(built(cfg.data), *marks)
         explainer = build(cfg)
+        if isinstance(dataset, Prepared):
+            dataset.prepare()
         record |= provenance.encoder(explainer.encoder) | provenance.data(dataset) | {"ks": list(explainer.ks)}
         check_same(before, record, folder)
         if cfg.skip_existing and (twin := complete_twin(folder, record, Path(cfg.outputs))):

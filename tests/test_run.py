@@ -14,7 +14,7 @@ from PIL import Image
 
 from nave.module import Explainer
 from nave.results import RUN
-from tests.data.writers import photograph, write_photograph
+from tests.data.writers import photograph, write_photograph, write_stl10
 from tests.running import QUICK, into, nave_run, one_thread, photographs, record, results, voc
 
 
@@ -273,3 +273,10 @@ def test_two_nodes_write_what_one_process_writes(tmp_path: Path) -> None:
     for process in [command_line(tmp_path, *nodes, **shared, **rank) for rank in ranks]:
         told(process)
     assert_same(tmp_path / "one", tmp_path / "two", 13)
+
+
+def test_a_data_set_is_fetched_before_it_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nave.data.stl10.fetch", lambda *_: write_stl10(tmp_path / "fetched", count=2))
+    data = ["data=stl10", f"data.root={tmp_path / 'fetched'}", "data.download=true"]
+    assert nave_run(*data, into(tmp_path / "run")) == 0
+    assert record(tmp_path / "run")["images"] == 2
