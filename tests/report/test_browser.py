@@ -109,7 +109,7 @@ def test_the_gallery_is_sorted_and_filtered(visit, run):
     page.select_option("select[name=size]", "large")
     assert names(page) == []
     page.click("#clear")
-    assert len(names(page)) == 5
+    until(page, "document.querySelectorAll('#cards .card').length === 5")
     page.fill("input[name=name]", "thr")
     assert names(page) == ["three"]
     page.select_option("select[name=sort]", "order")
