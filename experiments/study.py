@@ -1,5 +1,6 @@
 """What the studies share: trainings and runs by the project's own commands, figures over seeds, a table, a plot."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -25,6 +26,15 @@ from nave.report.plots import LINES, MARKERS
 from nave.terminal import score_text
 
 Wanted = Mapping[str, tuple[str, str]]  # heading -> quantity and concept of nave.comparison
+
+
+def options(told: str | None, output: str, **numbers: tuple[int, str]) -> argparse.Namespace:
+    """The command line of a study: integers with their defaults and meanings, and ``--output``, a folder."""
+    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, (default, meaning) in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=meaning)
+    parser.add_argument("--output", type=Path, default=Path("outputs/studies", output))
+    return parser.parse_args()
 
 
 def nave(module: str, *overrides: str) -> None:

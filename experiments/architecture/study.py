@@ -3,7 +3,6 @@
 NAVE_DATA=… python experiments/architecture/study.py
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -20,10 +19,7 @@ UNTRAINED = ("vits14", "efficientnet_lite0", "resnet18", "convnext_t", "swin_t")
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=50, help="images of VOC07 trainval")
-    parser.add_argument("--output", type=Path, default=Path("outputs/studies/architecture"))
-    given = parser.parse_args()
+    given = study.options(__doc__, "architecture", limit=(50, "images of VOC07 trainval"))
     start, data = study.clock(), ("data=voc07", f"loader.limit={given.limit}", "overlays=false", "photographs=null")
     for model in UNTRAINED:
         trainings = ["random", "default"] if model in ("vits14", "efficientnet_lite0") else ["random"]

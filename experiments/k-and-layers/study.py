@@ -3,7 +3,6 @@
 NAVE_DATA=… python experiments/k-and-layers/study.py
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -22,10 +21,7 @@ LAYERS = "[-1],[-2,-1],[-4,-3,-2,-1]"
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=50, help="images of VOC07 trainval")
-    parser.add_argument("--output", type=Path, default=Path("outputs/studies/k-and-layers"))
-    given = parser.parse_args()
+    given = study.options(__doc__, "k-and-layers", limit=(50, "images of VOC07 trainval"))
     start, data = study.clock(), ("data=voc07", f"loader.limit={given.limit}", "overlays=false", "photographs=null")
     for model in ("efficientnet_lite0", "vits14"):
         study.explain(

@@ -3,7 +3,6 @@
 python experiments/missing-class/study.py
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -35,12 +34,13 @@ def with_others(found: Figures) -> Figures:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--images", type=int, default=300, help="to explain; a fifth of them shows the class")
-    parser.add_argument("--output", type=Path, default=Path("outputs/studies/missing-class"))
-    given = parser.parse_args()
+    given = study.options(
+        __doc__,
+        "missing-class",
+        seeds=(3, "trainings of each kind"),
+        epochs=(10, "of each training"),
+        images=(300, "to explain; a fifth of them shows the class"),
+    )
     start, seeds = study.clock(), f"seed={','.join(map(str, range(given.seeds)))}"
     folder, kind = given.output / "encoders", ("augmentation=none", "optimizer.lr=3e-3", f"epochs={given.epochs}")
     study.train(folder, *DATA, "scheme=random", seeds)

@@ -3,7 +3,6 @@
 python experiments/scheme/study.py
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -22,12 +21,13 @@ EXPLAIN = ("k=3", "loader.batch_size=50", "overlays=false", "localization.min_ar
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--images", type=int, default=300, help="to explain")
-    parser.add_argument("--output", type=Path, default=Path("outputs/studies/scheme"))
-    given = parser.parse_args()
+    given = study.options(
+        __doc__,
+        "scheme",
+        seeds=(3, "trainings of each kind"),
+        epochs=(10, "of each training"),
+        images=(300, "to explain"),
+    )
     start, seeds = study.clock(), f"seed={','.join(map(str, range(given.seeds)))}"
     folder, kind = given.output / "encoders", ("augmentation=none", "optimizer.lr=3e-3", f"epochs={given.epochs}")
     study.train(folder, *DATA, "scheme=random", seeds)

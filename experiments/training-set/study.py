@@ -3,7 +3,6 @@
 NAVE_DATA=… python experiments/training-set/study.py
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -21,10 +20,7 @@ HEADINGS = {
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=100, help="images of VOC07 trainval")
-    parser.add_argument("--output", type=Path, default=Path("outputs/studies/training-set"))
-    given = parser.parse_args()
+    given = study.options(__doc__, "training-set", limit=(100, "images of VOC07 trainval"))
     start, data = study.clock(), ("data=voc07", f"loader.limit={given.limit}", "overlays=false", "photographs=null")
     for model in ("efficientnet_lite0", "vits14"):
         study.explain(given.output / "runs" / model, ["random", "default"], f"model={model}", "k=[3,5,7,10]", *data)

@@ -3,7 +3,6 @@
 python experiments/watermark/study.py
 """
 
-import argparse
 import sys
 from itertools import product
 from pathlib import Path
@@ -26,12 +25,13 @@ BOXES = ("localization.min_area=16", "localization.border=0")
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--images", type=int, default=300, help="to explain; a fifth of them shows the class")
-    parser.add_argument("--output", type=Path, default=Path("outputs/studies/watermark"))
-    given = parser.parse_args()
+    given = study.options(
+        __doc__,
+        "watermark",
+        seeds=(5, "trainings of each kind"),
+        epochs=(10, "of each training"),
+        images=(300, "to explain; a fifth of them shows the class"),
+    )
     start, seeds = study.clock(), range(given.seeds)
     kind = ("augmentation=none", "optimizer.lr=3e-3", f"epochs={given.epochs}", *MARK)
     of = f"seed={','.join(map(str, seeds))}"
