@@ -12,7 +12,7 @@ import study  # experiments/study.py
 from nave.comparison.measure import Figures
 from nave.data.shapes import CLASSES
 
-LEFT_OUT, K = "circle", "3"
+LEFT_OUT = "circle"
 HEADINGS = {
     f"{LEFT_OUT}: overlap": ("mask_overlap", LEFT_OUT),
     f"{LEFT_OUT}: cluster of its own": ("mask_found", LEFT_OUT),

@@ -9,7 +9,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import study  # experiments/study.py
 
-K = "3"
 HEADINGS = {
     "overlap": ("mask_overlap", "any"),
     "cluster of its own": ("mask_found", "any"),

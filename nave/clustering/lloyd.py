@@ -17,8 +17,9 @@ def lloyd(
     composite: Composite, centroids: Float[Tensor, "B K D"], max_iter: int = 300, tolerance: float = 0.0
 ) -> Clusters:
     """Labels and inertia under the centroids at which Lloyd's iterations end; arguments as in :func:`converged`."""
-    centroids, iterations = converged(composite, centroids, max_iter, tolerance)
-    step = stepper(composite)(centroids)
+    advance = stepper(composite)
+    centroids, iterations = _iterated(composite, advance, centroids, max_iter, tolerance)
+    step = advance(centroids)
     return Clusters(step.labels, centroids, inertia(composite, centroids, step.counts, step.sums), iterations)
 
 
@@ -31,8 +32,13 @@ def converged(
     all its points moves to the point farthest from its centroid, as there, if any point lies away from its centroid.
     Returned are the centroids and the number of iterations.
     """
+    return _iterated(composite, stepper(composite), centroids, max_iter, tolerance)
+
+
+def _iterated(
+    composite: Composite, advance: Stepper, centroids: Float[Tensor, "B K D"], max_iter: int, tolerance: float
+) -> tuple[Float[Tensor, "B K D"], Int64[Tensor, " B"]]:
     threshold = tolerance * _mean_variance(composite) if tolerance else centroids.new_full((composite.batch,), -1)
-    advance = stepper(composite)
     if not isinstance(advance, CompiledStepper):
         return _together(composite, advance, centroids, max_iter, threshold)
     result = centroids.clone(memory_format=torch.contiguous_format)
