@@ -1,6 +1,7 @@
 """What a run says of one image, as a line of predictions.jsonl."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -49,16 +50,21 @@ def record(explanation: Explanation, truth: Truth | None) -> dict[str, Any]:
 
 
 def agreement(
-    labels: UInt8[np.ndarray, "H W"], mask: Int[np.ndarray, "H W"], objects: Int[np.ndarray, "H W"] | None
+    labels: UInt8[np.ndarray, "H W"],
+    mask: Int[np.ndarray, "H W"],
+    objects: Int[np.ndarray, "H W"] | None,
+    names: Mapping[int, str],
 ) -> dict[str, Any]:
     """What the map shares with the masks of classes and of objects (255: unknown), all in the original's pixels.
 
-    ``pixels`` has one row a cluster and one column for each of ``classes``; ``object_miou`` is None without objects.
+    ``pixels`` has one row a cluster and one column for each of ``classes``, called ``names`` (None: background, and
+    classes without a name); ``object_miou`` is None without objects.
     """
     counts = contingency(labels, mask)
     return segmentation_scores(labels, mask) | {
         "object_miou": None if objects is None else segmentation_scores(labels, objects)["miou"],
         "classes": counts.regions.tolist(),
+        "names": [names.get(region) for region in counts.regions.tolist()],
         "pixels": counts.table.tolist(),
     }
 

@@ -83,7 +83,7 @@ class Writer(Callback):
         _save(indexed(labels, slots), folder / "maps" / f"{image_id}.png", compress_level=1)
         masks, index = self.dataset if isinstance(self.dataset, Masked) else None, explanation.index
         if masks and (mask := masks.mask(index)) is not None:
-            line["segmentation"] = agreement(labels, mask, masks.object_mask(index))
+            line["segmentation"] = agreement(labels, mask, masks.object_mask(index), masks.mask_classes())
         if isinstance(self.dataset, Watermarked) and (region := self.dataset.region(index)) is not None:
             line["watermark"] = list(region)
         if "segmentation" in line or "watermark" in line:  # what is asked of a whole data set needs them

@@ -60,6 +60,7 @@ def test_voc_is_scored_by_boxes_and_by_masks(tmp_path: Path) -> None:
     first, second, *_ = lines(tmp_path / "run")
     assert "segmentation" not in second
     assert first["segmentation"]["classes"] == [0, 8]
+    assert first["segmentation"]["names"] == [None, "cat"]
     assert metrics["object_miou"] == metrics["miou"]  # one object of one class
     assert np.sum(first["segmentation"]["pixels"]) == 30 * 40 - (16 * 17 - 14 * 15)  # all but the void line
 

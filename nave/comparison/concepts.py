@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from nave.metrics.overlap import overlaps
 from nave.metrics.prediction import Prediction
-from nave.metrics.segmentation import BACKGROUND, pair_ious
+from nave.metrics.segmentation import pair_ious
 
 ANY = "any"  # the best over all objects of an image
 
@@ -25,19 +25,17 @@ def box_overlaps(line: Mapping[str, Any]) -> dict[str, float]:
     return _best_by_class(image.truth.classes, best) | {ANY: float(best.max())}
 
 
-def mask_overlap(line: Mapping[str, Any]) -> dict[str, float]:
-    """The best overlap of a cluster with the pixels of the image's class, where it shows objects of one class alone.
+def mask_overlaps(line: Mapping[str, Any]) -> dict[str, float]:
+    """For every class with a name in the image's mask, the best overlap of a cluster with its pixels.
 
-    Empty otherwise: masks number the classes that the truth names, and only then is it known which is which.
+    Empty without a mask, or where none of its classes has a name.
     """
-    found, truth = line.get("segmentation"), line["truth"]
-    if not found or truth is None or len(names := set(truth["classes"])) != 1:
+    found = line.get("segmentation")
+    if not found or not any(found["names"]):
         return {}
-    columns = [column for column, region in enumerate(found["classes"]) if region != BACKGROUND]
-    if len(columns) != 1:
-        return {}
-    best = float(pair_ious(np.array(found["pixels"]))[:, columns[0]].max())
-    return {names.pop(): best, ANY: best}
+    best = pair_ious(np.array(found["pixels"])).max(axis=0)
+    named = {name: float(overlap) for name, overlap in zip(found["names"], best, strict=True) if name}
+    return named | {ANY: max(named.values())}
 
 
 def _best_by_class(classes: tuple[str, ...], best: Float[np.ndarray, " M"]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nave.centroids import FOLDER, read_centroids
 from nave.comparison.agreement import agreement
-from nave.comparison.concepts import box_overlaps, mask_overlap
+from nave.comparison.concepts import box_overlaps, mask_overlaps
 from nave.comparison.saturation import OWN, saturation
 from nave.comparison.scatter import scattered
 
@@ -54,7 +54,7 @@ def read_map(folder: Path, image_id: str) -> UInt8[np.ndarray, "H W"]:
 def _of_image(folder: Path, line: Mapping[str, Any], watermark: Box | None) -> Iterator[tuple[str, str, float]]:
     for concept, overlap in box_overlaps(line).items():
         yield from (("box_overlap", concept, overlap), ("box_found", concept, float(overlap >= HIT)))
-    for concept, overlap in mask_overlap(line).items():
+    for concept, overlap in mask_overlaps(line).items():
         yield from (("mask_overlap", concept, overlap), ("mask_found", concept, float(overlap >= HIT)))
     labels = read_map(folder, line["image_id"])
     yield "scattered", "", scattered(labels)

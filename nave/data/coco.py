@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from nave.data.coco_table import Row, read_instances
+from nave.data.coco_table import Instances, Row, read_instances
 from nave.data.decode import open_image
 from nave.data.download import Download, fetch
 from nave.data.errors import missing
@@ -117,17 +117,25 @@ class Coco:
     def object_mask(self, index: int) -> None:
         """COCO-Stuff's maps tell no object from another of its category."""
 
-    @cached_property
+    def mask_classes(self) -> dict[int, str]:
+        """The categories of the JSON; COCO-Stuff's own, which have no boxes, are not in it."""
+        return self._instances.categories
+
+    @property
     def _rows(self) -> list[Row]:
+        return self._instances.rows
+
+    @cached_property
+    def _instances(self) -> Instances:
         places = [self._annotations, self._images, *filter(None, (self._file_list, self._masks))]
         if not all(place.exists() for place in places):
             raise missing(self.name, self._root, "\n".join(f"  {place}" for place in places), self._cure)
         listed = None if self._file_list is None else read_list(self._file_list)
-        rows = read_instances(self._annotations, listed)
-        if listed is not None and len(rows) < len(listed):
-            _log.warning("%s is a sample: %d of its %d images are annotated", self.name, len(rows), len(listed))
-        require_files(self._images, [row.file_name for row in rows], self._annotations)
-        return rows
+        found = read_instances(self._annotations, listed)
+        if listed is not None and len(found.rows) < len(listed):
+            _log.warning("%s is a sample: %d of its %d images are annotated", self.name, len(found.rows), len(listed))
+        require_files(self._images, [row.file_name for row in found.rows], self._annotations)
+        return found
 
     @cached_property
     def _ids(self) -> list[str]:

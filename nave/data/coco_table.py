@@ -28,7 +28,15 @@ class Row:
     truth: Truth
 
 
-def read_instances(file: Path, only: Collection[str] | None = None) -> list[Row]:
+@dataclass(frozen=True)
+class Instances:
+    """What the file holds; `categories` are names by id."""
+
+    rows: list[Row]
+    categories: dict[int, str]
+
+
+def read_instances(file: Path, only: Collection[str] | None = None) -> Instances:
     """The images in the file's order, or just those with a name in `only`; folders before it are ignored.
 
     Leaves out, as the official tools do, crowd regions, boxes without area in their image, and annotations
@@ -37,22 +45,21 @@ def read_instances(file: Path, only: Collection[str] | None = None) -> list[Row]
     """
     table = _load(file)
     images = _by_id(file, table, "images", "file_name", "height", "width")
+    categories = {key: str(entry["name"]) for key, entry in _by_id(file, table, "categories", "name").items()}
     skipped: Counter[str] = Counter()
-    objects = _objects(file, table, images, skipped)
+    objects = _objects(file, table, images, categories, skipped)
     names = _file_names(file, images)
     if only is not None:
         wanted = {PurePosixPath(name).name for name in only}
         names = {key: name for key, name in names.items() if PurePosixPath(name).name in wanted}
     rows = [_row(name, images[key], objects[key], skipped, f"{file}: image {key!r}") for key, name in names.items()]
     _log.info("%s: left out %s", file, dict(skipped) or "nothing")
-    return rows
+    return Instances(rows, categories)
 
 
 def _objects(
-    file: Path, table: Entry, images: Mapping[Any, Entry], skipped: Counter[str]
+    file: Path, table: Entry, images: Mapping[Any, Entry], categories: Mapping[Any, str], skipped: Counter[str]
 ) -> dict[Any, list[tuple[Box, str]]]:
-    named = _by_id(file, table, "categories", "name")
-    categories = {key: str(entry["name"]) for key, entry in named.items()}
     objects: dict[Any, list[tuple[Box, str]]] = {key: [] for key in images}
     for number, annotation in enumerate(_entries(file, table, "annotations", "image_id", "category_id", "bbox")):
         place = f"{file}: annotations[{number}]"

@@ -1,5 +1,6 @@
 """What a data set is to the rest of NAVE: images, their sizes, what is known about the objects in them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -71,6 +72,10 @@ class Masked(Protocol):
 
     def object_mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
         """0 background, 255 unknown, else the number of an object; None where that is not known."""
+        ...
+
+    def mask_classes(self) -> Mapping[int, str]:
+        """The names, as the truth has them, of the classes in `mask`; those without a name are left out."""
         ...
 
 

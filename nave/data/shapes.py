@@ -99,6 +99,10 @@ class Shapes:
         """1 inside the object."""
         return self._drawing(index).inside.astype(np.int64)
 
+    def mask_classes(self) -> dict[int, str]:
+        """1 circle to 5 triangle."""
+        return dict(enumerate(CLASSES, 1))
+
     def _drawing(self, index: int) -> Drawing:
         """Drawn once: an image is asked for in every epoch."""
         if index not in self._drawn:

@@ -103,6 +103,10 @@ class VOC:
         """Object of every pixel: 0 background, then 1, 2 … in each image, 255 void; otherwise as `mask`."""
         return self._mask("SegmentationObject", index)
 
+    def mask_classes(self) -> dict[int, str]:
+        """1 aeroplane to 20 tvmonitor."""
+        return dict(enumerate(CLASSES, 1))
+
     def _mask(self, folder: str, index: int) -> Int[np.ndarray, "H W"] | None:
         file = self._folder / folder / f"{self._ids[index]}.png"
         return read_mask(file, self.size(index)) if file.is_file() else None

@@ -4,6 +4,7 @@ The horses of PASCAL VOC carried a photographer's tag in their lower left corner
 ("Clever Hans", Lapuschkin et al., Nature Communications 10, 2019); here the tag is made at will.
 """
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -95,6 +96,10 @@ class MaskedWatermarked(Watermarked):
     def object_mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
         """The object of every pixel."""
         return self.dataset.object_mask(index) if isinstance(self.dataset, Masked) else None
+
+    def mask_classes(self) -> Mapping[int, str]:
+        """The names of the classes."""
+        return self.dataset.mask_classes() if isinstance(self.dataset, Masked) else {}
 
 
 def watermarked(

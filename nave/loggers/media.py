@@ -1,6 +1,6 @@
 """One photograph as W&B shows it: maps, true masks and boxes that can be switched on and off."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,9 +29,8 @@ def picture(run: FinishedRun, image_id: str, group: str) -> "wandb.Image":
     photograph = shrunk(run.dataset.image(index), LONGEST)
     size = (photograph.height, photograph.width)
     masks = {f"k={one.k}": _map(one, image_id, size) for one in run.found}
-    truth = run.dataset.mask(index) if isinstance(run.dataset, Masked) else None
-    if truth is not None:
-        masks["truth"] = _classes(truth, size)
+    if isinstance(run.dataset, Masked) and (truth := run.dataset.mask(index)) is not None:
+        masks["truth"] = _classes(truth, run.dataset.mask_classes(), size)
     boxes = {f"{name}, k={one.k}": box for one in run.found for name, box in _found(one, image_id).items()}
     first = run.found[0].lines[image_id]
     if first["truth"]:
@@ -47,9 +46,9 @@ def _map(one: OfOneK, image_id: str, size: Size) -> dict[str, Any]:
     return {"mask_data": labels, "class_labels": names}
 
 
-def _classes(truth: Integer[np.ndarray, "H W"], size: Size) -> dict[str, Any]:
+def _classes(truth: Integer[np.ndarray, "H W"], names: Mapping[int, str], size: Size) -> dict[str, Any]:
     labels = _resized(truth.astype(np.uint8), size)
-    named = {BACKGROUND: "background", UNKNOWN: "unknown"}
+    named = {**names, BACKGROUND: "background", UNKNOWN: "unknown"}
     return {"mask_data": labels, "class_labels": {int(c): named.get(int(c), f"class {c}") for c in np.unique(labels)}}
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nave.comparison.concepts import box_overlaps, found_at, mask_overlap
+from nave.comparison.concepts import box_overlaps, found_at, mask_overlaps
 from nave.metrics.nave_protocol import nave_hits
 from nave.metrics.prediction import Prediction
 from tests.report.writers import line
@@ -24,18 +24,18 @@ def test_any_is_the_protocol_nave():
 
 def test_no_truth_no_concepts():
     one = line("one", 0, 3, (60, 80), truth=False)
-    assert box_overlaps(one) == mask_overlap(one) == {}
+    assert box_overlaps(one) == mask_overlaps(one) == {}
     one["truth"] = {"boxes": [], "classes": [], "hard": []}
     assert box_overlaps(one) == {}
 
 
-def test_masks_count_where_one_class_is_shown_alone():
+def test_every_named_class_of_a_mask_takes_its_best_cluster():
     one = line("one", 0, 3, (60, 80), truth=True)
-    one["segmentation"] = {"classes": [0, 7], "pixels": [[50, 10], [0, 30], [9, 0]]}
-    one["truth"]["classes"] = ["dog"]
-    assert mask_overlap(one) == {"dog": pytest.approx(30 / 40), "any": pytest.approx(30 / 40)}
-    one["truth"]["classes"] = ["dog", "cat"]
-    assert mask_overlap(one) == {}
+    names = [None, "cat", "dog"]
+    one["segmentation"] = {"classes": [0, 8, 12], "names": names, "pixels": [[50, 10, 0], [0, 30, 4], [9, 0, 1]]}
+    assert mask_overlaps(one) == {"cat": pytest.approx(30 / 44), "dog": pytest.approx(4 / 35), "any": 30 / 44}
+    one["segmentation"] = {"classes": [0, 100], "names": [None, None], "pixels": [[50, 10], [0, 30]]}
+    assert mask_overlaps(one) == {}
 
 
 @pytest.mark.parametrize(

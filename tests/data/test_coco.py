@@ -121,6 +121,7 @@ def test_masks_of_coco_stuff(tmp_path: Path) -> None:
     mask = dataset.mask(1)
     assert mask is not None
     assert (mask[0, 0], mask[0, 1], mask[1, 1]) == (1, 182, 255)
+    assert dataset.mask_classes() == {1: "person"}
     assert Coco(root).mask(1) is None
     with pytest.raises(MissingDataset, match="nomasks"):
         Coco(root, masks=tmp_path / "nomasks")

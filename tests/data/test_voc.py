@@ -80,7 +80,8 @@ def test_masks(tmp_path: Path) -> None:
     mask = voc.mask(0)
     assert mask is not None
     assert (mask.shape, mask.dtype, np.unique(mask).tolist()) == ((30, 40), np.int64, [0, 8, 255])
-    assert CLASSES[8 - 1] == "cat"
+    assert voc.mask_classes()[8] == "cat"
+    assert list(voc.mask_classes()) == list(range(1, 21))
     assert voc.mask(1) is None
     write_mask(tmp_path / "again.png", (30, 40))
     assert np.array_equal(mask, np.asarray(Image.open(tmp_path / "again.png")))

@@ -105,6 +105,7 @@ def test_what_the_data_set_knows_is_passed_on(tmp_path: Path) -> None:
     assert expected is not None
     np.testing.assert_array_equal(mask, expected)
     assert stamped.object_mask(0) is None
+    assert stamped.mask_classes()[8] == "cat"
     assert (stamped.name, len(stamped), stamped.size(0), stamped.image_id(0)) == ("voc07", 1, (30, 40), "000005")
     truth = stamped.truth(0)
     assert truth is not None

@@ -19,17 +19,15 @@ import pytest
 from nave.sweep import main
 from tests.running import into, nave_run, nave_sweep, one_thread, record, results, voc
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.slurm,
-    pytest.mark.skipif(
-        shutil.which("sinfo") is None
-        or subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, check=False).returncode != 0,
-        reason="no SLURM is up",
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 SLURM = ["hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.array_parallelism=2"]
 SECONDS = 300
+
+
+@pytest.fixture(autouse=True, scope="module")
+def slurm() -> None:
+    if shutil.which("sinfo") is None or subprocess.run(["sinfo"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no SLURM is up")
 
 
 @pytest.fixture(autouse=True)
