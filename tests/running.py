@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,21 @@ QUICK = (
 
 def nave_run(*overrides: str) -> int:
     """The exit code of ``python -m nave.run`` with a quick model and ``overrides``."""
-    return _exit_code([*QUICK, *overrides])
+    return exit_code(main, *QUICK, *overrides)
 
 
 def nave_sweep(folder: Path, *overrides: str) -> int:
     """The same for a multirun."""
-    return _exit_code(["-m", *QUICK, f'hydra.sweep.dir="{folder}"', *overrides])
+    return exit_code(main, "-m", *QUICK, f'hydra.sweep.dir="{folder}"', *overrides)
 
 
-def _exit_code(arguments: Sequence[str]) -> int:
+def exit_code(command: Callable[[], object], *arguments: str) -> int:
+    """Of one of the project's commands, called with ``arguments``."""
     # Hydra composes everything once more to read hydra.mode, which nobody sets: a quarter of a quick run's time
     mode = mock.patch("hydra._internal.hydra.Hydra.get_mode", return_value=None)
-    with mode, mock.patch.object(sys, "argv", ["run", *arguments]):
+    with mode, mock.patch.object(sys, "argv", ["nave", *arguments]):
         try:
-            main()
+            command()
         except SystemExit as end:
             return int(end.code or 0)
     return 0

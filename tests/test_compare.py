@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nave.centroids import write_centroids
-from nave.compare import main
+from nave.compare import compare, main
 from nave.results import PREDICTIONS, prediction_folders, read_predictions
 from tests.report.writers import CLASSES, write_run
 
@@ -83,9 +83,9 @@ def test_tables_show_figures_and_the_k_at_which_a_class_appears(runs, tmp_path, 
     assert not (tmp_path / "maps.png").exists()
 
 
-def test_one_k_can_be_chosen(runs, tmp_path):
-    assert main([*map(str, runs), "--k", "5", "--output", str(tmp_path), "--no-maps"]) == 0
-    assert {row["k"] for row in rows(tmp_path)} == {"5"}
+def test_one_k_can_be_chosen(runs):
+    variants, found = compare(runs, ["5"])
+    assert {row.k for row in found} == {one.k for one in variants} == {"5"}
 
 
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, capsys):

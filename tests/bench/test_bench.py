@@ -61,6 +61,7 @@ def test_memory_of_the_reference_is_at_least_its_tensor(tmp_path):
     assert FLOOR <= peak_megabytes("factored", tmp_path / "case.pt") < side**2 * channels * 4 / 1e6
 
 
+@pytest.mark.slow
 def test_an_engine_that_fails_says_why(tmp_path):
     with pytest.raises(RuntimeError, match=r"nothing here\.pt"):
         peak_megabytes("factored", tmp_path / "nothing here.pt")

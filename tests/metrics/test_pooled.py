@@ -28,28 +28,35 @@ def described(images):
         yield Described(centroids, tuple(counts.regions.tolist()), counts.table)
 
 
-def from_maps(images, grouping, groups):
+def grouped(images, groups):
+    grouping = group_centroids((centroids for *_, centroids in images), groups=groups)
+    return [
+        (torch.from_numpy(grouping.predict(centroids)[labels]), torch.from_numpy(mask))
+        for labels, mask, centroids in images
+    ]
+
+
+def from_maps(maps, groups):
     metric = MatchedClassIoU(groups=groups, classes=8)
-    for labels, mask, centroids in images:
-        metric.update(torch.from_numpy(grouping.predict(centroids)[labels]), torch.from_numpy(mask))
+    for labels, mask in maps:
+        metric.update(labels, mask)
     return 100 * metric.compute().miou
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_equals_the_metric_on_maps(seed):
     images = made(seed)
-    grouping = group_centroids((centroids for *_, centroids in images), groups=5)
     found = class_miou(lambda: described(images), groups=5)
-    assert found["value"] == pytest.approx(from_maps(images, grouping, 5), abs=1e-4)
+    assert found["value"] == pytest.approx(from_maps(grouped(images, 5), 5), abs=1e-4)
     assert found["images"] == len(images)
 
 
 def test_the_interval_resamples_images_and_matches_anew():
-    images = made(3)
-    grouping = group_centroids((centroids for *_, centroids in images), groups=5)
+    images = made(3, count=5)
+    maps = grouped(images, 5)
     generator = np.random.default_rng(0)
     drawn = [generator.integers(len(images), size=len(images)) for _ in range(1000)]
-    values = [from_maps([images[i] for i in places], grouping, 5) for places in drawn[:1000]]
+    values = [from_maps([maps[i] for i in places], 5) for places in drawn]
     found = class_miou(lambda: described(images), groups=5)
     assert (found["low"], found["high"]) == pytest.approx(np.percentile(values, [2.5, 97.5]).tolist(), abs=1e-3)
 

@@ -1,40 +1,32 @@
 """``python -m nave.train`` inside the test's own process, with a network and images that take no time."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from nave import run
 from nave.train import main
 from tests.data.writers import write_stl10
+from tests.running import exit_code
 
 QUICK = ("model=resnet_tiny", "image_size=32", "augmentation=weak", "epochs=2", "loader.batch_size=8", "logger=[]")
 
 
 def nave_train(*overrides: str) -> int:
     """The exit code."""
-    return _exit_code(main, *QUICK, "trainer.accelerator=cpu", *overrides)
+    return exit_code(main, *_each_once(*QUICK, "trainer.accelerator=cpu", *overrides))
 
 
 def nave_run(*overrides: str) -> int:
     """The same of ``python -m nave.run``."""
     quick = ("model=resnet_tiny", "image_size=32", "k=2", "photographs=null", "localization.min_area=4")
-    return _exit_code(run.main, *quick, "trainer.accelerator=cpu", *overrides)
+    return exit_code(run.main, *_each_once(*quick, "trainer.accelerator=cpu", *overrides))
 
 
-def _exit_code(command: Callable[[], object], *overrides: str) -> int:
-    """Of overrides with the same key the last counts; Hydra takes no group twice."""
+def _each_once(*overrides: str) -> list[str]:
+    """Of overrides with the same key the last counts: Hydra takes no group twice."""
     last = {override.partition("=")[0]: override for override in overrides}
-    ordered = sorted(last.values(), key=lambda override: override != "-m")
-    with mock.patch.object(sys, "argv", ["nave", *ordered]):
-        try:
-            command()
-        except SystemExit as end:
-            return int(end.code or 0)
-    return 0
+    return sorted(last.values(), key=lambda override: override != "-m")
 
 
 def stl10(root: Path, count: int = 20) -> list[str]:
