@@ -26,6 +26,13 @@ from nave.report.plots import LINES, MARKERS
 from nave.terminal import score_text
 
 Wanted = Mapping[str, tuple[str, str]]  # heading -> quantity and concept of nave.comparison
+IN_SCENES: Wanted = {
+    "object: by mask": ("mask_found", "any"),
+    "object: by box": ("box_found", "any"),
+    "person: by mask": ("mask_found", "person"),
+    "person: by box": ("box_found", "person"),
+    "scattered pixels": ("scattered", ""),
+}
 
 
 def options(told: str | None, output: str, **numbers: tuple[int, str]) -> argparse.Namespace:
@@ -175,28 +182,28 @@ def clock() -> float:
     return time.perf_counter()
 
 
-def selected(some: Sequence[Row], wanted: Wanted) -> str:
-    """Markdown of a comparison: one row a run and K, one column a heading; percent with the 95 % interval."""
+def selected(some: Sequence[Row]) -> str:
+    """Markdown of a comparison: one row a run and K, one column a heading of IN_SCENES; percent, 95 % interval."""
     scores = {(row.run, row.k, row.quantity, row.concept): row.score for row in some if not row.against}
     body = [
-        [run, k, *(score_text(scores[run, k, *key]) if (run, k, *key) in scores else "-" for key in wanted.values())]
+        [run, k, *(score_text(scores[run, k, *key]) if (run, k, *key) in scores else "-" for key in IN_SCENES.values())]
         for run, k in dict.fromkeys((row.run, row.k) for row in some if not row.against)
     ]
-    head = ["encoder", "K", *wanted]
+    head = ["encoder", "K", *IN_SCENES]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *body])
 
 
-def compared(folders: Sequence[Path], output: Path, wanted: Wanted, start: float) -> None:
-    """comparison.json, .csv, .png and .pdf as nave.compare writes them, and outcome.md with the wanted figures."""
+def compared(folders: Sequence[Path], output: Path, start: float) -> None:
+    """comparison.json, .csv, .png and .pdf as nave.compare writes them; outcome.md with what IN_SCENES names."""
     _, some = compare(folders)
     write(output, some)
     told = [
-        f"- {run}, {concept} ({by}): {', '.join(map(str, ks)) or 'no K asked'}"
-        for by, name in (("mask", "any"), ("box", "person"))
-        for (concept, run), ks in present_at(some, f"{by}_found").items()
+        f"- {run}, {concept}: {', '.join(map(str, ks)) or 'none of these'}"
+        for name in ("any", "person")
+        for (concept, run), ks in present_at(some, "mask_found").items()
         if concept == name
     ]
-    parts = [selected(some, wanted), "A cluster of its own in half of the images or more, at K:", "\n".join(told)]
+    parts = [selected(some), "A cluster of its own, by mask, in half of the images or more, at K:", "\n".join(told)]
     text = "\n\n".join([*parts, f"{(clock() - start) / 60:.1f} minutes"]) + "\n"
     (output / "outcome.md").write_text(text)
     print(text)

@@ -9,11 +9,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import study  # experiments/study.py
 
-HEADINGS = {
-    "object: cluster of its own, by mask": ("mask_found", "any"),
-    "object: by box": ("box_found", "any"),
-    "scattered pixels": ("scattered", ""),
-}
 UNTRAINED = ("vits14", "efficientnet_lite0", "resnet18", "convnext_t", "swin_t")
 
 
@@ -24,7 +19,7 @@ def main() -> None:
     for model in UNTRAINED:
         trainings = ["random", "default"] if model in ("vits14", "efficientnet_lite0") else ["random"]
         study.explain(given.output / "runs" / model, trainings, f"model={model}", "k=[3,5]", *data)
-    study.compared([given.output / "runs"], given.output, HEADINGS, start)
+    study.compared([given.output / "runs"], given.output, start)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import study  # experiments/study.py
 
-HEADINGS = {
-    "object: cluster of its own, by mask": ("mask_found", "any"),
-    "object: by box": ("box_found", "any"),
-    "person: by box": ("box_found", "person"),
-    "person: overlap, by box": ("box_overlap", "person"),
-    "scattered pixels": ("scattered", ""),
-}
 LAYERS = "[-1],[-2,-1],[-4,-3,-2,-1]"
 
 
@@ -27,7 +20,7 @@ def main() -> None:
         study.explain(
             given.output / "runs" / model, ["default"], f"model={model}", "k=[2,3,5,7,10]", f"layers={LAYERS}", *data
         )
-    study.compared([given.output / "runs"], given.output, HEADINGS, start)
+    study.compared([given.output / "runs"], given.output, start)
 
 
 if __name__ == "__main__":

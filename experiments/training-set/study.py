@@ -9,14 +9,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import study  # experiments/study.py
 
-HEADINGS = {
-    "object: cluster of its own, by mask": ("mask_found", "any"),
-    "object: by box": ("box_found", "any"),
-    "person: by box": ("box_found", "person"),
-    "person: overlap, by box": ("box_overlap", "person"),
-    "scattered pixels": ("scattered", ""),
-}
-
 
 def main() -> None:
     """The command line."""
@@ -24,7 +16,7 @@ def main() -> None:
     start, data = study.clock(), ("data=voc07", f"loader.limit={given.limit}", "overlays=false", "photographs=null")
     for model in ("efficientnet_lite0", "vits14"):
         study.explain(given.output / "runs" / model, ["random", "default"], f"model={model}", "k=[3,5,7,10]", *data)
-    study.compared([given.output / "runs"], given.output, HEADINGS, start)
+    study.compared([given.output / "runs"], given.output, start)
 
 
 if __name__ == "__main__":
