@@ -70,7 +70,7 @@ def explain(folder: Path, encoders: Sequence[Path | str], *overrides: str) -> di
     Runs that are complete already are not repeated.
     """
     chosen = ",".join(f'"{encoder}"' if isinstance(encoder, Path) else encoder for encoder in encoders)
-    nave("run", "-m", f"hydra.sweep.dir={folder}", f"training={chosen}", *overrides)
+    nave("run", "-m", f"hydra.sweep.dir={folder}", f"training={chosen}", "skip_existing=true", *overrides)
     return found(folder)
 
 

@@ -23,10 +23,12 @@ class OtherResults(ValueError):  # noqa: N818 - it says what the folder holds
 def check_same(before: Mapping[str, Any] | None, now: Mapping[str, Any], folder: Path) -> None:
     """Lets a run go on in ``folder`` only with what it was begun with; keys that one record lacks are not compared.
 
+    A run that ended before it had read its data has no results, and is in nobody's way.
+
     Raises:
         OtherResults: naming the keys that differ, with both values.
     """
-    if before is None or not (differing := _differences(before, now)):
+    if before is None or _without_results(before) or not (differing := _differences(before, now)):
         return
     told = "; ".join(f"{key} was {old!r}, is {new!r}" for key, (old, new) in sorted(differing.items()))
     raise OtherResults(
@@ -38,6 +40,10 @@ def check_same(before: Mapping[str, Any] | None, now: Mapping[str, Any], folder:
 def refusal(job: Path) -> Path:
     """Where a sweep finds out that a job was refused its folder; the folder itself is left alone."""
     return job.parent / "refused" / f"{job.name}.txt"
+
+
+def _without_results(before: Mapping[str, Any]) -> bool:
+    return before["status"] != "ok" and "data_sha256" not in before
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -143,7 +143,7 @@ def _lines(rows: list[Row]) -> list[list[str]]:
 def _cells(row: Row, names: list[str], shown: list[str]) -> list[str]:
     first = [row["choices"].get(name, "") for name in names] or [row["job"]]
     scores = ("-" if row[name] is None else score_text(row[name]) for name in shown)
-    status = row["status"] + (f": {row['error']}" if row["error"] else "")
+    status = row["status"] + (f": {row['error'].splitlines()[0]}" if row["error"] else "")
     speed = "" if row["images_per_second"] is None else f"{row['images_per_second']:.2f}"
     return [*first, str(row["k"]), _progress(row), *scores, speed, status]
 

@@ -27,6 +27,7 @@ from nave.training.config import register
 from nave.training.images import TrainingData
 from nave.training.trainee import Trainee
 from nave.weights.scheme import RANDOM
+from nave.weights.trained import ENCODERS
 
 log = logging.getLogger(__name__)
 register()
@@ -179,8 +180,12 @@ def _tell(record: Record, folder: Path) -> None:
     card = record["card"]
     for name, value in card["metrics"].items():
         log.info("%s: %.4g", name, value)
-    log.info("%s, sha256 %s", encoder_path(folder), card["sha256"])
-    log.info("to explain it: python -m nave.run model=%s training=%s", card["model"], card["name"])
+    path = encoder_path(folder)
+    log.info("%s, sha256 %s", path, card["sha256"])
+    found_by_name = path.parent.resolve() == ENCODERS.resolve()
+    log.info(
+        "to explain it: python -m nave.run model=%s training=%s", card["model"], card["name"] if found_by_name else path
+    )
 
 
 main = hydra.main(version_base="1.3", config_path="conf", config_name="train")(job)

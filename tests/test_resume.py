@@ -47,6 +47,16 @@ def test_all_else_is_refused(now: dict[str, Any], told: str) -> None:
         check_same(run_record(), now, FOLDER)
 
 
+def test_a_run_that_ended_before_it_read_its_data_is_in_nobodys_way() -> None:
+    record = run_record(status="failed")
+    with pytest.raises(OtherResults):
+        check_same(record, config(seed=1), FOLDER)
+    del record["data_sha256"]
+    check_same(record, config(seed=1), FOLDER)
+    with pytest.raises(OtherResults):
+        check_same(record | {"status": "ok"}, config(seed=1), FOLDER)
+
+
 def written(folder: Path, **changes: Any) -> Path:
     write_json(folder / "run.json", run_record(**changes))
     write_whole(folder / "maps" / "a.png", "map")

@@ -135,6 +135,16 @@ def test_results_of_other_weights_or_data_are_never_mixed(tmp_path: Path, capsys
         assert told is None or told in capsys.readouterr().out
 
 
+def test_a_run_without_its_data_goes_on_when_told_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NAVE_DATA", raising=False)
+    choice, *root = voc(tmp_path, 2)
+    assert nave_run(choice, into(tmp_path / "run")) == 1
+    assert nave_run(choice, *root, into(tmp_path / "run")) == 0
+    assert [record(tmp_path / "run")[key] for key in ("status", "images")] == ["ok", 2]
+
+
 def test_skip_existing_takes_over_a_complete_run(
     finished: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,10 +118,10 @@ def test_a_search_is_continued_job_by_job(tmp_path: Path) -> None:
     assert "-m k=5,7" not in text
 
 
-def test_tables_keep_an_error_on_one_line(tmp_path: Path) -> None:
-    begun(tmp_path / "a", status="failed", error="ValueError: a | b\nc")
+def test_tables_tell_an_error_in_one_line(tmp_path: Path) -> None:
+    begun(tmp_path / "a", status="failed", error="ValueError: a | b\nwhat was looked for, and where")
     rows = summary(tmp_path)
-    assert as_markdown(rows).splitlines()[-1].endswith(r"| failed: ValueError: a \| b c |")
+    assert as_markdown(rows).splitlines()[-1].endswith(r"| failed: ValueError: a \| b |")
     assert as_table(rows).row_count == 1
 
 

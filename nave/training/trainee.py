@@ -93,7 +93,8 @@ class Trainee(LightningModule):
         if self.metrics is None:
             return
         found: Mapping[str, Tensor] = self.metrics.compute()
-        self.log_dict({f"validation/{name}": 100 * value for name, value in found.items()})
+        percent = {f"validation/{name}": 100 * value for name, value in found.items()}
+        self.log_dict(percent, sync_dist=True)  # torchmetrics has gathered them: all processes have the same
         self.metrics.reset()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
