@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nave.comparison.rows import Row
+from nave.comparison.table import TITLES
 from nave.figure import STYLE, WIDTHS
 from nave.report.collect import k_order
 from nave.report.plots import LINES, MARKERS
@@ -36,15 +37,20 @@ def plot(found: Sequence[Row]) -> Figure:
             ax.set(ylabel=f"percent, K {k}", ylim=(-4, 104), xlim=(-0.5, len(concepts) - 0.5))
             ax.set_xticks(range(len(concepts)), concepts)
             ax.grid(axis="y", linewidth=0.3)
+        if (best := _best(found)) != "scattered":
+            panels[0].set_title(TITLES[best], loc="left")
         page.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", frameon=False)
     return page
 
 
 def _shown(found: Sequence[Row]) -> list[Row]:
     own = [row for row in found if not row.against and row.score["value"] is not None]
-    names = {row.quantity for row in own}
-    best = next(name for name in ("mask_found", "box_found", "scattered") if name in names)
-    return [row for row in own if row.quantity in (best, "saturation")]
+    return [row for row in own if row.quantity in (_best(found), "saturation")]
+
+
+def _best(found: Sequence[Row]) -> str:
+    names = {row.quantity for row in found if not row.against and row.score["value"] is not None}
+    return next(name for name in ("mask_found", "box_found", "scattered") if name in names)
 
 
 def _name(row: Row) -> str:
