@@ -26,6 +26,9 @@ from nave.report.plots import LINES, MARKERS
 from nave.terminal import score_text
 
 Wanted = Mapping[str, tuple[str, str]]  # heading -> quantity and concept of nave.comparison
+SHAPES = ("model=resnet_tiny", "data=shapes")
+LEARNING = ("augmentation=none", "optimizer.lr=3e-3")  # where each pixel of a shape tells its class
+SMALL = ("loader.batch_size=50", "overlays=false", "localization.min_area=16", "localization.border=0")  # 64 x 64
 IN_SCENES: Wanted = {
     "object: by mask": ("mask_found", "any"),
     "object: by box": ("box_found", "any"),
@@ -42,6 +45,17 @@ def options(told: str | None, output: str, **numbers: tuple[int, str]) -> argpar
         parser.add_argument(f"--{name}", type=int, default=default, help=meaning)
     parser.add_argument("--output", type=Path, default=Path("outputs/studies", output))
     return parser.parse_args()
+
+
+def drawn(told: str | None, output: str, seeds: int) -> argparse.Namespace:
+    """The same for trainings on drawn shapes."""
+    return options(
+        told,
+        output,
+        seeds=(seeds, "trainings of each kind"),
+        epochs=(10, "of each training"),
+        images=(300, "to explain; a fifth of them shows each class"),
+    )
 
 
 def nave(module: str, *overrides: str) -> None:

@@ -19,8 +19,6 @@ HEADINGS = {
     "others: overlap": ("mask_overlap", "others"),
     "others: cluster of their own": ("mask_found", "others"),
 }
-DATA = ("model=resnet_tiny", "data=shapes")
-EXPLAIN = ("k=3", "loader.batch_size=50", "overlays=false", "localization.min_area=16", "localization.border=0")
 
 
 def with_others(found: Figures) -> Figures:
@@ -34,18 +32,14 @@ def with_others(found: Figures) -> Figures:
 
 def main() -> None:
     """The command line."""
-    given = study.options(
-        __doc__,
-        "missing-class",
-        seeds=(3, "trainings of each kind"),
-        epochs=(10, "of each training"),
-        images=(300, "to explain; a fifth of them shows the class"),
-    )
+    given = study.drawn(__doc__, "missing-class", seeds=3)
     start, seeds = study.clock(), f"seed={','.join(map(str, range(given.seeds)))}"
-    folder, kind = given.output / "encoders", ("augmentation=none", "optimizer.lr=3e-3", f"epochs={given.epochs}")
-    study.train(folder, *DATA, "scheme=random", seeds)
-    encoders = study.train(folder, *DATA, *kind, seeds, f"exclude=[],[{LEFT_OUT}]")
-    runs = study.explain(given.output / "runs", list(encoders.values()), *DATA, f"data.images={given.images}", *EXPLAIN)
+    folder = given.output / "encoders"
+    study.train(folder, *study.SHAPES, "scheme=random", seeds)
+    kind = (*study.LEARNING, f"epochs={given.epochs}", f"exclude=[],[{LEFT_OUT}]")
+    encoders = study.train(folder, *study.SHAPES, *kind, seeds)
+    shown = (*study.SHAPES, f"data.images={given.images}", "k=3", *study.SMALL)
+    runs = study.explain(given.output / "runs", list(encoders.values()), *shown)
     measured = {name: with_others(one) for (name, _), one in study.measured(runs).items()}
     parts = {"all classes": "exclude_-", f"without {LEFT_OUT}": f"exclude_{LEFT_OUT}", "random": "random"}
     by = {told: [one for name, one in measured.items() if part in name] for told, part in parts.items()}

@@ -14,24 +14,17 @@ HEADINGS = {
     "cluster of its own": ("mask_found", "any"),
     "scattered pixels": ("scattered", ""),
 }
-DATA = ("model=resnet_tiny", "data=shapes")
-EXPLAIN = ("k=3", "loader.batch_size=50", "overlays=false", "localization.min_area=16", "localization.border=0")
 
 
 def main() -> None:
     """The command line."""
-    given = study.options(
-        __doc__,
-        "scheme",
-        seeds=(3, "trainings of each kind"),
-        epochs=(10, "of each training"),
-        images=(300, "to explain"),
-    )
+    given = study.drawn(__doc__, "scheme", seeds=3)
     start, seeds = study.clock(), f"seed={','.join(map(str, range(given.seeds)))}"
-    folder, kind = given.output / "encoders", ("augmentation=none", "optimizer.lr=3e-3", f"epochs={given.epochs}")
-    study.train(folder, *DATA, "scheme=random", seeds)
-    encoders = study.train(folder, *DATA, *kind, seeds, "scheme=supervised,simclr")
-    shown = (*DATA, f"data.images={given.images}", *EXPLAIN)
+    folder = given.output / "encoders"
+    study.train(folder, *study.SHAPES, "scheme=random", seeds)
+    kind = (*study.LEARNING, f"epochs={given.epochs}", "scheme=supervised,simclr")
+    encoders = study.train(folder, *study.SHAPES, *kind, seeds)
+    shown = (*study.SHAPES, f"data.images={given.images}", "k=3", *study.SMALL)
     runs = study.explain(given.output / "runs", list(encoders.values()), *shown)
     measured = {name: one for (name, _), one in study.measured(runs).items()}
     schemes = ("random", "simclr", "supervised")

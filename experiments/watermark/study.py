@@ -17,26 +17,17 @@ HEADINGS = {
     "inertia of that cluster": ("watermark_inertia", ""),
     f"{CLASS}: cluster of its own": ("mask_found", CLASS),
 }
-DATA = ("model=resnet_tiny", "data=shapes")
 MARK = ("watermark_size=0.65",)
-EXPLAIN = (f"k=[{','.join(KS)}]", "loader.batch_size=50", "overlays=false")
-BOXES = ("localization.min_area=16", "localization.border=0")
 
 
 def main() -> None:
     """The command line."""
-    given = study.options(
-        __doc__,
-        "watermark",
-        seeds=(5, "trainings of each kind"),
-        epochs=(10, "of each training"),
-        images=(300, "to explain; a fifth of them shows the class"),
-    )
+    given = study.drawn(__doc__, "watermark", seeds=7)
     start, seeds = study.clock(), range(given.seeds)
-    kind = ("augmentation=none", "optimizer.lr=3e-3", f"epochs={given.epochs}", *MARK)
+    kind = (*study.LEARNING, f"epochs={given.epochs}", *MARK)
     of = f"seed={','.join(map(str, seeds))}"
-    encoders = study.train(given.output / "encoders", *DATA, *kind, of, f"watermark=null,{CLASS}")
-    shown = (*DATA, f"data.images={given.images}", *EXPLAIN, *BOXES)
+    encoders = study.train(given.output / "encoders", *study.SHAPES, *kind, of, f"watermark=null,{CLASS}")
+    shown = (*study.SHAPES, f"data.images={given.images}", f"k=[{','.join(KS)}]", *study.SMALL)
     runs = {
         images: study.explain(given.output / images, list(encoders.values()), *shown, *options)
         for images, options in (("stamped", (f"watermark={CLASS}", *MARK)), ("unstamped", ()))
