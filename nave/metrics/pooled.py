@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.sparse import csr_matrix
 
-from nave.metrics.bootstrap import Score, score
+from nave.metrics.bootstrap import Score, each, score
 from nave.metrics.class_iou import matched
 from nave.metrics.concepts import TooFewCentroids, group_centroids
 
@@ -33,9 +33,10 @@ def class_miou(images: Callable[[], Iterator[Described]], *, groups: int = 21, s
     try:
         grouping = group_centroids((image.centroids for image in images()), groups=groups, seed=seed)
     except TooFewCentroids:
-        return score(lambda _: math.nan, 0)
+        return score(each(lambda _: math.nan), 0)
     counted = _counts(images(), grouping.predict, groups)
-    return score(lambda counts: _percent((counts @ counted).reshape(groups, -1)), counted.shape[0], seed=seed)
+    statistic = each(lambda counts: _percent((counts @ counted).reshape(groups, -1)))
+    return score(statistic, counted.shape[0], seed=seed)
 
 
 def _counts(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from nave.metrics.average_precision import average_precision
-from nave.metrics.bootstrap import Score, Statistic, score, share
+from nave.metrics.bootstrap import Score, Statistic, each, score, share
 from nave.metrics.corloc import corloc_hits
 from nave.metrics.nave_protocol import nave_hits
 from nave.metrics.prediction import Prediction
@@ -73,8 +73,8 @@ def _protocols(known: Sequence[Prediction], iou: float, inner: bool) -> dict[str
     return {
         "nave": _Protocol(share(nave_hits(holding, iou=iou, inner=inner)), holding),
         "corloc": _Protocol(share(corloc_hits(holding, iou=iou)), holding),
-        "ap50": _Protocol(ranking.average_precision, known),
-        "ar100": _Protocol(ranking.average_recall, known),
+        "ap50": _Protocol(each(ranking.average_precision), known),
+        "ar100": _Protocol(each(ranking.average_recall), known),
     }
 
 

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nave.metrics.bootstrap import interval, mean, score, share
+from nave.metrics.bootstrap import each, interval, mean, score, share
 
 
 def test_a_share_is_a_percentage_of_weighted_images():
     hits = share(np.array([True, False, True]))
-    assert hits(np.array([1, 1, 1])) == pytest.approx(200 / 3)
-    assert hits(np.array([0, 3, 0])) == 0
+    assert hits(np.array([[1, 1, 1], [0, 3, 0]])) == pytest.approx([200 / 3, 0])
 
 
 def test_interval_equals_scipys_percentile_bootstrap():
@@ -35,7 +34,7 @@ def test_score_is_rounded_and_deterministic():
 
 
 def test_score_reports_the_figure_of_another_implementation():
-    assert score(lambda _: 12.0, 5, value=12.000001) == {
+    assert score(each(lambda _: 12.0), 5, value=12.000001) == {
         "value": 12.0,
         "low": 12.0,
         "high": 12.0,
@@ -43,16 +42,16 @@ def test_score_reports_the_figure_of_another_implementation():
     }
 
 
-@pytest.mark.parametrize(("statistic", "images"), [(lambda _: 1.0, 0), (lambda _: math.nan, 3)])
+@pytest.mark.parametrize(("statistic", "images"), [(each(lambda _: 1.0), 0), (each(lambda _: math.nan), 3)])
 def test_an_undefined_figure_is_none(statistic, images):
     assert score(statistic, images) == {"value": None, "low": None, "high": None, "images": images}
 
 
 def test_resamples_without_a_figure_are_left_out():
     values = np.array([1.0, 0.0])
-    low, high = interval(lambda counts: math.nan if counts[0] == 0 else float(counts @ values), 2)
+    low, high = interval(each(lambda counts: math.nan if counts[0] == 0 else float(counts @ values)), 2)
     assert (low, high) == (1, 2)
 
 
 def test_a_difference_of_nothing_has_no_sign():
-    assert str(score(lambda _: -1e-9, 2)["value"]) == "0.0"
+    assert str(score(each(lambda _: -1e-9), 2)["value"]) == "0.0"
