@@ -1,5 +1,6 @@
 """Every file of every group, composed and built."""
 
+from functools import cache
 from importlib.resources import files
 from itertools import chain
 from pathlib import Path
@@ -33,6 +34,17 @@ def chosen(group: str, name: str) -> str:
 ROWS = rows([[chosen(group, name) for found, name in FILES if found == group] for group in GROUPS])
 
 
+@cache
+def with_file(group: str, name: str) -> DictConfig:
+    """A composition with that file, and with others that are not asked about."""
+    return of_row(next(row for row in ROWS if chosen(group, name) in row))
+
+
+@cache
+def of_row(row: tuple[str, ...]) -> DictConfig:
+    return composed(*row, "training=random")
+
+
 def composed(*overrides: str, with_hydra: bool = False) -> DictConfig:
     register()
     with initialize_config_module("nave.conf", version_base="1.3"):
@@ -41,14 +53,14 @@ def composed(*overrides: str, with_hydra: bool = False) -> DictConfig:
 
 @pytest.mark.parametrize("overrides", ROWS, ids=" ".join)
 def test_every_file_is_composed_and_resolves(overrides: tuple[str, ...]) -> None:
-    resolved = OmegaConf.to_container(composed(*overrides), resolve=True, throw_on_missing=True)
+    resolved = OmegaConf.to_container(of_row(overrides), resolve=True, throw_on_missing=True)
     assert isinstance(resolved, dict)
 
 
 @pytest.mark.parametrize("name", [name for group, name in FILES if group == "model"])
 def test_every_model_is_built(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     make = torch.device("meta")
-    cfg = composed(f"model={name}", "training=random")
+    cfg = with_file("model", name)
     with make:
         encoder = instantiate(cfg.model, layers=cfg.layers, _convert_="all")
     assert isinstance(encoder, Encoder)
@@ -61,7 +73,7 @@ def test_every_data_set_is_built_or_says_what_is_missing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NAVE_DATA", str(tmp_path))
-    cfg = composed(f"data={name}")
+    cfg = with_file("data", name)
     if name in (here := {"sample": 8, "shapes": 500}):
         assert len(built(cfg.data)) == here[name]
         return
@@ -71,7 +83,7 @@ def test_every_data_set_is_built_or_says_what_is_missing(
 
 @pytest.mark.parametrize(("group", "name"), [one for one in FILES if one[0] in ("composite", "localization")])
 def test_every_composer_and_localizer_is_built(group: str, name: str) -> None:
-    cfg = composed(chosen(group, name))
+    cfg = with_file(group, name)
     assert instantiate(cfg.composer, _convert_="all")
     assert instantiate(cfg.localization, _convert_="all")
 
@@ -80,12 +92,12 @@ def test_every_composer_and_localizer_is_built(group: str, name: str) -> None:
 def test_every_engine_is_built(name: str) -> None:
     if name == "cuml":
         pytest.importorskip("cuml")
-    assert instantiate(composed(f"clustering={name}").clustering, _convert_="all")
+    assert instantiate(with_file("clustering", name).clustering, _convert_="all")
 
 
 @pytest.mark.parametrize("name", [name for group, name in FILES if group == "logger"])
 def test_every_logger_is_built(name: str) -> None:
-    cfg = composed(f"logger=[{name}]")
+    cfg = with_file("logger", name)
     assert hasattr(instantiate(cfg.logger[name], _convert_="all"), "log")
 
 
@@ -97,11 +109,12 @@ def test_the_loader_and_the_trainer_are_built() -> None:
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_is_composed_and_has_its_header(name: str) -> None:
+def test_every_experiment_is_composed_has_its_header_and_gives_way_to_the_command_line(name: str) -> None:
     if name == "search":
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    cfg = composed(f"experiment={name}")
+    cfg = composed(f"experiment={name}", "k=4")
     assert cfg.name != "nave"
+    assert cfg.k == 4
     text = (CONF / "experiment" / f"{name}.yaml").read_text()
     assert text.startswith("# @package _global_\n")
     for line in HEADER:
@@ -139,13 +152,6 @@ def test_stray_keys_of_an_experiment_file_are_refused(tmp_path: Path, content: s
     (tmp_path / "experiment" / "stray.yaml").write_text(f"# @package _global_\n{content}")
     with pytest.raises(ConfigCompositionException, match="nonsense"):
         composed(f"hydra.searchpath=[file://{tmp_path}]", "experiment=stray")
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_the_command_line_beats_the_experiment(name: str) -> None:
-    if name == "search":
-        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    assert composed(f"experiment={name}", "k=4").k == 4
 
 
 def test_an_experiment_beats_the_defaults() -> None:

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nave.clustering.taps import taps
 from nave.upsampling import matrix
@@ -24,8 +26,18 @@ def test_taps_rebuild_the_operator(upsampling, source, target):
     assert not rebuilt[:, source].any()
 
 
-def test_operators_of_more_than_two_neighbours_have_no_taps():
-    assert taps(operator(6, 40, "bicubic")) is None
+@settings(deadline=None)
+@given(source=st.integers(1, 40), target=st.integers(1, 600), upsampling=st.sampled_from(["bilinear", "nearest"]))
+def test_what_the_kernels_are_for_always_has_taps(source, target, upsampling):
+    first, weight = taps(operator(source, target, upsampling))
+    assert (np.diff(first + weight) >= 0).all()
+    assert weight.min() >= 0
+    assert weight.max() <= 1
+
+
+@pytest.mark.parametrize("source", [6, 2])  # two grid points have no third, but bicubic weights overshoot
+def test_bicubic_operators_have_no_taps(source):
+    assert taps(operator(source, 40, "bicubic")) is None
 
 
 def test_operators_out_of_order_have_no_taps():

@@ -51,6 +51,7 @@ def test_equals_the_metric_on_maps(seed):
     assert found["images"] == len(images)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_the_interval_resamples_images_and_matches_anew():
     images = made(3, count=5)
     maps = grouped(images, 5)
