@@ -32,15 +32,15 @@ OPTIONS = list(
         ["input", "grid", (25, 30)],
         ["bilinear", "bicubic", "nearest"],
         ["none", "standardise", "l2"],
-        ["equal", "channels"],
-        GRIDS,
+        [("equal", "one grid"), ("equal", "two grids"), ("channels", "two grids")],  # one grid: as many channels
     )
 )
 
 
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize(("resolution", "upsampling", "normalisation", "layer_weighting", "grids"), OPTIONS)
-def test_labels_equal_scikit_learns(resolution, upsampling, normalisation, layer_weighting, grids):
+@pytest.mark.parametrize(("resolution", "upsampling", "normalisation", "layers"), OPTIONS)
+def test_labels_equal_scikit_learns(resolution, upsampling, normalisation, layers):
+    layer_weighting, grids = layers
     problem = composite(
         grids,
         resolution=resolution,
