@@ -1,5 +1,6 @@
 """What distinguishes the runs of a page: the keys of their configurations that differ."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 
 from nave.report.collect import Variant, k_order
 
+SHORT = 3  # parts of a name that can be read in a heading
 TOLD_OTHERWISE = (  # by other keys, or of no matter to a map
     *("model.", "composer.", "loader.", "trainer.", "logger.", "evaluation.", "localization.name"),
     *("name", "outputs", "skip_existing", "objective", "stability", "overlays", "photographs", "report"),
@@ -20,6 +22,8 @@ def distinguished(found: Sequence[Variant]) -> list[Variant]:
     Runs keep their order, but those that differ in K alone stand together, by K.
     """
     flat = [_settings(variant) for variant in found]
+    short = told_apart([one["training"] for one in flat])
+    flat = [one | {"training": short[one["training"]]} for one in flat]
     differing = [key for key in dict.fromkeys(key for one in flat for key in one) if _varies(flat, key)]
     kept = ["model", "training", "k", *(key for key in differing if key not in ("model", "training", "k"))]
     chosen = [{key: one.get(key, "–") for key in kept} for one in flat]
@@ -30,6 +34,16 @@ def distinguished(found: Sequence[Variant]) -> list[Variant]:
     named = [replace(variant, settings=one) for variant, one in zip(found, chosen, strict=True)]
     groups = list(dict.fromkeys(_without_k(variant) for variant in named))
     return sorted(named, key=lambda variant: (groups.index(_without_k(variant)), k_order(variant.k)))
+
+
+def told_apart(trainings: Sequence[str]) -> dict[str, str]:
+    """What differs between encoders whose names ``nave.train`` made of all that was chosen; other names as they are."""
+    parts = {name: re.split(r"-(?=[A-Za-z])", name) for name in dict.fromkeys(trainings)}
+    long = {name: some for name, some in parts.items() if len(some) > SHORT}
+    common = set[str]().union(*long.values()).intersection(*long.values())
+    own = {name: "-".join(part for part in some if part not in common) for name, some in long.items()}
+    short = {name: own.get(name) or name for name in parts}
+    return short if len(set(short.values())) == len(short) else {name: name for name in parts}
 
 
 def _without_k(variant: Variant) -> tuple[tuple[str, str], ...]:

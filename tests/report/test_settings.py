@@ -1,5 +1,5 @@
 from nave.report.collect import k_order, runs, variants
-from nave.report.settings import axes, distinguished, label
+from nave.report.settings import axes, distinguished, label, told_apart
 from tests.report.writers import write_run
 
 
@@ -34,6 +34,23 @@ def test_keys_of_one_class_alone_are_told_by_the_class(tmp_path):
 def test_runs_of_the_same_settings_are_told_apart_by_their_folders(tmp_path):
     found = shown(write_run(tmp_path / "first" / "job"), write_run(tmp_path / "second" / "job"))
     assert axes(found) == {"run": ["first/job", "second/job"]}
+
+
+def test_long_names_of_trained_encoders_are_told_by_what_differs():
+    made = "resnet_tiny-shapes-supervised-optimizer.lr_{}-watermark_{}-seed0"
+    assert told_apart([made.format("3e-3", "null"), made.format("1e-3", "square"), "random", "dino-v2"]) == {
+        made.format("3e-3", "null"): "optimizer.lr_3e-3-watermark_null",
+        made.format("1e-3", "square"): "optimizer.lr_1e-3-watermark_square",
+        "random": "random",
+        "dino-v2": "dino-v2",
+    }
+
+
+def test_a_name_of_common_parts_alone_stays_and_so_do_names_that_would_be_alike():
+    plain, more = "resnet_tiny-shapes-supervised-seed0", "resnet_tiny-shapes-supervised-exclude_dog-seed0"
+    assert told_apart([plain, more]) == {plain: plain, more: "exclude_dog"}
+    assert told_apart([plain, more, "exclude_dog"])[more] == more
+    assert told_apart([plain]) == {plain: plain}
 
 
 def test_auto_comes_after_the_numbers():
