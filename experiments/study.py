@@ -88,6 +88,17 @@ def explain(folder: Path, encoders: Sequence[Path | str], *overrides: str) -> di
     return found(folder)
 
 
+def against_untrained(given: argparse.Namespace, kinds: str) -> dict[str, Variant]:
+    """Trains every seed by ``kinds``, the sweep over what is compared, and leaves as many untrained; the same new
+    images explained by all, K = 3, by the encoder's name.
+    """
+    folder, seeds = given.output / "encoders", f"seed={','.join(map(str, range(given.seeds)))}"
+    train(folder, *SHAPES, "scheme=random", seeds)
+    encoders = train(folder, *SHAPES, *LEARNING, f"epochs={given.epochs}", kinds, seeds)
+    shown = (*SHAPES, f"data.images={given.images}", "k=3", *SMALL)
+    return {name: one for (name, _), one in explain(given.output / "runs", list(encoders.values()), *shown).items()}
+
+
 def found(*folders: Path) -> dict[tuple[str, str], Variant]:
     """The finished runs below ``folders`` by training and K, in the order of their names."""
     some = {(one.run.record["training"], one.k): one for one in variants(runs(folders))}

@@ -16,9 +16,9 @@ import torch
 from nave.results import RUN, read_record
 from nave.training.trainee import Trainee
 from nave.weights.cache import tensors_sha256
-from tests.running import photographs
+from tests.running import into, photographs
 from tests.running import record as record_of
-from tests.training.running import QUICK, card, into, nave_run, nave_train, stl10
+from tests.training.running import QUICK, card, nave_run, nave_train, stl10
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:

@@ -15,13 +15,12 @@ import study  # experiments/study.py
 from hydra import compose, initialize_config_module
 
 from nave.clustering.elbow import cluster
+from nave.comparison.measure import Figures
 from nave.comparison.registers import at_pixels, clusters_spent, outliers
 from nave.comparison.scatter import scattered
 from nave.data.module import ImageModule
 from nave.module import Explainer, image_seeds
 from nave.run import build, built
-
-Figures = dict[tuple[str, str], dict[str, float]]
 
 
 def measure(explainer: Explainer, batch: Any) -> dict[tuple[str, str], float]:

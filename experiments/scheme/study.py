@@ -19,21 +19,16 @@ HEADINGS = {
 def main() -> None:
     """The command line."""
     given = study.drawn(__doc__, "scheme", seeds=3)
-    start, seeds = study.clock(), f"seed={','.join(map(str, range(given.seeds)))}"
-    folder = given.output / "encoders"
-    study.train(folder, *study.SHAPES, "scheme=random", seeds)
-    kind = (*study.LEARNING, f"epochs={given.epochs}", "scheme=supervised,simclr")
-    encoders = study.train(folder, *study.SHAPES, *kind, seeds)
-    shown = (*study.SHAPES, f"data.images={given.images}", "k=3", *study.SMALL)
-    runs = study.explain(given.output / "runs", list(encoders.values()), *shown)
-    measured = {name: one for (name, _), one in study.measured(runs).items()}
+    start = study.clock()
+    runs = study.against_untrained(given, "scheme=supervised,simclr")
+    measured = study.measured(runs)
     schemes = ("random", "simclr", "supervised")
     found = study.lines({s: [one for name, one in measured.items() if s in name] for s in schemes}, HEADINGS)
     study.finish(
         given.output, [*found, study.differences(found[1], found[0]), study.differences(found[2], found[1])], start
     )
     study.plot(found, given.output / "figure")
-    named = {scheme: next(one for (name, _), one in runs.items() if scheme in name) for scheme in schemes}
+    named = {scheme: next(one for name, one in runs.items() if scheme in name) for scheme in schemes}
     study.show_maps(given.output, named, [*named["random"].lines][:4])
 
 

@@ -35,10 +35,6 @@ def stl10(root: Path, count: int = 20) -> list[str]:
     return ["data=stl10", f"data.root={root}", "validation=0.2"]
 
 
-def into(folder: Path) -> str:
-    return f'hydra.run.dir="{folder}"'
-
-
 def card(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(folder.with_name(f"{folder.name}.json").read_text())
     return found

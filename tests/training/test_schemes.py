@@ -7,7 +7,8 @@ import pytest
 import safetensors.torch
 
 from tests.data.writers import Thing, write_chestxray14, write_folder, write_stl10, write_voc
-from tests.training.running import card, into, nave_train, stl10
+from tests.running import into
+from tests.training.running import card, nave_train, stl10
 
 BOX = (5.0, 3.0, 20.0, 18.0)
 
