@@ -17,6 +17,7 @@ from nave.centroids import write_centroids
 from nave.data.batch import Batch
 from nave.data.photograph import Dataset, Masked, Truth
 from nave.data.watermark import Watermarked
+from nave.maps import map_path
 from nave.module import Explanation
 from nave.overlay import indexed, overlay
 from nave.photographs import keep
@@ -80,7 +81,7 @@ class Writer(Callback):
         line = record(explanation, truth)
         folder, image_id = self.folder.of(explanation.k), explanation.image_id
         labels = at_original_size(explanation)
-        _save(indexed(labels, slots), folder / "maps" / f"{image_id}.png", compress_level=1)
+        _save(indexed(labels, slots), map_path(folder, image_id), compress_level=1)
         masks, index = self.dataset if isinstance(self.dataset, Masked) else None, explanation.index
         if masks and (mask := masks.mask(index)) is not None:
             line["segmentation"] = agreement(labels, mask, masks.object_mask(index), masks.mask_classes())

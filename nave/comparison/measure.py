@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from nave.centroids import FOLDER, read_centroids
 from nave.comparison.agreement import agreement
 from nave.comparison.concepts import box_overlaps, mask_overlaps
 from nave.comparison.saturation import OWN, saturation
 from nave.comparison.scatter import scattered
+from nave.maps import read_map
 
 Box = Sequence[float]
 Figures = dict[tuple[str, str], dict[str, float]]  # (quantity, concept) -> image_id -> figure
@@ -39,16 +39,6 @@ def agreements(folder: Path, other: Path, image_ids: Sequence[str]) -> dict[str,
         for name, value in agreement(read_map(folder, image_id), read_map(other, image_id)).items():
             found[name][image_id] = value
     return found
-
-
-def read_map(folder: Path, image_id: str) -> UInt8[np.ndarray, "H W"]:
-    """One map as the run wrote it, in the original image's pixels.
-
-    Raises:
-        FileNotFoundError: naming the file.
-    """
-    with Image.open(folder / "maps" / f"{image_id}.png") as image:
-        return np.array(image, np.uint8)
 
 
 def _of_image(folder: Path, line: Mapping[str, Any], watermark: Box | None) -> Iterator[tuple[str, str, float]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from nave.data.photograph import Dataset
+from nave.maps import read_map
 from nave.results import METRICS, prediction_folders, read_predictions
 from nave.sweep import PLAN
 from nave.terminal import best_overlap
@@ -39,8 +39,7 @@ class OfOneK:
 
     def labels(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
         """The map of one image."""
-        with Image.open(self.folder / "maps" / f"{image_id}.png") as image:
-            return np.asarray(image)
+        return read_map(self.folder, image_id)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import base64
 import io
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from hydra.utils import instantiate
 from jaxtyping import UInt8
 from PIL import Image
 
+from nave import maps
 from nave.data.errors import MissingDataset
 from nave.data.photograph import Dataset, UnreadableImage
 from nave.photographs import QUALITY, photograph_path, shrunk
@@ -73,14 +73,8 @@ def read_map(variant: Variant, image_id: str) -> UInt8[np.ndarray, "h w"]:
         FileNotFoundError: naming the file, if a run lost its maps.
     """
     line = variant.lines[image_id]
-    with Image.open(map_path(variant, image_id)) as image:
-        size = page_size(line["width"], line["height"])
-        return np.array(image.resize(size, Image.Resampling.NEAREST), np.uint8)
-
-
-def map_path(variant: Variant, image_id: str) -> Path:
-    """Where a run wrote one map."""
-    return variant.folder / "maps" / f"{image_id}.png"
+    image = Image.fromarray(maps.read_map(variant.folder, image_id))
+    return np.array(image.resize(page_size(line["width"], line["height"]), Image.Resampling.NEAREST), np.uint8)
 
 
 def grey_png(labels: UInt8[np.ndarray, "h w"]) -> bytes:
