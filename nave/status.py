@@ -20,7 +20,7 @@ Record = dict[str, Any]
 
 def begun(config: Any, before: Mapping[str, Any] | None) -> Record:
     """The record of a run that starts now, or goes on: earlier attempts stay on record."""
-    started = datetime.now().astimezone().isoformat(timespec="seconds")
+    started = datetime.now().astimezone().isoformat(timespec="microseconds")
     attempt = {"started": started, "commit": provenance.commit(), "versions": provenance.versions()}
     known = {key: before[key] for key in IDENTITY if key in before} if before else {}
     return known | {

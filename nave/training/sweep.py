@@ -18,7 +18,7 @@ class Failures(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
         """Called by Hydra where the sweep is launched."""
-        self._start = datetime.now().astimezone().replace(microsecond=0)
+        self._start = datetime.now().astimezone()
         shutil.rmtree(Path(config.hydra.sweep.dir) / "refused", ignore_errors=True)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
