@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-all lint bench gpu clean
+LOWEST := .venv-lowest
+
+.PHONY: run test test-all test-lowest lint bench gpu clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	if command -v uv >/dev/null; then \
@@ -24,6 +26,15 @@ test: $(VENV)/installed
 test-all: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
+$(LOWEST)/installed: pyproject.toml .ci/lowest.py
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(PYTHON) .ci/lowest.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[dev]'
+	touch $@
+
+test-lowest: $(LOWEST)/installed
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q -o addopts= -o filterwarnings=ignore -m 'not slow' -n 2 --dist worksteal
+
 lint: $(VENV)/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -35,4 +46,4 @@ gpu: $(VENV)/installed
 	$(BIN)/python -m nave.bench --growth
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(LOWEST)

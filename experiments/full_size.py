@@ -1,9 +1,9 @@
-"""A dry run at full size: COCO20k in its real layout with tiny made-up images, explained and scored.
+"""Measures time and memory at full size: COCO20k in its real layout with tiny synthetic images, explained and scored.
 
-Question: is anything in the path of the data, of the results or of the scores quadratic in the number of images, or
-does memory grow with it beyond a few kilobytes an image? The official list of names comes from NAVE_DATA.
+Question: is any step quadratic in the number of images, or does memory grow by more than a few kilobytes per image?
+The official list of file names comes from NAVE_DATA.
 
-    python experiments/full_size.py FOLDER [--images 19817] [further options of nave.run]
+    python -m experiments.full_size FOLDER [--images 19817] [further options of nave.run]
 """
 
 import argparse
@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 SIZE = (48, 64)  # height, width
-VARIANTS = 16  # different pictures, each under many names
-BOXES = 7  # an image, as in COCO
+VARIANTS = 16  # different images, each under many names
+BOXES = 7  # per image, as in COCO
 QUICK = (
     *("model=efficientnet_lite0", "training=random", "image_size=[48,64]", "loader.batch_size=64"),
     *("overlays=false", "photographs=null", "localization.min_area=16", "localization.border=1"),
@@ -28,7 +28,7 @@ QUICK = (
 
 
 def write(folder: Path, names: list[str]) -> None:
-    """``coco/train2014`` and its instances JSON with an image for every name, boxes drawn at random."""
+    """Writes ``coco/train2014`` and its instances JSON: an image with random boxes for every name."""
     generator = np.random.default_rng(0)
     images = folder / "coco" / "train2014"
     images.mkdir(parents=True)
@@ -57,7 +57,7 @@ def _boxes(generator: np.random.Generator) -> list[list[int]]:
 
 
 def measured(*command: str) -> str:
-    """Runs a Python module; its time and the most memory that it held."""
+    """Runs a Python module; returns its time and peak memory."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", *command])
     _, status, usage = os.wait4(process.pid, 0)
@@ -67,9 +67,9 @@ def measured(*command: str) -> str:
 
 
 def main() -> None:
-    """The command line."""
+    """Runs the measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="a folder to be made")
+    parser.add_argument("folder", type=Path, help="folder to create")
     parser.add_argument("--images", type=int, default=19_817)
     given, options = parser.parse_known_args()
     names = Path(os.environ["NAVE_DATA"]) / "coco" / "coco_20k_filenames.txt"
@@ -82,8 +82,8 @@ def main() -> None:
         "explained and scored": measured("nave.run", *data, *QUICK, *options),
         "scored again from disk": measured("nave.evaluate", run),
     }
-    for what, figures in lines.items():
-        print(f"{len(listed)} images {what}: {figures}")
+    for step, figures in lines.items():
+        print(f"{len(listed)} images {step}: {figures}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Builds the W&B workspace in which runs are reviewed: scores over k, a gallery, parallel coordinates.
+"""Builds a W&B workspace for reviewing runs: scores over K, galleries, parallel coordinates.
 
     pip install wandb-workspaces
-    python experiments/wandb_review.py --entity TEAM --project nave
+    python -m experiments.wandb_review --entity TEAM --project nave
 
-The workspace is a saved view of the project: running the script again makes another one, and changes no run. Runs that
-were logged offline show once they are uploaded (the line ``wandb sync`` that each run prints).
+The workspace is a saved view of the project: running the script again creates another one and changes no run. Runs
+that were logged offline appear once they are uploaded with the command ``wandb sync`` that each run prints.
 """
 
 import argparse
@@ -13,16 +13,16 @@ import wandb_workspaces.reports.v2 as panels
 from wandb_workspaces import workspaces
 
 PROTOCOLS = ("corloc", "ap50", "ar100", "nave")
-CHOICES = ("model.name", "training", "k", "normalisation", "resolution")
+CHOICES = ("model.name", "training", "k", "composite.normalisation", "composite.resolution")
 WIDE = workspaces.SectionLayoutSettings(columns=1, rows=1)
-ENCODER = panels.Config("encoder")  # model and training in one word, which the runs carry for this purpose
+ENCODER = panels.Config("encoder")  # model and training in one word
 
 
 def review(entity: str, project: str) -> workspaces.Workspace:
     """The workspace, not yet saved.
 
-    What it has no panel for, W&B adds by prefix: ``worst``, ``best`` and ``random`` are galleries of photographs whose
-    maps, masks and boxes are switched on and off.
+    W&B adds panels for everything else by prefix: ``worst``, ``best`` and ``random`` are galleries of images whose
+    maps, masks and boxes can be toggled.
     """
     return workspaces.Workspace(
         name="Review of maps and boxes",
@@ -35,7 +35,7 @@ def review(entity: str, project: str) -> workspaces.Workspace:
 
 
 def scores() -> workspaces.Section:
-    """Every protocol over k, one line an encoder, and the encoders side by side."""
+    """Every protocol over K, one line per encoder, and the means over K."""
     lines = [
         panels.LinePlot(title=f"{name} over k", x="k", y=[name], groupby=ENCODER, groupby_aggfunc="mean")
         for name in PROTOCOLS
@@ -48,13 +48,13 @@ def scores() -> workspaces.Section:
 
 
 def images() -> workspaces.Section:
-    """All images of the chosen runs with their scores; a click on ``iou`` sorts."""
+    """The table of all images of the selected runs, which can be sorted by ``iou``."""
     table = panels.WeavePanelSummaryTable(table_name="images")
     return workspaces.Section(name="Images", panels=[table], is_open=True, layout_settings=WIDE)
 
 
 def choices() -> workspaces.Section:
-    """What was chosen, and what came of it."""
+    """Parallel coordinates of options and scores."""
     metrics = [*map(panels.Config, CHOICES), *map(panels.SummaryMetric, PROTOCOLS)]
     columns = [panels.ParallelCoordinatesPlotColumn(metric=metric) for metric in metrics]
     plot = panels.ParallelCoordinatesPlot(title="choices and scores", columns=columns)

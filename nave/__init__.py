@@ -1,17 +1,23 @@
-"""NAVE: what training put into a frozen vision encoder, seen through clusters of its activations."""
+"""NAVE: what training put into a frozen vision encoder, seen through clusters of its activations.
 
+The public names are those of ``__all__``; they are loaded when they are asked for, since the command line needs none.
+"""
+
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nave.api import Result, explain
+    from nave.api import LoadedExplainer, Result, coloured, explain, load
 
-__all__ = ["Result", "explain"]
+__all__ = ["LoadedExplainer", "Result", "coloured", "explain", "load"]
+
+
+if not Path(__file__).with_name("conf").is_dir():  # a checkout, whose conf/ is nave.conf as a wheel's nave/conf is
+    __path__.append(str(Path(__file__).parents[1]))
 
 
 def __getattr__(name: str) -> Any:
-    """``explain`` and ``Result``, loaded when asked for: the command line needs neither."""
     if name not in __all__:
         raise AttributeError(f"module 'nave' has no attribute {name!r}")
-    import nave.api
-
-    return getattr(nave.api, name)
+    return getattr(import_module("nave.api"), name)

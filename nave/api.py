@@ -1,6 +1,6 @@
-"""From Python: ``explain(images, model="vits14", k=5)``."""
+"""From Python: ``explainer = nave.load("vits14")``, then ``explainer(images, k=5)``; ``nave.explain`` for one call."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,13 +13,16 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
 
-from nave.data.memory import Images, InMemory
-from nave.data.module import ImageModule
+from nave.build import build_explainer, instantiate
+from nave.config import numbers_of_clusters, register
+from nave.data.datamodule import Batch, ImageModule
+from nave.data.in_memory import Images, InMemory
+from nave.encoder.hooks import Activations
 from nave.module import Explanation
-from nave.overlay import overlay
-from nave.records import record
-from nave.run import build
-from nave.writer import at_original_size
+from nave.runs.prediction import Line
+from nave.runs.writer import at_original_size, line_of
+from nave.viz.overlay import overlay
+from nave.viz.palette import align, colours
 
 GROUPS = ("model", "composite", "clustering", "localization")
 
@@ -64,40 +67,88 @@ class Result:
     @property
     def boxes(self) -> Float[Tensor, "B 4"]:
         """The one box of every image, xyxy, half-open."""
-        return torch.tensor([line["box"] for line in self.records], dtype=torch.float32)
+        return torch.tensor([line["box"] for line in self.lines], dtype=torch.float32)
 
     @cached_property
-    def records(self) -> tuple[dict[str, Any], ...]:
+    def lines(self) -> tuple[Line, ...]:
         """What ``predictions.jsonl`` would hold: components with boxes, inner boxes and scores."""
-        return tuple(record(explanation, None) for explanation in self.explanations)
+        return tuple(line_of(explanation, None) for explanation in self.explanations)
 
     def overlay(self, index: int = 0) -> Image.Image:
         """One photograph with its clusters and its box."""
-        return overlay(self.photographs[index], self.maps[index], self.records[index]["box"])
+        return overlay(self.photographs[index], self.maps[index], self.lines[index]["box"])
+
+
+class LoadedExplainer:
+    """A network with all that turns images into explanations; made by :func:`load`, called as often as one likes."""
+
+    def __init__(self, cfg: DictConfig, device: str | None = None) -> None:
+        self._cfg, self._explainer = cfg, build_explainer(cfg)
+        self._explainer.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    @property
+    def layers(self) -> list[str]:
+        """The modules that are read."""
+        return self._explainer.encoder.layers
+
+    def activations(self, images: Images) -> list[Activations]:
+        """What the layers give for every image, on their grids."""
+        with torch.inference_mode():
+            return [self._explainer.encoder(batch.images) for batch in self._batches(InMemory(images))]
+
+    def __call__(self, images: Images, k: int | str | None = None) -> Result:
+        """Explains images that are in memory.
+
+        Args:
+            images: one or more PIL images, arrays ``(H, W[, 3])``, or a tensor ``(B, 3, H, W)``.
+            k: the number of clusters, or ``auto``; that of :func:`load` if there is none.
+
+        Raises:
+            ValueError: for images or a K that cannot be.
+        """
+        explainer, dataset = self._explainer, InMemory(images)
+        explainer.ks = explainer.localization.ks(numbers_of_clusters(self._cfg.k if k is None else k))
+        if len(explainer.ks) > 1:
+            raise ValueError(f"k={k}: one number of clusters at a time")
+        explanations = [one for batch in self._batches(dataset) for one in explainer.predict_step(batch)]
+        return Result(tuple(dataset.image(index) for index in range(len(dataset))), tuple(explanations))
+
+    def _batches(self, dataset: InMemory) -> Iterator[Batch]:
+        loader: ImageModule = instantiate(self._cfg.loader, dataset=dataset)
+        for batch in loader.predict_dataloader():
+            yield batch.to(self._explainer.device)
+
+
+def load(model: str = "vits14", *, device: str | None = None, **options: Any) -> LoadedExplainer:
+    """A network, ready to explain images, with the defaults of ``python -m nave.run``.
+
+    Args:
+        model: a file of ``conf/model``.
+        device: where to compute; a GPU if there is one.
+        options: any other key of ``conf/config.yaml``: ``k``, ``training``, ``weights``, ``layers``, ``image_size``,
+            ``seed``; the groups ``composite``, ``clustering``, ``localization`` by the name of a choice; and keys of
+            groups with their dots, as in ``**{"composite.resolution": "grid"}``.
+
+    Raises:
+        ValueError: for options that cannot be.
+    """
+    return LoadedExplainer(configuration({"model": model} | options), device)
 
 
 def explain(
     images: Images, *, model: str = "vits14", k: int | str = 5, device: str | None = None, **options: Any
 ) -> Result:
-    """Explains images that are in memory, with the defaults of ``python -m nave.run``.
+    """Explains images that are in memory, once: ``load(model, **options)(images, k)``."""
+    return load(model, device=device, **options)(images, k)
 
-    Args:
-        images: one or more PIL images, arrays ``(H, W[, 3])``, or a tensor ``(B, 3, H, W)``.
-        model: a file of ``conf/model``.
-        k: the number of clusters, or ``auto``.
-        device: where to compute; a GPU if there is one.
-        options: any other key of ``conf/config.yaml``: ``training``, ``weights``, ``layers``, ``resolution``,
-            ``normalisation``, ``image_size``, ``seed``, and the groups ``composite``, ``clustering``, ``localization``.
+
+def coloured(maps: Sequence[UInt8[np.ndarray, "H W"]]) -> list[UInt8[np.ndarray, "H W 3"]]:
+    """Colours several maps of one image; clusters of different maps that overlap most share a colour.
 
     Raises:
-        ValueError: for images or options that cannot be.
+        ValueError: If the maps differ in size.
     """
-    dataset = InMemory(images)
-    cfg = configuration({"model": model, "k": k} | options)
-    explainer = build(cfg).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    loader = ImageModule(dataset, image_size=cfg.image_size).predict_dataloader()
-    explanations = [found for batch in loader for found in explainer.predict_step(batch.to(explainer.device))]
-    return Result(tuple(dataset.image(index) for index in range(len(dataset))), tuple(explanations))
+    return [colours(256)[np.array(index)][labels] for labels, index in zip(maps, align(maps), strict=True)]
 
 
 def configuration(options: Mapping[str, Any]) -> DictConfig:
@@ -107,6 +158,7 @@ def configuration(options: Mapping[str, Any]) -> DictConfig:
         ValueError: for a key that does not exist or a value of the wrong type.
     """
     groups = [f"{group}={options[group]}" for group in GROUPS if group in options]
+    register()
     with initialize_config_module("nave.conf", version_base="1.3"):
         cfg = compose("config", overrides=groups)
     for key, value in options.items():

@@ -1,28 +1,46 @@
-"""The schema of a run's configuration: what exists at the top, of which type; checked before any weight is loaded."""
+"""The schemas of configurations: which keys exist, of which type; and what is checked before any weight is loaded."""
 
 import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
-from nave.clustering.clusters import check_k
+from nave.clustering.interface import NumberOfClusters, check_k
+from nave.metrics import FIGURES
+from nave.weights.schemes import RANDOM
+
+CONF = Path(str(files("nave.conf")))
 
 
 @dataclass
 class Evaluation:
-    """Options of the scoring protocols."""
+    """Options of the scoring protocols; ``conf/config.yaml`` says what they mean."""
 
-    iou: float = 0.5
-    hard: bool = True
-    inner: bool = False
-    per_class: bool = False
-    per_size: bool = False
-    groups: int = 21
+    iou: float = MISSING
+    hard: bool = MISSING
+    inner: bool = MISSING
+    per_class: bool = MISSING
+    per_size: bool = MISSING
+    groups: int = MISSING
+
+    def checked(self) -> "Evaluation":
+        """The options themselves.
+
+        Raises:
+            ValueError: for one that cannot be.
+        """
+        if not 0 < self.iou <= 1:
+            raise ValueError(f"evaluation.iou={self.iou}: an overlap, above 0 and at most 1")
+        if self.groups < 1:
+            raise ValueError(f"evaluation.groups={self.groups}: must be at least 1")
+        return self
 
 
 @dataclass
@@ -38,10 +56,6 @@ class RunConfig:
     training: str = MISSING
     weights: str | None = None
     layers: list[Any] = MISSING
-    resolution: Any = MISSING
-    upsampling: str = MISSING
-    normalisation: str = MISSING
-    layer_weighting: str = MISSING
     image_size: Any = None
     watermark: str | None = None
     watermark_probability: float = MISSING
@@ -57,7 +71,7 @@ class RunConfig:
     model: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     loader: dict[str, Any] = field(default_factory=dict)
-    composer: dict[str, Any] = field(default_factory=dict)
+    composite: dict[str, Any] = field(default_factory=dict)
     clustering: dict[str, Any] = field(default_factory=dict)
     localization: dict[str, Any] = field(default_factory=dict)
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -66,8 +80,10 @@ class RunConfig:
 
 
 def register() -> None:
-    """Makes the schema, the names of a sweep's folders and ``by_turns`` known to Hydra."""
+    """Makes the schemas, the names of folders and ``by_turns`` known to Hydra."""
     ConfigStore.instance().store(name="schema", node=RunConfig)
+    ConfigStore.instance().store(name="train_schema", node=TrainConfig)
+    OmegaConf.register_new_resolver("encoder_name", encoder_name, replace=True)
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
     OmegaConf.register_new_resolver("by_turns", by_turns, replace=True)
 
@@ -80,18 +96,40 @@ def by_turns(count: int) -> int:
 
 def run_name(model: str, training: str, k: Any, overrides: Sequence[str]) -> str:
     """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep."""
-    told = (
+    left_out = (
         *("model=", "training=", "k=", "name=", "outputs=", "skip_existing="),
         *("logger=", "logger.", "cache=", "report="),
     )
-    others = sorted(override for override in overrides if not override.startswith(told))
+    others = sorted(override for override in overrides if not override.startswith(left_out))
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
     name = re.sub(r"[^\w.,=+-]+", "_", "-".join([model, training, f"k{ks}", *others]))
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return name if len(name) <= 150 else f"{name[:140]}-{digest}"
 
 
-def numbers_of_clusters(k: Any) -> tuple[int | str, ...]:
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as plain values, its interpolations resolved."""
+    values = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def check(cfg: DictConfig) -> None:
+    """Finds, before the work, what would fail after it.
+
+    Raises:
+        ValueError: naming the key, its value and the choices.
+    """
+    if cfg.objective not in FIGURES:
+        raise ValueError(f"objective={cfg.objective}: choose one of {', '.join(FIGURES)}")
+    evaluation = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Evaluation), cfg.evaluation))
+    assert isinstance(evaluation, Evaluation)
+    evaluation.checked()
+    if cfg.cache is not None and Path(cfg.cache).exists() and not Path(cfg.cache).is_dir():
+        raise ValueError(f"cache={cfg.cache} is a file: name a folder")
+
+
+def numbers_of_clusters(k: Any) -> tuple[NumberOfClusters, ...]:
     """``k`` as a tuple: an integer, ``auto``, or a list of those.
 
     Raises:
@@ -106,3 +144,66 @@ def numbers_of_clusters(k: Any) -> tuple[int | str, ...]:
         if isinstance(value, int):
             check_k(value)
     return values
+
+
+NAMED = ("model", "data", "scheme", "seed")  # part of the name of an encoder anyway
+UNNAMED = ("name", "outputs", "logger", "snapshots", "loader.num_workers", "data.root", "data.download")
+UNNAMED_GROUPS = ("logger.", "trainer.", "hydra.", "hydra/")
+
+
+@dataclass
+class TrainConfig:
+    """Keys of ``conf/train.yaml``; a key that is not here is refused."""
+
+    name: str | None = None
+    outputs: str = MISSING
+    seed: int = MISSING
+    epochs: int = MISSING
+    training: str = MISSING
+    weights: str | None = None
+    image_size: int = MISSING
+    exclude: list[str] = MISSING
+    watermark: str | None = None
+    watermark_probability: float = MISSING
+    watermark_size: float = MISSING
+    validation: Any = MISSING
+    label_smoothing: float = MISSING
+    warmup: float = MISSING
+    ema: float | None = None
+    patience: int | None = None
+    snapshots: list[int] = MISSING
+    model: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    scheme: dict[str, Any] = field(default_factory=dict)
+    augmentation: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    loader: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+
+
+def encoder_name(name: str | None, model: str, data: str, scheme: str, seed: int, overrides: Sequence[str]) -> str:
+    """``resnet18-stl10-supervised-exclude_dog-seed0``: what was chosen, unless there is a ``name``.
+
+    What does not change the weights, or says where things are, is left out; untrained weights know no data.
+    """
+    if name is not None:
+        return name
+    others = [_plain(override) for override in sorted(overrides) if not _is(override, (*NAMED, *UNNAMED))]
+    if scheme == RANDOM:
+        data, others = "", [other for other in others if other.startswith("model.")]
+    chosen = filter(None, (model, data, scheme))
+    full = "-".join([*chosen, *others, f"seed{seed}"])
+    return full if len(full) <= 150 else f"{full[:140]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
+
+
+def _is(override: str, keys: Sequence[str]) -> bool:
+    key = override.lstrip("+~").partition("=")[0]
+    return key in keys or key.startswith(UNNAMED_GROUPS)
+
+
+def _plain(override: str) -> str:
+    """``exclude=[dog,cat]`` as ``exclude_dog+cat``; of a file its name."""
+    key, _, value = override.lstrip("+~").partition("=")
+    plain = re.sub(r"[^\w.-]+", "+", value.rpartition("/")[2].removesuffix(".safetensors")).strip("+")
+    return f"{key}_{plain}"

@@ -1,6 +1,5 @@
-"""The Lightning module: predict_step turns a batch of images into explanations."""
+"""The Lightning module, whose ``predict_step`` explains a batch of images."""
 
-import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,132 +12,133 @@ from jaxtyping import Float, UInt8
 from lightning import LightningModule
 from torch import Tensor
 
-from nave.cache import ActivationCache
-from nave.clustering.clusters import Clustering, Clusters
-from nave.clustering.elbow import cluster
-from nave.composer import Composer
-from nave.composite import Composite
-from nave.data.batch import Batch
-from nave.encoder import Encoder
-from nave.localization.localizer import Localization, Localizer, Peer, evidence
+from nave.clustering.interface import Clustering, Clusters, NumberOfClusters, cluster
+from nave.composite.composer import Composer
+from nave.composite.composite import Composite
+from nave.data.datamodule import Batch
+from nave.data.seed import seed_of
+from nave.encoder.activation_cache import ActivationCache
+from nave.encoder.encoder import Encoder
+from nave.encoder.hooks import Activations
+from nave.localization.interface import Localization, Localizer, patch_tokens
 from nave.metrics.unlabelled import stability
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """One image under one K: the map at the input's resolution (ids by decreasing size) and what was found on it."""
+    """The map of one image for one K and its boxes, in pixels of the image that the encoder receives."""
 
     image_id: str
     index: int  # position in the data set
     size: tuple[int, int]  # (height, width) of the original image
-    k: int | str  # as asked for: a number, or auto
-    labels: UInt8[np.ndarray, "H W"]
-    centroids: Float[np.ndarray, "K D"]  # of the clusters that have pixels
-    inertia: float | None  # None where a peer made the map without clusters
+    k: NumberOfClusters | None  # as configured; None: the map of a baseline, without clusters
+    labels: UInt8[np.ndarray, "H W"]  # ids by decreasing area
+    centroids: Float[np.ndarray, "K D"]  # without those of empty clusters
+    inertia: float | None
     localization: Localization
-    stability: float | None = None  # agreement with maps from further seeds, where those were asked for
+    stability: float | None = None  # agreement with maps from further seeds; None: not computed
+
+
+@dataclass(frozen=True, eq=False)
+class ImageClusters:
+    """The clusters of one image; without labels for a method that needs none."""
+
+    labels: UInt8[np.ndarray, "H W"] | None
+    centroids: Float[np.ndarray, "K D"]
+    inertia: float | None
+    stability: float | None
+
+
+NO_CLUSTERS = ImageClusters(None, np.empty((0, 0), np.float32), None, None)
 
 
 class Explainer(LightningModule):
-    """activations -> composite -> clusters -> boxes, for every image on its own; nothing is trained."""
+    """Explains images one by one: activations -> composite -> clusters -> boxes. Nothing is trained.
+
+    Args:
+        encoder: reads the layers that ``localization`` needs.
+        composite: how layers are upsampled, normalised and weighted.
+        clustering: the engine.
+        localization: NAVE or a baseline.
+        ks: as returned by :meth:`nave.localization.interface.Localizer.ks`.
+        seed: of the run; each image's own seed is derived from it and the image's id.
+        stability_seeds: number of further seeds for the stability of maps; 0 computes none.
+        cache: of activations.
+    """
 
     def __init__(
         self,
         encoder: Encoder,
-        composer: Composer,
+        composite: Composer,
         clustering: Clustering,
-        localizer: Localizer | Peer,
-        ks: Sequence[int | str],
+        localization: Localizer,
+        ks: Sequence[NumberOfClusters | None],
         seed: int,
-        further_seeds: int = 0,
+        stability_seeds: int = 0,
         cache: ActivationCache | None = None,
     ) -> None:
         super().__init__()
-        self.encoder, self.composer, self.clustering = encoder, composer, clustering
-        self.localizer = localizer
-        self.ks, self.seed = (localizer.parts,) if isinstance(localizer, Peer) else tuple(ks), seed
-        self.further_seeds, self.cache = further_seeds, cache
+        self.encoder, self.composite, self.clustering = encoder, composite, clustering
+        self.localization, self.ks, self.seed = localization, tuple(ks), seed
+        self.stability_seeds, self.cache = stability_seeds, cache
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[Explanation]:
-        """Explanations of the batch's images under every K; none if every image was unreadable."""
+        """Explains the images of the batch for every K; an empty list if no image was readable."""
         if not batch.image_ids:
             return []
-        image = (batch.images.shape[2], batch.images.shape[3])
-        padded = self.encoder.padded(image)
         with self._timed("encoder"):
             activations = self.cache(self.encoder, batch.images) if self.cache else self.encoder(batch.images)
         with torch.autocast(self.device.type, enabled=False):  # reduced precision is for the encoder alone
-            if isinstance(self.localizer, Peer):
-                return self._partitions(self.localizer, batch, activations, padded, image)
-            with self._timed("clustering"):
-                composite = self.composer.compose(activations, padded, image)
-            return [
-                explanation
-                for k in self.ks
-                for explanation in self._explanations(self.localizer, batch, composite, k, padded, image)
-            ]
-
-    def _partitions(
-        self,
-        peer: Peer,
-        batch: Batch,
-        activations: dict[str, Tensor],
-        padded: tuple[int, int],
-        image: tuple[int, int],
-    ) -> list[Explanation]:
-        (grids,) = activations.values()
-        with self._timed("localization"):
-            found = [peer.partition(evidence(tokens, padded, image)) for tokens in grids]
-        return [
-            Explanation(
-                image_id=batch.image_ids[i],
-                index=batch.indices[i],
-                size=batch.sizes[i],
-                k=peer.parts,
-                labels=labels,
-                centroids=np.empty((0, 0), np.float32),
-                inertia=None,
-                localization=localization,
-            )
-            for i, (labels, localization) in enumerate(found)
-        ]
+            clusters = self._clusters(batch, activations)
+            with self._timed("localization"):
+                return list(self._explanations(batch, activations, clusters))
 
     def _explanations(
-        self,
-        localizer: Localizer,
-        batch: Batch,
-        composite: Composite,
-        k: int | str,
-        padded: tuple[int, int],
-        image: tuple[int, int],
-    ) -> list[Explanation]:
-        with self._timed("clustering"):
-            clusters = by_size(cluster(self.clustering, composite, k, image_seeds(batch.image_ids, self.seed)))
-            stable = self._stability(batch, composite, k, clusters)
-            labels = self.composer.labels_at_input(clusters.labels, padded, image).cpu().numpy()
-            centroids, inertia = clusters.centroids.cpu().numpy(), clusters.inertia.tolist()
-        with self._timed("localization"):
-            return [
-                Explanation(
+        self, batch: Batch, activations: Activations, clusters: Sequence[Sequence[ImageClusters]]
+    ) -> Iterator[Explanation]:
+        tokens = patch_tokens(activations)
+        for k, images in zip(self.ks, clusters, strict=True):
+            for i, image in enumerate(images):
+                labels, localization = self.localization(image.labels, tokens[i])
+                yield Explanation(
                     image_id=batch.image_ids[i],
                     index=batch.indices[i],
                     size=batch.sizes[i],
                     k=k,
-                    labels=labels[i],
-                    centroids=centroids[i, : int(labels[i].max()) + 1],
-                    inertia=inertia[i],
-                    localization=localizer(labels[i]),
-                    stability=stable[i],
+                    labels=labels,
+                    centroids=image.centroids,
+                    inertia=image.inertia,
+                    localization=localization,
+                    stability=image.stability,
                 )
-                for i in range(len(labels))
-            ]
 
-    def _stability(self, batch: Batch, composite: Composite, k: int | str, clusters: Clusters) -> list[float | None]:
-        """Per image, how well its map agrees with those of the further seeds."""
-        if not self.further_seeds:
+    def _clusters(self, batch: Batch, activations: Activations) -> list[list[ImageClusters]]:
+        """Clusters of every image, for every K."""
+        if all(k is None for k in self.ks):
+            return [[NO_CLUSTERS] * len(batch.image_ids) for _ in self.ks]
+        with self._timed("clustering"):
+            composite = self.composite(activations)
+            return [self._clusters_at(k, batch, activations, composite) for k in self.ks if k is not None]
+
+    def _clusters_at(
+        self, k: NumberOfClusters, batch: Batch, activations: Activations, composite: Composite
+    ) -> list[ImageClusters]:
+        clusters = by_size(cluster(self.clustering, composite, k, image_seeds(batch.image_ids, self.seed)))
+        stabilities = self._stability(k, batch, composite, clusters)
+        labels = self.composite.labels_at_input(clusters.labels, activations).cpu().numpy()
+        centroids = [
+            c[: int(image.max()) + 1] for image, c in zip(labels, clusters.centroids.cpu().numpy(), strict=True)
+        ]
+        images = zip(labels, centroids, clusters.inertia.tolist(), stabilities, strict=True)
+        return [ImageClusters(*image) for image in images]
+
+    def _stability(
+        self, k: NumberOfClusters, batch: Batch, composite: Composite, clusters: Clusters
+    ) -> list[float | None]:
+        if not self.stability_seeds:
             return [None] * len(clusters.labels)
-        seeds = range(self.seed + 1, self.seed + 1 + self.further_seeds)
+        seeds = range(self.seed + 1, self.seed + 1 + self.stability_seeds)
         others = [cluster(self.clustering, composite, k, image_seeds(batch.image_ids, seed)).labels for seed in seeds]
         maps = torch.stack([clusters.labels, *others], dim=1).cpu().numpy()
         return [stability(list(image)) for image in maps]
@@ -153,13 +153,12 @@ class Explainer(LightningModule):
 
 
 def image_seeds(image_ids: Sequence[str], seed: int) -> Tensor:
-    """One seed an image, from its id alone: the same whatever its batch, device or place in the data set."""
-    digests = (hashlib.sha256(f"{seed}/{image_id}".encode()).digest() for image_id in image_ids)
-    return torch.tensor([int.from_bytes(digest[:7]) for digest in digests])
+    """Returns one seed per image, from its id alone: independent of batch, device and position in the data set."""
+    return torch.tensor([seed_of(seed, image_id) for image_id in image_ids])
 
 
 def by_size(clusters: Clusters) -> Clusters:
-    """The same clusters with ids by decreasing number of points, so that a map's colours mean something."""
+    """Renumbers clusters by decreasing number of points, so that equal colours of maps are comparable."""
     K = clusters.centroids.shape[1]
     points = torch.stack([(clusters.labels == k).sum((1, 2)) for k in range(K)], dim=1)
     order = points.argsort(dim=1, descending=True, stable=True)

@@ -15,4 +15,4 @@ import torchmetrics.detection
 import torchvision.transforms.v2
 import wandb
 
-import tests.checker  # pytest names it by its path, which Python must have imported
+import tests.helpers.checker  # pytest names it by its path, which Python must have imported

@@ -1,4 +1,4 @@
-"""Every data set through a whole run, in its real format with tiny images: what is scored, what only described."""
+"""Whole runs over every data set, in its real format with tiny images: which scores each one gets."""
 
 import json
 import shutil
@@ -8,30 +8,35 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import nave.run
-from nave.evaluate import evaluate, main
-from nave.metrics import MatchedClassIoU
-from tests.data.writers import (
+from nave.evaluate import main
+from nave.metrics import group_centroids
+from nave.metrics.class_iou import match_groups
+from nave.runs.layout import RunFolder
+from nave.runs.scoring import evaluate
+from tests.helpers.datasets import (
     Thing,
     coco_tables,
+    configured,
     write_chestxray14,
     write_coco,
     write_stl10,
     write_voc,
 )
-from tests.running import into, record
+from tests.helpers.running import into, record
 
 pytestmark = pytest.mark.slow
 TINY = (
     *("model=efficientnet_lite0", "training=random", "layers=[-1]", "k=3", "overlays=false", "photographs=null"),
     *("localization.min_area=8", "localization.border=0"),
 )
-PEER = ("model=efficientnet_lite0", "training=random", "overlays=false", "photographs=null")
+BASELINE = ("model=efficientnet_lite0", "training=random", "overlays=false", "photographs=null")
 
 
 def ran(folder: Path, *overrides: str) -> dict:
-    """What metrics.json says after ``python -m nave.run`` with ``overrides``."""
+    """The content of metrics.json after ``python -m nave.run`` with ``overrides``."""
     with mock.patch.object(sys, "argv", ["run", into(folder), "trainer.accelerator=cpu", *overrides]):
         nave.run.main()
     return json.loads((folder / "metrics.json").read_text())
@@ -66,22 +71,16 @@ def test_voc_is_scored_by_boxes_and_by_masks(tmp_path: Path) -> None:
 
 
 def test_class_miou_from_disk_is_that_of_the_maps(tmp_path: Path) -> None:
-    import torch
-    from PIL import Image
-
-    from nave.data.voc import VOC
-    from nave.metrics import group_centroids
-
     root = animals(tmp_path)
     metrics = ran(tmp_path / "run", "data=voc12", f"data.root={root}", "evaluation.groups=3", *TINY)
-    dataset, metric = VOC(root, 2012), MatchedClassIoU(groups=3)
-    files = {name: np.load(tmp_path / "run" / "centroids" / f"{name}.npy") for name in ("000000", "000002")}
-    grouping = group_centroids(files.values(), groups=3)
+    dataset, table = configured("voc12", root=root), np.zeros((3, 21), np.int64)
+    centroids = {name: np.load(tmp_path / "run" / "centroids" / f"{name}.npy") for name in ("000000", "000002")}
+    grouping = group_centroids(centroids.values(), groups=3)
     for index in (0, 2):
         labels = np.asarray(Image.open(tmp_path / "run" / "maps" / f"{dataset.image_id(index)}.png"))
-        groups = grouping.predict(files[dataset.image_id(index)])[labels]
-        metric.update(torch.from_numpy(groups), torch.from_numpy(dataset.mask(index)))
-    assert metrics["class_miou"]["value"] == pytest.approx(100 * metric.compute().miou, abs=1e-4)
+        groups, classes = grouping.predict(centroids[dataset.image_id(index)])[labels], dataset.mask(index)
+        np.add.at(table, (groups[classes < 255], classes[classes < 255]), 1)
+    assert metrics["class_miou"]["value"] == pytest.approx(100 * match_groups(table).miou, abs=1e-4)
 
 
 def test_coco(tmp_path: Path) -> None:
@@ -107,18 +106,19 @@ def test_images_without_boxes_are_described(tmp_path: Path, capsys: pytest.Captu
     assert metrics["balance"]["images"] == 3
     assert "stability" not in metrics  # not asked for
     assert main([str(tmp_path / "run")]) == 0
-    told = capsys.readouterr().out
-    assert "coherence" in told
-    assert "corloc" not in told
+    out = capsys.readouterr().out
+    assert "coherence" in out
+    assert "corloc" not in out
 
 
-@pytest.mark.parametrize(("peer", "parts"), [("lost", 2), ("tokencut", 2), ("whole_image", 1)])
-def test_peers_leave_a_map_and_one_box(tmp_path: Path, peer: str, parts: int) -> None:
-    """Whatever the number of clusters: they make none."""
+@pytest.mark.parametrize(("baseline", "labels"), [("lost", 2), ("tokencut", 2), ("whole_image", 1)])
+def test_baselines_write_a_map_and_one_box(tmp_path: Path, baseline: str, labels: int) -> None:
+    """The number of clusters has no effect on them."""
     root = animals(tmp_path)
-    metrics = ran(tmp_path / "run", "data=voc12", f"data.root={root}", f"localization={peer}", "k=[3,5]", *PEER)
+    options = ("data=voc12", f"data.root={root}", f"localization={baseline}", "k=[3,5]")
+    metrics = ran(tmp_path / "run", *options, *BASELINE)
     for line in lines(tmp_path / "run"):
-        assert line["k"] == parts
+        assert (line["k"], line["clusters"]) == (None, labels)
         assert line["inertia"] is None
         (component,) = line["components"]
         assert component["box"] == line["box"]
@@ -131,20 +131,20 @@ def test_peers_leave_a_map_and_one_box(tmp_path: Path, peer: str, parts: int) ->
 def test_keys_need_attention(tmp_path: Path) -> None:
     options = ("data=voc12", f"data.root={animals(tmp_path)}", "localization=lost", "localization.features=keys")
     with pytest.raises(SystemExit):
-        ran(tmp_path / "run", *options, *PEER)
+        ran(tmp_path / "run", *options, *BASELINE)
     assert "no layer 'blocks.6.attn.qkv'" in record(tmp_path / "run")["error"]
 
 
 def test_scoring_again_gives_the_same_and_other_options_write_nothing(tmp_path: Path) -> None:
     metrics = ran(tmp_path / "run", "data=voc12", f"data.root={animals(tmp_path)}", *TINY)
-    assert evaluate(tmp_path / "run") == {".": metrics}
+    assert evaluate(RunFolder(tmp_path / "run")) == {".": metrics}
     before = (tmp_path / "run" / "metrics.json").read_bytes()
-    strict = evaluate(tmp_path / "run", ["iou=1.0", "per_class=true"])["."]
+    strict = evaluate(RunFolder(tmp_path / "run"), ["iou=1.0", "per_class=true"])["."]
     assert strict["corloc"]["value"] == 0
     assert "corloc/cat" in strict
     assert (tmp_path / "run" / "metrics.json").read_bytes() == before
     with pytest.raises(ValueError, match=r"option overlap=0\.3.*options are iou, hard, inner, per_class"):
-        evaluate(tmp_path / "run", ["overlap=0.3"])
+        evaluate(RunFolder(tmp_path / "run"), ["overlap=0.3"])
 
 
 def test_a_folder_that_cannot_be_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from nave.centroids import write_centroids
-from nave.compare import compare, main
-from nave.results import PREDICTIONS, prediction_folders, read_predictions
-from tests.report.writers import CLASSES, write_run
+from nave.compare import main
+from nave.comparison import rows as comparison
+from nave.comparison.pictures import chosen_runs
+from nave.runs.reader import Run
+from tests.helpers.pages import CLASSES, write_lines, write_run
 
 STAMP = [2, 3, 30, 40]
 
@@ -20,12 +21,11 @@ def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     for training in ("random", "default"):
         write_run(root / training, ks=(3, 5), overrides={"training": training, "model.name": "resnet18"})
-    for folder in prediction_folders(root / "default"):
-        lines = read_predictions(folder)
-        for line in lines:
-            write_centroids(folder, line["image_id"], np.random.default_rng(0).normal(size=(line["k"], 4)))
+    for run in Run.read(root / "default").at_k:
+        for line in run.lines.values():
+            run.results.write_centroids(line["image_id"], np.random.default_rng(0).normal(size=(line["k"], 4)))
             line["watermark"] = STAMP
-        (folder / PREDICTIONS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_lines(run.results, list(run.lines.values()))
     return root / "random", root / "default"
 
 
@@ -37,11 +37,11 @@ def written(runs, tmp_path_factory):
 
 
 def rows(folder, **wanted):
-    found = json.loads((folder / "comparison.json").read_text())
-    return [row for row in found if all(row[key] == value for key, value in wanted.items())]
+    content = json.loads((folder / "comparison.json").read_text())
+    return [row for row in content if all(row[key] == value for key, value in wanted.items())]
 
 
-def test_all_files_are_there_and_tell_the_same(written):
+def test_all_files_are_written_and_agree(written):
     assert {path.name for path in written.iterdir()} == {
         *("comparison.json", "comparison.csv", "comparison.pdf", "comparison.png", "maps.pdf", "maps.png")
     }
@@ -53,24 +53,24 @@ def test_all_files_are_there_and_tell_the_same(written):
 
 def test_equal_maps_agree_in_full_and_do_not_differ(written):
     for quantity in ("ari", "matched_iou"):
-        found = rows(written, quantity=quantity)
-        assert [row["k"] for row in found] == ["3", "5"]
-        assert all(row["value"] == 100 and row["images"] == 3 for row in found)
-        assert all(row["against"] == "random" and row["run"] == "imagenet1k" for row in found)
+        agreements = rows(written, quantity=quantity)
+        assert [row["k"] for row in agreements] == ["3", "5"]
+        assert all(row["value"] == 100 and row["images"] == 3 for row in agreements)
+        assert all(row["against"] == "random" and row["run"] == "imagenet1k" for row in agreements)
     differences = [row for row in rows(written, against="random") if row["quantity"] == "box_overlap"]
     assert {row["value"] for row in differences} == {0}
 
 
 def test_every_class_and_any_object_are_measured(written):
-    found = rows(written, quantity="box_found", k="3", run="imagenet1k", against="")
-    assert {row["concept"] for row in found} == {*CLASSES, "any"}
-    assert {row["concept"]: row["value"] for row in found}["any"] == pytest.approx(200 / 3, abs=1e-3)
+    shares = rows(written, quantity="box_found", k="3", run="imagenet1k", against="")
+    assert {row["concept"] for row in shares} == {*CLASSES, "any"}
+    assert {row["concept"]: row["value"] for row in shares}["any"] == pytest.approx(200 / 3, abs=1e-3)
 
 
-def test_an_unstamped_run_is_measured_at_the_others_mark(written):
-    found = rows(written, quantity="watermark_overlap", k="3", against="")
-    assert {row["run"]: row["value"] for row in found}.keys() == {"random", "imagenet1k"}
-    assert len({row["value"] for row in found}) == 1
+def test_an_unstamped_run_is_measured_at_the_place_of_the_watermark(written):
+    overlaps = rows(written, quantity="watermark_overlap", k="3", against="")
+    assert {row["run"]: row["value"] for row in overlaps}.keys() == {"random", "imagenet1k"}
+    assert len({row["value"] for row in overlaps}) == 1
     assert [row["run"] for row in rows(written, quantity="watermark_inertia", k="3", against="")] == ["imagenet1k"]
 
 
@@ -84,8 +84,8 @@ def test_tables_show_figures_and_the_k_at_which_a_class_appears(runs, tmp_path, 
 
 
 def test_one_k_can_be_chosen(runs):
-    variants, found = compare(runs, ["5"])
-    assert {row.k for row in found} == {one.k for one in variants} == {"5"}
+    chosen = chosen_runs(runs, ["5"])
+    assert {row.k for row in comparison.rows(chosen)} == {run.k for run in chosen} == {"5"}
 
 
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, capsys):
@@ -94,7 +94,7 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path, capsys):
         ([runs[0], "--k", "7"], "no run has K = 7: choose of 3, 5"),
         ([runs[0], other], "have no image in common: compare runs of the same images"),
         ([tmp_path / "nothing"], "no run.json"),
-        ([*runs, "--images", "four"], "no image 'four' in all runs; they share one, two, three"),
+        ([*runs, "--images", "four"], "no image 'four': the runs hold one, two, three"),
     ):
         assert main([*map(str, arguments), "--output", str(tmp_path / "out")]) == 1
         assert message in capsys.readouterr().err

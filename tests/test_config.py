@@ -1,161 +1,35 @@
-"""Every file of every group, composed and built."""
+"""Names that configurations give, and what is checked before the work."""
 
-from functools import cache
-from importlib.resources import files
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from hydra import compose, initialize_config_module
-from hydra.errors import ConfigCompositionException
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 
-from nave.config import numbers_of_clusters, register, run_name
-from nave.data.errors import MissingDataset
-from nave.encoder import Encoder
-from nave.run import built
-from tests.conf.rows import rows
-
-CONF = Path(str(files("nave") / "conf"))
-GROUPS = ("model", "data", "composite", "clustering", "localization", "logger")
-FILES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-HEADER = ("# Question:", "# Command:", "# Expected:", "# Minutes:", "# Hardware:")
+from nave.config import check, encoder_name, numbers_of_clusters, run_name
+from tests.helpers.compositions import composed
 
 
-def chosen(group: str, name: str) -> str:
-    return f"{group}=[{name}]" if group == "logger" else f"{group}={name}"
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("objective=corlok", "objective=corlok: choose one of nave, corloc"),
+        ("evaluation.iou=0", "evaluation.iou=0"),
+        ("evaluation.iou=1.5", "evaluation.iou=1.5"),
+        ("evaluation.groups=0", "evaluation.groups=0"),
+    ],
+)
+def test_what_would_fail_after_the_work_is_refused_before_it(override: str, message: str) -> None:
+    check(composed("config"))
+    with pytest.raises(ValueError, match=message):
+        check(composed("config", override))
 
 
-# one file of every group at a time, groups that end begin again: each file is composed, in few compositions
-ROWS = rows([[chosen(group, name) for found, name in FILES if found == group] for group in GROUPS])
-
-
-@cache
-def with_file(group: str, name: str) -> DictConfig:
-    """A composition with that file, and with others that are not asked about."""
-    return of_row(next(row for row in ROWS if chosen(group, name) in row))
-
-
-@cache
-def of_row(row: tuple[str, ...]) -> DictConfig:
-    return composed(*row, "training=random")
-
-
-def composed(*overrides: str, with_hydra: bool = False) -> DictConfig:
-    register()
-    with initialize_config_module("nave.conf", version_base="1.3"):
-        return compose("config", overrides=list(overrides), return_hydra_config=with_hydra)
-
-
-@pytest.mark.parametrize("overrides", ROWS, ids=" ".join)
-def test_every_file_is_composed_and_resolves(overrides: tuple[str, ...]) -> None:
-    resolved = OmegaConf.to_container(of_row(overrides), resolve=True, throw_on_missing=True)
-    assert isinstance(resolved, dict)
-
-
-@pytest.mark.parametrize("name", [name for group, name in FILES if group == "model"])
-def test_every_model_is_built(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    make = torch.device("meta")
-    cfg = with_file("model", name)
-    with make:
-        encoder = instantiate(cfg.model, layers=cfg.layers, _convert_="all")
-    assert isinstance(encoder, Encoder)
-    assert encoder.name == name
-    assert all(parameter.device == make for parameter in encoder.network.parameters())
-
-
-@pytest.mark.parametrize("name", [name for group, name in FILES if group == "data"])
-def test_every_data_set_is_built_or_says_what_is_missing(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NAVE_DATA", str(tmp_path))
-    cfg = with_file("data", name)
-    if name in (here := {"sample": 8, "shapes": 500}):
-        assert len(built(cfg.data)) == here[name]
-        return
-    with pytest.raises(MissingDataset):
-        len(built(cfg.data))
-
-
-@pytest.mark.parametrize(("group", "name"), [one for one in FILES if one[0] in ("composite", "localization")])
-def test_every_composer_and_localizer_is_built(group: str, name: str) -> None:
-    cfg = with_file(group, name)
-    assert instantiate(cfg.composer, _convert_="all")
-    assert instantiate(cfg.localization, _convert_="all")
-
-
-@pytest.mark.parametrize("name", [name for group, name in FILES if group == "clustering"])
-def test_every_engine_is_built(name: str) -> None:
-    if name == "cuml":
-        pytest.importorskip("cuml")
-    assert instantiate(with_file("clustering", name).clustering, _convert_="all")
-
-
-@pytest.mark.parametrize("name", [name for group, name in FILES if group == "logger"])
-def test_every_logger_is_built(name: str) -> None:
-    cfg = with_file("logger", name)
-    assert hasattr(instantiate(cfg.logger[name], _convert_="all"), "log")
-
-
-@pytest.mark.filterwarnings("ignore:The `srun` command is available")  # where there is a SLURM
-def test_the_loader_and_the_trainer_are_built() -> None:
-    cfg = composed("trainer.accelerator=cpu")
-    assert instantiate(cfg.loader, dataset=instantiate(cfg.data), _convert_="all").count == 8
-    assert instantiate(cfg.trainer, _convert_="all").world_size == 1
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_is_composed_has_its_header_and_gives_way_to_the_command_line(name: str) -> None:
-    if name == "search":
-        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    cfg = composed(f"experiment={name}", "k=4")
-    assert cfg.name != "nave"
-    assert cfg.k == 4
-    text = (CONF / "experiment" / f"{name}.yaml").read_text()
-    assert text.startswith("# @package _global_\n")
-    for line in HEADER:
-        assert line in text, f"{name} has no line {line}"
-    assert f"experiment={name}" in text
-
-
-def test_experiments_lie_flat() -> None:
-    assert not [path for path in (CONF / "experiment").iterdir() if path.is_dir()]
-
-
-def test_the_slurm_launcher_follows_the_trainer() -> None:
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    overrides = ["hydra/launcher=slurm", "trainer.devices=4", "trainer.num_nodes=2"]
-    launcher = composed(*overrides, with_hydra=True).hydra.launcher
-    assert (launcher.tasks_per_node, launcher.nodes) == (4, 2)
-    assert launcher.additional_parameters.requeue is True
-
-
-def test_the_local_launcher_runs_as_many_jobs_as_it_is_told() -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    launcher = composed("hydra/launcher=local", "hydra.launcher.n_jobs=3", with_hydra=True).hydra.launcher
-    assert (launcher.n_jobs, launcher.batch_size) == (3, "1")
-
-
-@pytest.mark.parametrize("key", ["nonsense=1", "trainer.nonsense=1", "model.nonsense=1", "evaluation.nonsense=1"])
-def test_stray_keys_are_refused(key: str) -> None:
-    with pytest.raises(ConfigCompositionException, match="nonsense"):
-        composed(key)
-
-
-@pytest.mark.parametrize("content", ["nonsense: 1\n", "evaluation:\n  nonsense: 1\n"])
-def test_stray_keys_of_an_experiment_file_are_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "experiment").mkdir()
-    (tmp_path / "experiment" / "stray.yaml").write_text(f"# @package _global_\n{content}")
-    with pytest.raises(ConfigCompositionException, match="nonsense"):
-        composed(f"hydra.searchpath=[file://{tmp_path}]", "experiment=stray")
-
-
-def test_an_experiment_beats_the_defaults() -> None:
-    assert composed("experiment=localisation_voc07").model.name == "vits16"
+def test_a_cache_must_be_a_folder(tmp_path: Path) -> None:
+    file = tmp_path / "cache"
+    file.touch()
+    with pytest.raises(ValueError, match="is a file"):
+        check(composed("config", f"cache={file}"))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +40,7 @@ def test_numbers_of_clusters(k: Any, expected: tuple[int | str, ...]) -> None:
 
 
 @pytest.mark.parametrize("k", [0, 256, -1, 2.5, "many", True, [], [3, 3], [3, 0], None])
-def test_impossible_numbers_of_clusters_are_told(k: Any) -> None:
+def test_impossible_numbers_of_clusters_are_refused(k: Any) -> None:
     with pytest.raises(ValueError, match="k="):
         numbers_of_clusters(k)
 
@@ -183,9 +57,33 @@ def test_a_long_name_is_cut_and_stays_unique() -> None:
     assert max(map(len, names)) <= 150
 
 
-def test_overrides_of_several_groups_meet() -> None:
-    files_of_logger = [name for group, name in FILES if group == "logger"]
-    cfg = composed(f"logger=[{','.join(files_of_logger)}]", "logger.images=3")
-    assert set(files_of_logger) <= set(cfg.logger)
-    assert cfg.logger.wandb.images == cfg.logger.tensorboard.images == 3
-    assert list(chain(composed().logger)) == []
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], "resnet18-stl10-supervised-seed0"),
+        (["model=resnet18", "data.root=/data", "trainer.devices=2", "logger=[]"], "resnet18-stl10-supervised-seed0"),
+        (["watermark=horse", "exclude=[dog,cat]"], "resnet18-stl10-supervised-exclude_dog+cat-watermark_horse-seed0"),
+        (["validation={split:test}"], "resnet18-stl10-supervised-validation_split+test-seed0"),
+        (["training=a/b.safetensors", "epochs=5"], "resnet18-stl10-supervised-epochs_5-training_b-seed0"),
+        (
+            ["optimizer.lr=0.1", "+model.options={a:1}"],
+            "resnet18-stl10-supervised-model.options_a+1-optimizer.lr_0.1-seed0",
+        ),
+    ],
+)
+def test_a_name_says_what_was_chosen(overrides: Sequence[str], expected: str) -> None:
+    assert encoder_name(None, "resnet18", "stl10", "supervised", 0, overrides) == expected
+
+
+def test_untrained_weights_know_no_data() -> None:
+    assert encoder_name(None, "resnet18", "stl10", "random", 2, ["seed=2", "epochs=0"]) == "resnet18-random-seed2"
+
+
+def test_a_given_name_is_the_name() -> None:
+    assert encoder_name("mine", "resnet18", "stl10", "supervised", 0, ["epochs=3"]) == "mine"
+
+
+def test_a_long_name_of_an_encoder_is_cut_and_stays_unique() -> None:
+    names = {encoder_name(None, "m", "d", "s", 0, [f"exclude=[{'x' * 200}{end}]"]) for end in "ab"}
+    assert len(names) == 2
+    assert max(map(len, names)) <= 150

@@ -1,15 +1,14 @@
-"""What only a GPU can show; ``make gpu`` runs these and the bench, which compares with cuML and the bare encoder."""
+"""Tests that need a GPU; ``make gpu`` runs these and the bench, which compares with cuML and the bare encoder."""
 
 import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from nave.clustering.factored import Factored
 from nave.clustering.seeding import initial_centroids
 from nave.clustering.steps import FusedStepper, TensorStepper, stepper
-from nave.composer import Composer
-from tests.clustering.problems import IMAGE, PADDED, activations
-from tests.running import into, nave_run, record, results, voc
+from tests.helpers.clustering import composed, layer_grids
+from tests.helpers.parts import factored
+from tests.helpers.running import into, nave_run, record, results, voc
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 SEEDS = torch.tensor([4, 9])
@@ -18,23 +17,23 @@ OPTIONS = [{}, {"upsampling": "bicubic"}, {"normalisation": "l2"}, {"resolution"
 
 def composites(**options):
     """The same activations on the CPU and on the GPU."""
-    maps = activations()
-    on_gpu = {name: grid.cuda() for name, grid in maps.items()}
-    return (Composer(**options).compose(grids, PADDED, IMAGE) for grids in (maps, on_gpu))
+    on_cpu = layer_grids()
+    on_gpu = {name: grid.cuda() for name, grid in on_cpu.items()}
+    return composed(on_cpu, **options), composed(on_gpu, **options)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_labels_are_those_of_the_cpu_up_to_ties(options, record_property):
     on_cpu, on_gpu = composites(**options)
     start = initial_centroids(on_cpu, 5, SEEDS)
-    one, other = Factored()(on_cpu, 5, SEEDS, start), Factored()(on_gpu, 5, SEEDS, start.cuda())
-    agreement = adjusted_rand_score(one.labels.flatten(), other.labels.cpu().flatten())
+    expected, clusters = factored()(on_cpu, 5, SEEDS, start), factored()(on_gpu, 5, SEEDS, start.cuda())
+    agreement = adjusted_rand_score(expected.labels.flatten(), clusters.labels.cpu().flatten())
     record_property("ari", agreement)
     assert agreement > 0.995
-    torch.testing.assert_close(one.inertia, other.inertia.cpu(), rtol=1e-3, atol=0)
+    torch.testing.assert_close(expected.inertia, clusters.inertia.cpu(), rtol=1e-3, atol=0)
 
 
-def test_the_fused_kernel_is_taken_and_equals_the_tensors():
+def test_the_fused_kernel_is_used_and_equals_the_tensors():
     _, on_gpu = composites()
     fused, centroids = stepper(on_gpu), initial_centroids(on_gpu, 5, SEEDS)
     assert isinstance(fused, FusedStepper)

@@ -8,26 +8,24 @@ import torch
 from lightning import Callback, Trainer
 from torch.utils.data import DataLoader
 
-from nave.clustering.clusters import Clusters
-from nave.clustering.factored import Factored
-from nave.composer import Composer
-from nave.data.batch import Batch
-from nave.encoder import Encoder
-from nave.localization.nave import ComponentLocalizer
+from nave.clustering.interface import Clusters
+from nave.data.datamodule import Batch
+from nave.encoder.encoder import Encoder
 from nave.module import Explainer, by_size, image_seeds
+from tests.helpers.parts import UNTRAINED, composer, factored, nave_localizer
 
 IDS = ["cat", "trip/beach", "dog"]
 
 
 def explainer(architecture="test_vit", ks=(3,), clustering=None, **composite):
     options = {"dynamic_img_size": True} if architecture == "test_vit" else {}
-    encoder = Encoder("tiny", architecture, [-2, -1], {"default": "random", "random": "random"}, options=options)
-    localizer = ComponentLocalizer(min_area=30, border=2)
-    return Explainer(encoder, Composer(**composite), clustering or Factored(), localizer, ks, seed=0).eval()
+    encoder = Encoder("tiny", architecture, [-2, -1], UNTRAINED, options=options)
+    localizer = nave_localizer(min_area=30, border=2)
+    return Explainer(encoder, composer(**composite), clustering or factored(), localizer, ks, seed=0).eval()
 
 
 def batch(ids=IDS, size=(90, 121)):
-    """Pictures of a bright box on a dark ground; a picture depends on its id alone."""
+    """Images of a bright box on a dark background; an image depends on its id alone."""
     images = []
     for image_id in ids:
         noise = np.random.default_rng(sum(image_id.encode()))
@@ -44,8 +42,8 @@ def empty_batch():
     return Batch([], [], nothing, [], [], [(0, "broken", "truncated")])
 
 
-def test_seeds_are_pinned():
-    """They are part of every result: a change here changes all maps."""
+def test_seeds_of_images_do_not_change():
+    """They are part of every result: another seed changes every map."""
     assert image_seeds(["cat", "dog"], 0).tolist() == [54478660016469817, 9560291628683563]
 
 
@@ -55,7 +53,7 @@ def test_seeds_differ_between_images_and_runs():
     assert min(seeds) >= 0
 
 
-def test_ids_go_by_decreasing_size_and_centroids_with_them():
+def test_clusters_are_ordered_by_decreasing_size():
     labels = torch.tensor([[[2, 2, 2], [0, 0, 3]], [[1, 1, 1], [1, 0, 0]]], dtype=torch.uint8)
     centroids = torch.arange(8.0).view(2, 4, 1)
     tail = torch.tensor([1.0, 2.0], dtype=torch.float64), torch.tensor([3, 4])
@@ -73,7 +71,7 @@ def test_clusters_of_one_size_keep_their_order():
     assert ranked.labels.tolist() == [[[2, 1, 0, 0]]]
 
 
-def test_an_explanation_is_of_its_image():
+def test_explanations_describe_their_images():
     explanations = explainer(ks=(2, 4)).predict_step(batch())
     assert [(e.image_id, e.k, e.index) for e in explanations] == [
         (image_id, k, i) for k in (2, 4) for i, image_id in enumerate(IDS)
@@ -103,13 +101,13 @@ def test_an_image_has_the_same_map_in_every_batch(architecture, composite):
 
 def test_the_same_batch_gives_the_same_bytes():
     first, again = (explainer().predict_step(batch()) for _ in range(2))
-    for one, other in zip(first, again, strict=True):
-        assert one.labels.tobytes() == other.labels.tobytes()
-        assert one.inertia == other.inertia
-        assert one.localization == other.localization
+    for before, after in zip(first, again, strict=True):
+        assert before.labels.tobytes() == after.labels.tobytes()
+        assert before.inertia == after.inertia
+        assert before.localization == after.localization
 
 
-def test_unreadable_images_alone_give_nothing():
+def test_a_batch_of_unreadable_images_has_no_explanations():
     assert explainer().predict_step(empty_batch()) == []
 
 
@@ -122,7 +120,7 @@ def test_reduced_precision_does_not_reach_the_clustering():
 
     def clustering(*arguments):
         products["clustering"] = (square @ square).dtype
-        return Factored()(*arguments)
+        return factored()(*arguments)
 
     model.clustering = clustering
     with torch.autocast("cpu", torch.bfloat16):
@@ -134,25 +132,25 @@ def test_reduced_precision_does_not_reach_the_clustering():
 @pytest.mark.filterwarnings("ignore:The `srun` command is available")
 @pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*LeafSpec:FutureWarning")
 def test_lightning_predicts_with_it():
-    """As nave.run asks it to, but for bfloat16, which takes another way through Lightning."""
+    """As in ``nave.run``, but in bfloat16, which takes another path through Lightning."""
 
     class Recorder(Callback):
         def on_predict_batch_end(self, *arguments):
-            found.append([e.image_id for e in arguments[2]])
+            batches.append([e.image_id for e in arguments[2]])
 
-    found = []
+    batches = []
     model, loader = explainer(), DataLoader([batch(), empty_batch(), batch(["fox"])], batch_size=None)
     trainer = Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, precision="bf16-mixed", callbacks=[Recorder()],
     )  # fmt: skip
     trainer.predict(model, loader, return_predictions=False)
-    assert found == [IDS, [], ["fox"]]
+    assert batches == [IDS, [], ["fox"]]
     assert model.seconds.keys() == {"encoder", "clustering", "localization"}
     assert min(model.seconds.values()) > 0
 
 
-def test_an_explanation_is_not_to_be_changed():
+def test_an_explanation_is_immutable():
     explanation = explainer().predict_step(batch(["cat"]))[0]
     with pytest.raises(dataclasses.FrozenInstanceError):
         explanation.k = 7

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from nave.module import Explainer
-from nave.results import RUN
-from tests.data.writers import photograph, write_photograph, write_stl10
-from tests.running import QUICK, into, nave_run, one_thread, photographs, record, results, voc
+from nave.runs.layout import RUN
+from tests.helpers.datasets import photograph, write_photograph, write_stl10
+from tests.helpers.running import QUICK, into, nave_run, one_thread, photographs, record, results, voc
 
 
 def count_images(monkeypatch: pytest.MonkeyPatch, fail_at: int | None = None) -> list[str]:
@@ -102,7 +102,7 @@ def test_a_killed_run_goes_on_with_what_is_missing(
 def test_a_run_that_failed_after_the_last_image_computes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides, run = photographs(tmp_path), tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("nave.run.evaluate", lambda _: 1 / 0)
+        patch.setattr("nave.pipeline.evaluate", lambda _: 1 / 0)
         assert nave_run(*overrides, into(run)) == 1
     seen = count_images(monkeypatch)
     assert nave_run(*overrides, into(run)) == 0
@@ -188,12 +188,12 @@ def test_nothing_explained_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (["k=0"], "k=0: the number of clusters must be from 1 to 255"),
         (["layers=[nothing]"], "has no layer 'nothing'"),
         (["layers=[99]"], "layer 99 is out of range"),
-        (["resolution=huge"], "huge"),
+        (["composite.resolution=huge"], "huge"),
         (["image_size=0"], "image_size=0"),
         (["training=dino"], "model=efficientnet_lite0 has no training='dino'; it has:"),
         (["data=folder", "data.root=nowhere"], "looked in"),
@@ -201,8 +201,8 @@ def test_nothing_explained_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFi
         (["weights=OTHER"], "are not those of tf_efficientnet_lite0"),
     ],
 )
-def test_a_wrong_configuration_is_told_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], overrides: list[str], told: str
+def test_a_wrong_configuration_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], overrides: list[str], message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
     other = tmp_path / "other.safetensors"
@@ -211,7 +211,7 @@ def test_a_wrong_configuration_is_told_in_one_line(
     assert nave_run("loader.limit=1", *given, into(tmp_path / "run")) == 1
     out = capsys.readouterr().out
     assert out.startswith("error: ")
-    assert told in out
+    assert message in out
     assert record(tmp_path / "run")["status"] == "failed"
     assert "Traceback" in record(tmp_path / "run")["traceback"]
 

@@ -1,4 +1,4 @@
-"""The command, end to end."""
+"""``python -m nave.train``, end to end."""
 
 import json
 import os
@@ -13,46 +13,43 @@ import pytest
 import safetensors.torch
 import torch
 
-from nave.results import RUN, read_record
-from nave.training.trainee import Trainee
-from nave.weights.cache import tensors_sha256
-from tests.running import into, photographs
-from tests.running import record as record_of
-from tests.training.running import QUICK, card, nave_run, nave_train, stl10
+from nave.runs.layout import RUN
+from nave.training.training_module import TrainingModule
+from nave.weights.packaged import tensors_sha256
+from tests.helpers.parts import encoder as untrained_encoder
+from tests.helpers.running import into, photographs
+from tests.helpers.running import record as record_of
+from tests.helpers.training import QUICK, card, nave_run, nave_train, stl10
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """The power goes at one step."""
-    learn = Trainee.training_step
+    """Interrupts the training at one step."""
+    training_step = TrainingModule.training_step
 
-    def failing(self: Trainee, batch: Any, batch_idx: int) -> Any:
+    def failing(self: TrainingModule, batch: Any, batch_idx: int) -> Any:
         if self.global_step == step:
-            raise RuntimeError("the power went")
-        return learn(self, batch, batch_idx)
+            raise RuntimeError("interrupted")
+        return training_step(self, batch, batch_idx)
 
-    monkeypatch.setattr(Trainee, "training_step", failing)
+    monkeypatch.setattr(TrainingModule, "training_step", failing)
 
 
-def test_a_training_leaves_an_encoder_its_card_and_its_record(tmp_path: Path) -> None:
+def test_a_training_writes_an_encoder_its_card_and_its_record(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     assert nave_train(*stl10(tmp_path), into(folder), "snapshots=[0,1]", "logger=[csv]") == 0
-    found = card(folder)
-    assert (found["name"], found["model"], found["data"], found["scheme"]) == (
-        "small",
-        "resnet_tiny",
-        "stl10",
-        "supervised",
-    )
-    assert (found["epochs"], found["images"], found["validation_images"]) == (2, 16, 4)
-    assert found["classes"][0] == "airplane"
-    assert found["metrics"].keys() == {"validation/accuracy", "validation/loss"}
+    made = card(folder)
+    names = ("small", "resnet_tiny", "stl10", "supervised")
+    assert (made["name"], made["model"], made["data"], made["scheme"]) == names
+    assert (made["epochs"], made["images"], made["validation_images"]) == (2, 16, 4)
+    assert made["classes"][0] == "airplane"
+    assert made["metrics"].keys() == {"validation/accuracy", "validation/loss"}
     record = record_of(folder)
     assert record["status"] == "ok"
-    assert record["card"] == found
+    assert record["card"] == made
     assert not (folder / "last.ckpt").exists()
     assert (folder / "csv" / "metrics.csv").is_file()
     tensors = safetensors.torch.load_file(tmp_path / "small.safetensors")
-    assert tensors_sha256(tensors) == found["tensors_sha256"]
+    assert tensors_sha256(tensors) == made["tensors_sha256"]
     assert {path.name for path in tmp_path.glob("*.safetensors")} == {
         "small.safetensors",
         "small-epoch0.safetensors",
@@ -61,7 +58,7 @@ def test_a_training_leaves_an_encoder_its_card_and_its_record(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("options", [(), ("ema=0.5", "optimizer=sgd", "augmentation=strong")])
-def test_a_training_that_was_cut_off_ends_with_the_same_bytes(
+def test_an_interrupted_training_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     overrides = [*stl10(tmp_path), "epochs=3", "+model.options.drop_rate=0.1", *options]
@@ -87,7 +84,7 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "once" / RUN).read_bytes() == before
 
 
-def test_another_configuration_does_not_go_on_in_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_configuration_is_refused_in_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     overrides = [*stl10(tmp_path), "epochs=1", into(tmp_path / "one")]
     assert nave_train(*overrides) == 0
     assert nave_train(*overrides, "augmentation=none") == 1
@@ -109,23 +106,17 @@ def test_an_encoder_is_explained_by_name_and_by_file(tmp_path: Path, monkeypatch
     assert "an encoder of model=resnet_tiny (test_resnet), not of model=resnet18 (resnet18)" in error
 
 
-def test_random_is_what_nave_run_calls_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hydra.utils import instantiate
-
-    from nave.encoder import Encoder
-    from tests.test_config import composed
-
+def test_random_weights_are_those_of_nave_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert nave_train("scheme=random", "seed=3", "epochs=0") == 0
     (path,) = (tmp_path / "outputs" / "encoders").glob("*.safetensors")
     assert path.name == "resnet_tiny-random-seed3.safetensors"
-    cfg = composed("model=resnet_tiny", "training=random", "seed=3")
-    encoder: Encoder = instantiate(cfg.model, _convert_="all")
-    torch.testing.assert_close(safetensors.torch.load_file(path), encoder.network.state_dict(), rtol=0, atol=0)
+    network = untrained_encoder("resnet_tiny", seed=3).network
+    torch.testing.assert_close(safetensors.torch.load_file(path), network.state_dict(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (["exclude=[hose]"], "exclude=hose: data=stl10 has no such class; it has: airplane, bird"),
         (["exclude=[hose]"], "Did you mean horse?"),
@@ -137,26 +128,24 @@ def test_random_is_what_nave_run_calls_random(tmp_path: Path, monkeypatch: pytes
         (["scheme=random", "epochs=2"], "scheme=random epochs=2: nothing is trained"),
         (["training=nothing"], "model=resnet_tiny has no training='nothing'; it has: default, random"),
         (["training=no.safetensors"], "there is no trained encoder"),
-        (["patience=2", "validation=0"], "patience=2 asks for the validation loss"),
+        (["patience=2", "validation=0"], "patience=2 needs the validation loss"),
         (["data.root=nowhere"], "STL-10, train_X.bin not found; looked in"),
     ],
 )
-def test_a_wrong_configuration_is_told_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], overrides: list[str], told: str
+def test_a_wrong_configuration_is_an_error_of_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], overrides: list[str], message: str
 ) -> None:
-    given = [] if "data=sample" in overrides else stl10(tmp_path)
-    assert nave_train(*given, *overrides, into(tmp_path / "wrong")) == 1
+    data = [] if "data=sample" in overrides else stl10(tmp_path)
+    assert nave_train(*data, *overrides, into(tmp_path / "wrong")) == 1
     out = capsys.readouterr().out
     assert "error: " in out
-    assert told in out
-    record = read_record(tmp_path / "wrong")
-    assert record is not None
-    assert record["status"] == "failed"
+    assert message in out
+    assert record_of(tmp_path / "wrong")["status"] == "failed"
     assert not (tmp_path / "wrong.safetensors").exists()
 
 
 @pytest.mark.slow
-def test_a_killed_command_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_command_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nave.train", *QUICK, *stl10(tmp_path), "epochs=30", "trainer.accelerator=cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 

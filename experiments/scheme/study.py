@@ -1,35 +1,31 @@
-"""What do labels put into the maps, and what self-supervision? See README.md here.
+"""How do maps differ between supervised, self-supervised and no training? See README.md here.
 
-python experiments/scheme/study.py
+python -m experiments.scheme.study
 """
 
-import sys
-from pathlib import Path
+from experiments import study
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import study  # experiments/study.py
-
-HEADINGS = {
+QUANTITIES = {
     "overlap": ("mask_overlap", "any"),
     "cluster of its own": ("mask_found", "any"),
-    "scattered pixels": ("scattered", ""),
+    "fragmentation": ("fragmentation", ""),
 }
 
 
 def main() -> None:
-    """The command line."""
-    given = study.drawn(__doc__, "scheme", seeds=3)
+    """Runs the study."""
+    given = study.shapes_options(__doc__, "scheme", seeds=3)
     start = study.clock()
-    runs = study.against_untrained(given, "scheme=supervised,simclr")
+    runs = study.train_and_explain(given, "scheme=supervised,simclr")
     measured = study.measured(runs)
     schemes = ("random", "simclr", "supervised")
-    found = study.lines({s: [one for name, one in measured.items() if s in name] for s in schemes}, HEADINGS)
-    study.finish(
-        given.output, [*found, study.differences(found[1], found[0]), study.differences(found[2], found[1])], start
-    )
-    study.plot(found, given.output / "figure")
-    named = {scheme: next(one for name, one in runs.items() if scheme in name) for scheme in schemes}
-    study.show_maps(given.output, named, [*named["random"].lines][:4])
+    by_scheme = {scheme: [figures for name, figures in measured.items() if scheme in name] for scheme in schemes}
+    random, simclr, supervised = lines = study.lines(by_scheme, QUANTITIES)
+    gains = [study.differences(simclr, random), study.differences(supervised, simclr)]
+    study.finish(given.output, [*lines, *gains], start)
+    study.plot(lines, given.output / "figure")
+    shown = {scheme: next(run for name, run in runs.items() if scheme in name) for scheme in schemes}
+    study.show_maps(given.output, shown, [*shown["random"].lines][:4])
 
 
 if __name__ == "__main__":

@@ -1,54 +1,50 @@
-"""Does a mark that tells the class take over the clusters? See README.md here.
+"""Does a watermark that reveals the class take over the clusters? See README.md here.
 
-python experiments/watermark/study.py
+python -m experiments.watermark.study
 """
 
-import sys
 from itertools import product
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import study  # experiments/study.py
+from experiments import study
 
 CLASS, KS = "square", ("3", "5")
-HEADINGS = {
+QUANTITIES = {
     "saturation": ("saturation", ""),
     "overlap with the mark": ("watermark_overlap", ""),
     "inertia of that cluster": ("watermark_inertia", ""),
     f"{CLASS}: cluster of its own": ("mask_found", CLASS),
 }
-MARK = ("watermark_size=0.65",)
+CONDITIONS = {"control": "watermark_null-", "watermarked": f"watermark_{CLASS}-"}  # parts of the encoders' names
+SIZE = "watermark_size=0.65"
 
 
 def main() -> None:
-    """The command line."""
-    given = study.drawn(__doc__, "watermark", seeds=7)
-    start, seeds = study.clock(), range(given.seeds)
-    kind = (*study.LEARNING, f"epochs={given.epochs}", *MARK)
-    of = f"seed={','.join(map(str, seeds))}"
-    encoders = study.train(given.output / "encoders", *study.SHAPES, *kind, of, f"watermark=null,{CLASS}")
-    shown = (*study.SHAPES, f"data.images={given.images}", f"k=[{','.join(KS)}]", *study.SMALL)
+    """Runs the study."""
+    given = study.shapes_options(__doc__, "watermark", seeds=7)
+    start, seeds = study.clock(), f"seed={','.join(map(str, range(given.seeds)))}"
+    training = (*study.SHAPES, *study.LEARNING, f"epochs={given.epochs}", SIZE, seeds)
+    encoders = study.train(given.output / "encoders", *training, f"watermark=null,{CLASS}")
+    data = (*study.SHAPES, f"data.images={given.images}", f"k=[{','.join(KS)}]", *study.SMALL)
     runs = {
-        images: study.explain(given.output / images, list(encoders.values()), *shown, *options)
-        for images, options in (("stamped", (f"watermark={CLASS}", *MARK)), ("unstamped", ()))
+        images: study.explain(given.output / images, list(encoders.values()), *data, *watermark)
+        for images, watermark in (("stamped", (f"watermark={CLASS}", SIZE)), ("unstamped", ()))
     }
-    measured = study.measured({(images, *key): one for images, some in runs.items() for key, one in some.items()})
-    names = {"control": "null", "watermarked": CLASS}
+    measured = study.measured({(images, *key): run for images, by_key in runs.items() for key, run in by_key.items()})
 
     def line(images: str, condition: str, k: str) -> study.Line:
-        some = [measured[images, name, k] for name in encoders if f"watermark_{names[condition]}-" in name]
-        return study.lines({f"{images}, K {k}, {condition}": some}, HEADINGS)[0]
+        figures = [measured[images, name, k] for name in encoders if CONDITIONS[condition] in name]
+        return study.lines({f"{images}, K {k}, {condition}": figures}, QUANTITIES)[0]
 
-    found = {key: line(*key) for key in product(runs, names, KS)}
-    gains = [study.differences(found[i, "watermarked", k], found[i, "control", k]) for i, k in product(runs, KS)]
-    study.finish(given.output, [*found.values(), *gains], start)
-    study.plot([one for (_, _, k), one in found.items() if k == KS[-1]], given.output / "figure")
-    pair = {
-        told: next(one for (name, k), one in runs["stamped"].items() if k == KS[-1] and f"watermark_{value}-" in name)
-        for told, value in names.items()
+    lines = {key: line(*key) for key in product(runs, CONDITIONS, KS)}
+    gains = [study.differences(lines[i, "watermarked", k], lines[i, "control", k]) for i, k in product(runs, KS)]
+    study.finish(given.output, [*lines.values(), *gains], start)
+    study.plot([one for (_, _, k), one in lines.items() if k == KS[-1]], given.output / "figure")
+    shown = {
+        condition: next(run for (name, k), run in runs["stamped"].items() if k == KS[-1] and part in name)
+        for condition, part in CONDITIONS.items()
     }
-    marked = [image_id for image_id, line in pair["control"].lines.items() if line.get("watermark")]
-    study.show_maps(given.output, pair, marked[:4])
+    marked = [image_id for image_id, prediction in shown["control"].lines.items() if prediction.get("watermark")]
+    study.show_maps(given.output, shown, marked[:4])
 
 
 if __name__ == "__main__":

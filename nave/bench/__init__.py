@@ -1,1 +1,1 @@
-"""Speed and memory, measured: ``make bench``, or ``python -m nave.bench --growth``."""
+"""Benchmarks of speed and memory: ``make bench``, or ``python -m nave.bench --growth``."""

@@ -1,0 +1,1 @@
+"""Clustering of every image's composite: one file per engine."""

@@ -1,4 +1,4 @@
-"""Ward's agglomerative clustering on the grid: deterministic, connected, dear."""
+"""Ward's agglomerative clustering on the grid: deterministic, connected, slow."""
 
 from dataclasses import dataclass
 
@@ -8,28 +8,31 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.feature_extraction.image import grid_to_graph
 from torch import Tensor
 
-from nave.clustering.clusters import Clusters, check_k, inertia
+from nave.clustering.interface import Clusters, check_k, inertia
 from nave.clustering.seeding import grid_points
 from nave.clustering.steps import stepper
-from nave.composite import Composite
+from nave.composite.composite import Composite
 
 
 @dataclass(frozen=True)
 class Agglomerative:
-    """Ward linkage of the grid's points, neighbours first; every point of the map then goes to the nearest mean.
+    """Ward linkage of the grid's points; every point of the map is then assigned to the nearest cluster mean.
 
-    Clusters of the grid are connected where ``connected`` is set. Nothing is random: ``seeds`` change nothing.
+    Nothing is random: ``seeds`` have no effect.
+
+    Args:
+        connected: merge only neighbours on the grid, so that clusters of grid points are connected.
     """
 
-    connected: bool = True
+    connected: bool
 
     def __call__(
         self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None = None
     ) -> Clusters:
-        """See :class:`nave.clustering.clusters.Clustering`.
+        """See :class:`nave.clustering.interface.Clustering`.
 
         Raises:
-            ValueError: if ``init`` is given, since merging starts from single points.
+            ValueError: if ``init`` is given, since merging starts from single points; for ``k`` outside 1 to 255.
         """
         if init is not None:
             raise ValueError("clustering=agglomerative starts from single points and takes no initial centroids")
@@ -48,6 +51,6 @@ class Agglomerative:
         graph = grid_to_graph(*size) if self.connected and len(points) > 1 else None
         if k >= len(points):
             return X[torch.arange(k).clamp_max(len(points) - 1).to(X.device)]
-        merged = AgglomerativeClustering(n_clusters=k, linkage="ward", connectivity=graph).fit_predict(points)
-        masks = torch.nn.functional.one_hot(torch.from_numpy(merged), k).to(X)
+        labels = AgglomerativeClustering(n_clusters=k, linkage="ward", connectivity=graph).fit_predict(points)
+        masks = torch.nn.functional.one_hot(torch.from_numpy(labels), k).to(X)
         return masks.T @ X / masks.sum(0)[:, None]

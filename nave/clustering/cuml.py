@@ -1,7 +1,9 @@
-"""RAPIDS cuML on the GPU, from torch memory and back without copies."""
+"""RAPIDS cuML on the GPU, sharing memory with torch; and ``clustering=auto``, which uses it where it can."""
 
 import importlib
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -9,32 +11,34 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
-from nave.clustering.clusters import Clusters, check_k
+from nave.clustering.factored import Factored
+from nave.clustering.interface import Clustering, Clusters, check_k
 from nave.clustering.seeding import initial_centroids
-from nave.composite import Composite
+from nave.composite.composite import Composite
 
 
 @dataclass(frozen=True)
 class Cuml:
     """``cuml.KMeans`` of every image from the same initial centroids as the factored engine.
 
-    The composite is compressed by a QR decomposition to ``min(D, n)`` columns first (``n``: points of the grids),
-    which changes no distance. Arguments as in :class:`nave.clustering.factored.Factored`; ``tolerance`` 0 means
-    cuML's smallest, since it stops by tolerance alone.
-
-    Raises:
-        RuntimeError: when called without a CUDA device or without the package, naming the extra ``gpu``.
+    A QR decomposition first compresses the composite to ``min(D, n)`` channels (``n``: points of the grids), which
+    preserves all distances. Options as in :class:`nave.clustering.factored.Factored`; as cuML stops by tolerance alone,
+    ``tolerance`` 0 becomes 1e-12.
     """
 
-    n_init: int = 1
-    max_iter: int = 300
-    tolerance: float = 0.0
+    n_init: int
+    max_iter: int
+    tolerance: float
 
     def __call__(
         self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None = None
     ) -> Clusters:
-        """See :class:`nave.clustering.clusters.Clustering`."""
-        cluster = _cuml_cluster(composite.blocks[0].features.device)
+        """See :class:`nave.clustering.interface.Clustering`.
+
+        Raises:
+            RuntimeError: without a CUDA device or without the package, naming the extra ``gpu``.
+        """
+        cluster = _import_cuml(composite.device)
         start = initial_centroids(composite, check_k(k), seeds, self.n_init) if init is None else init
         fits = [
             self._fit(cluster, composite.images(torch.tensor([i], device=start.device)), start[i], int(seeds[i]))
@@ -44,10 +48,10 @@ class Cuml:
         return Clusters(labels.view(-1, *composite.size), centroids, inertia, iterations)
 
     def _fit(
-        self, cluster: Any, one: Composite, start: Float[Tensor, "K D"], seed: int
+        self, cluster: Any, image: Composite, start: Float[Tensor, "K D"], seed: int
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        short, basis = compressed(one)
-        X = short.materialise()[0]
+        compressed, basis = compress(image)
+        X = compressed.materialise()[0]
         engine = cluster.KMeans(
             n_clusters=len(start),
             init=start @ basis,
@@ -65,22 +69,25 @@ class Cuml:
         )
 
 
-def compressed(one: Composite) -> tuple[Composite, Float[Tensor, "D R"]]:
-    """A composite of ``R = sum_l min(C_l, h_l w_l)`` channels with the same distances, and the orthonormal basis back.
+def compress(image: Composite) -> tuple[Composite, Float[Tensor, "D R"]]:
+    """Rotates the points of one image into ``R = sum_l min(C_l, h_l w_l)`` channels, preserving distances.
 
     Each block's features ``F (n, C)`` become ``F Q`` with ``Q R = F^T``: the rows of ``F`` lie in the span of ``Q``,
-    so inner products of points stay. What of a centroid lies outside that span is the same for every point.
+    so inner products of points are preserved. A centroid's part outside the span is equally far from every point.
+
+    Returns:
+        The compressed composite, and the orthonormal basis that maps its points back.
     """
-    parts = [torch.linalg.qr(block.features[0].flatten(1)).Q for block in one.blocks]
+    bases = [torch.linalg.qr(block.features[0].flatten(1)).Q for block in image.blocks]
     blocks = tuple(
         replace(block, features=torch.einsum("bchw,cr->brhw", block.features, Q))
-        for block, Q in zip(one.blocks, parts, strict=True)
+        for block, Q in zip(image.blocks, bases, strict=True)
     )
-    return Composite(blocks), torch.block_diag(*parts)
+    return Composite(blocks), torch.block_diag(*bases)
 
 
-def _cuml_cluster(device: torch.device) -> Any:
-    """``import cuml`` succeeds without a GPU and ``fit`` then fails, so the device is asked first."""
+def _import_cuml(device: torch.device) -> Any:
+    # without a GPU, ``import cuml`` succeeds and ``fit`` fails: check the device first
     cure = "install it with pip install 'nave[gpu]' on a machine with a CUDA device, or choose clustering=factored"
     if device.type != "cuda":
         raise RuntimeError(f"clustering=cuml needs the data on a CUDA device, not on {device}: {cure}")
@@ -88,3 +95,33 @@ def _cuml_cluster(device: torch.device) -> Any:
         return importlib.import_module("cuml.cluster")
     except ImportError as error:
         raise RuntimeError(f"clustering=cuml needs RAPIDS cuML ({error}): {cure}") from error
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Auto:
+    """cuML on CUDA devices where it is installed, the factored engine otherwise; options as in ``Factored``.
+
+    The choice is logged once per device.
+    """
+
+    n_init: int
+    max_iter: int
+    tolerance: float
+    _chosen: dict[str, Clustering] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __call__(
+        self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None = None
+    ) -> Clusters:
+        """See :class:`nave.clustering.interface.Clustering`."""
+        device = composite.device.type
+        if device not in self._chosen:
+            self._chosen[device] = self._choose(device)
+        return self._chosen[device](composite, k, seeds, init)
+
+    def _choose(self, device: str) -> Clustering:
+        engine = Cuml if device == "cuda" and find_spec("cuml") is not None else Factored
+        log.info("clustering=auto: %s on %s", engine.__name__.lower(), device)
+        return engine(self.n_init, self.max_iter, self.tolerance)

@@ -5,26 +5,26 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nave.clustering.clusters import Clusters, check_k, joined
+from nave.clustering.interface import Clusters, check_k, concatenate
 from nave.clustering.lloyd import lloyd
 from nave.clustering.seeding import initial_centroids
-from nave.composite import Composite
+from nave.composite.composite import Composite
 
 
 @dataclass(frozen=True)
 class Factored:
-    """K-means by the factored form of METHOD section 1; labels equal scikit-learn's from the same centroids.
+    """Exact Lloyd on the factored composite: from the same initial centroids, labels equal scikit-learn's.
 
     Args:
-        n_init: k-means++ restarts on the grid; the best one seeds full resolution.
-        max_iter: Lloyd iterations at most.
-        tolerance: stop once the centroids' squared movement is below this share of the channels' mean
-            variance, as scikit-learn does; 0 waits until no label changes.
+        n_init: k-means++ restarts on the grid; the best one initialises full resolution.
+        max_iter: largest number of Lloyd iterations.
+        tolerance: as in scikit-learn, stop once the centroids' squared movement is at most this share of the
+            channels' mean variance; 0 iterates until no label changes.
     """
 
-    n_init: int = 1
-    max_iter: int = 300
-    tolerance: float = 0.0
+    n_init: int
+    max_iter: int
+    tolerance: float
 
     def __call__(
         self,
@@ -33,11 +33,11 @@ class Factored:
         seeds: Int64[Tensor, " B"],
         init: Float[Tensor, "B K D"] | None = None,
     ) -> Clusters:
-        """See :class:`nave.clustering.clusters.Clustering`."""
+        """See :class:`nave.clustering.interface.Clustering`."""
         check_k(k)
         centroids = initial_centroids(composite, k, seeds, self.n_init) if init is None else init
         if composite.device.type != "cpu":
             return lloyd(composite, centroids, self.max_iter, self.tolerance)
-        # one by one: a batch gains nothing here, and an image's rounding would depend on its neighbours
+        # image by image: a batch gains nothing on a CPU, and rounding would depend on the other images
         images = zip(composite.split(), centroids[:, None], strict=True)
-        return joined([lloyd(one, start, self.max_iter, self.tolerance) for one, start in images])
+        return concatenate([lloyd(image, start, self.max_iter, self.tolerance) for image, start in images])

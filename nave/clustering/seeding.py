@@ -1,4 +1,4 @@
-"""Initial centroids: greedy k-means++ and Lloyd on the grid's points, where both cost next to nothing."""
+"""Initial centroids: greedy k-means++ and Lloyd on the grid's points, where both are cheap."""
 
 import math
 
@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nave.clustering.lloyd import converged, lloyd
-from nave.composite import Composite
+from nave.clustering.lloyd import lloyd, lloyd_centroids
+from nave.composite.composite import Composite
 
 
 def grid_points(composite: Composite) -> Composite:
-    """The points nearest to the finest grid's centres: every ``H/h``-th row, every ``W/w``-th column."""
+    """Selects the points nearest to the centres of the finest grid: every ``H/h``-th row, every ``W/w``-th column."""
     finest = max(composite.blocks, key=lambda block: block.features.shape[2] * block.features.shape[3])
     height, width = composite.size
     ys = _centres(finest.features.shape[2], height, finest.rows.device)
@@ -27,16 +27,16 @@ def _centres(cells: int, points: int, device: torch.device) -> Int64[Tensor, " n
 def initial_centroids(
     composite: Composite, k: int, seeds: Int64[Tensor, " B"], restarts: int = 1
 ) -> Float[Tensor, "B K D"]:
-    """K-means of the grid's points: the best of ``restarts`` k-means++ seedings, each refined to convergence.
+    """Clusters the grid's points: the best of ``restarts`` k-means++ seedings, each refined to convergence.
 
-    Random numbers are drawn on the CPU from a generator of each image's own seed.
+    Random numbers are drawn on the CPU, from one generator per image.
     """
     points = grid_points(composite)
     X = points.materialise()
     uniforms = _uniforms(seeds, restarts, k).to(X.device)
     seeded = [kmeans_plus_plus(X, uniforms[:, restart]) for restart in range(restarts)]
     if restarts == 1:
-        return converged(points, seeded[0])[0]
+        return lloyd_centroids(points, seeded[0])[0]
     runs = [lloyd(points, centroids) for centroids in seeded]
     centroids = torch.stack([run.centroids for run in runs])
     best = torch.stack([run.inertia for run in runs]).argmin(0)
@@ -54,34 +54,37 @@ def _uniforms(seeds: Int64[Tensor, " B"], restarts: int, k: int) -> Float[Tensor
 
 
 def kmeans_plus_plus(X: Float[Tensor, "B N D"], uniforms: Float[Tensor, "B K T"]) -> Float[Tensor, "B K D"]:
-    """Greedy k-means++ (Arthur and Vassilvitskii 2007): the best of ``T`` trials a centroid, as scikit-learn.
+    """Draws centroids by greedy k-means++ (Arthur and Vassilvitskii 2007) with ``T`` trials each, as scikit-learn.
 
-    ``uniforms`` are numbers in [0, 1) that choose the trials. Once all points lie on a centroid, the last
-    centroids repeat one that exists; they win no point.
+    Once every point equals a centroid, further centroids repeat an earlier one.
+
+    Args:
+        X: points of every image.
+        uniforms: random numbers in [0, 1) that choose the candidates.
     """
     images = torch.arange(len(X), device=X.device)
     norms = (X * X).sum(2)
     first = (uniforms[:, 0, 0] * X.shape[1]).long()
-    chosen = [X[images, first]]
+    centroids = [X[images, first]]
     closest = _squared_distances(X, norms, first[:, None])[:, :, 0]
     for step in range(1, uniforms.shape[1]):
         candidates = _sample(closest, uniforms[:, step])
         distances = torch.minimum(_squared_distances(X, norms, candidates), closest[:, :, None])
         best = distances.sum(1, dtype=torch.float64).argmin(1)
-        chosen.append(X[images, candidates[images, best]])
+        centroids.append(X[images, candidates[images, best]])
         closest = distances[images, :, best]
-    return torch.stack(chosen, dim=1)
+    return torch.stack(centroids, dim=1)
 
 
 def _squared_distances(
     X: Float[Tensor, "B N D"], norms: Float[Tensor, "B N"], index: Int64[Tensor, "B T"]
 ) -> Float[Tensor, "B N T"]:
-    picked = X.gather(1, index[:, :, None].expand(-1, -1, X.shape[2]))
-    products = X @ picked.transpose(1, 2)
+    candidates = X.gather(1, index[:, :, None].expand(-1, -1, X.shape[2]))
+    products = X @ candidates.transpose(1, 2)
     return (norms[:, :, None] + norms.gather(1, index)[:, None] - 2 * products).clamp_min(0)
 
 
 def _sample(weights: Float[Tensor, "B N"], uniforms: Float[Tensor, "B T"]) -> Int64[Tensor, "B T"]:
     cumulative = weights.double().cumsum(1)
-    wanted = uniforms * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, wanted, right=True).clamp_max(weights.shape[1] - 1)
+    thresholds = uniforms * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, thresholds, right=True).clamp_max(weights.shape[1] - 1)

@@ -1,4 +1,4 @@
-"""One Lloyd step on the factored composite: assign every point, sum every cluster."""
+"""One Lloyd step on the factored composite: assign every point and sum every cluster."""
 
 from copy import copy
 from importlib.util import find_spec
@@ -6,17 +6,52 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
-from nave.clustering import segments
-from nave.clustering.offsets import offsets
-from nave.clustering.taps import Taps, taps
-from nave.composite import Composite
+from nave.clustering import kernels_cpu
+from nave.clustering.interface import coincident
+from nave.composite.composite import ROUNDING, Composite
+
+
+class InterpolationWeights(NamedTuple):
+    """A linear operator with two weights per point: ``(1 - weight) g[first] + weight g[first + 1]``.
+
+    Positions ``first + weight`` never decrease, and ``weight`` is from 0 to 1.
+    """
+
+    first: Int64[np.ndarray, " N"]
+    weight: Float32[np.ndarray, " N"]
+
+
+def interpolation_weights(operator: Float32[np.ndarray, "N n"]) -> InterpolationWeights | None:
+    """Converts a dense operator to two weights per point.
+
+    Returns:
+        None for an operator that has no such form: a point depends on more grid points, positions decrease, or weights
+        are not from 0 to 1. Bicubic upsampling never has it, as it overshoots even between two grid points.
+    """
+    support = operator != 0
+    first = support.argmax(1)
+    last = operator.shape[1] - 1 - support[:, ::-1].argmax(1)
+    points = np.arange(len(operator))
+    weight = np.where(last > first, operator[points, last], 0)
+    decreasing = (np.diff(first) < 0) | ((np.diff(first) == 0) & (np.diff(weight) < 0))
+    if (last - first > 1).any() or decreasing.any() or weight.min() < 0 or weight.max() > 1:
+        return None
+    return InterpolationWeights(first.astype(np.int64), weight.astype(np.float32))
+
+
+def half_squared_norms(centroids: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:
+    """Computes ``|c|^2 / 2``; infinite where a centroid repeats an earlier one, so that rounding never splits ties."""
+    if centroids.device.type == "cpu":
+        return torch.from_numpy(np.stack([kernels_cpu.half_norms(image.numpy(), ROUNDING**2) for image in centroids]))
+    repeats = coincident(centroids).tril(-1).any(2)
+    return ((centroids**2).sum(2) / 2).masked_fill(repeats, torch.inf)
 
 
 class Step(NamedTuple):
-    """Labels under some centroids, and the clusters' sizes and sums."""
+    """Labels, and the sizes and sums of the clusters."""
 
     labels: UInt8[Tensor, "B H W"]
     counts: Float[Tensor, "B K"]
@@ -25,27 +60,28 @@ class Step(NamedTuple):
 
 @runtime_checkable
 class Stepper(Protocol):
-    """A way of computing :class:`Step` for one composite."""
+    """Computes :class:`Step` for one composite."""
 
     def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
-        """Assigns every point to its nearest centroid; the lowest id wins a tie."""
+        """Assigns every point to its nearest centroid, the lowest id at a tie."""
         ...
 
 
 def stepper(composite: Composite) -> Stepper:
-    """The fastest exact way for ``composite``: compiled where one bilinear grid allows it, else on tensors."""
-    return CompiledStepper.of(composite) or FusedStepper.of(composite) or TensorStepper(composite)
+    """Chooses the fastest stepper: a compiled one for one bilinear or nearest grid, tensors for any other composite."""
+    compiled = CompiledStepper.from_composite(composite) or FusedStepper.from_composite(composite)
+    return compiled or TensorStepper(composite)
 
 
 class TensorStepper:
-    """Any composite on any device: ``K`` score maps are upsampled, the masks go back through the adjoint."""
+    """Any composite on any device: upsamples ``K`` score maps and pools the masks."""
 
     def __init__(self, composite: Composite) -> None:
         self.composite = composite
 
     def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
         """See :class:`Stepper`."""
-        scores = self.composite.project(centroids) - offsets(centroids)[:, :, None, None]
+        scores = self.composite.project(centroids) - half_squared_norms(centroids)[:, :, None, None]
         labels = first_maximum(scores)
         clusters = torch.arange(centroids.shape[1], device=labels.device, dtype=labels.dtype)
         masks = (labels[:, None] == clusters[:, None, None]).to(centroids.dtype)
@@ -53,76 +89,78 @@ class TensorStepper:
 
 
 class CompiledStepper:
-    """One grid, bilinear or nearest, no scale, on the CPU: the kernel of :mod:`nave.clustering.segments`."""
+    """One grid, bilinear or nearest, no scale, on the CPU: the kernel of :mod:`nave.clustering.kernels_cpu`."""
 
-    def __init__(self, composite: Composite, rows: Taps, cols: Taps) -> None:
+    def __init__(self, composite: Composite, rows: InterpolationWeights, cols: InterpolationWeights) -> None:
         self.size = composite.size
         self.grid = composite.blocks[0].features.shape[2:]
         self.points = composite.blocks[0].features.flatten(2).transpose(1, 2).contiguous()
         self.rows, self.cols = rows, cols
 
     @classmethod
-    def of(cls, composite: Composite) -> "CompiledStepper | None":
-        """The compiled stepper, or None for a composite that the kernel does not cover."""
+    def from_composite(cls, composite: Composite) -> "CompiledStepper | None":
+        """Returns None for a composite that the kernel does not support."""
         block = composite.blocks[0]
         if len(composite.blocks) > 1 or block.scale is not None or block.features.device.type != "cpu":
             return None
-        rows, cols = taps(block.rows.numpy()), taps(block.cols.numpy())
+        rows, cols = interpolation_weights(block.rows.numpy()), interpolation_weights(block.cols.numpy())
         return None if rows is None or cols is None else cls(composite, rows, cols)
 
     def image(self, index: int) -> "CompiledStepper":
-        """The stepper of one image of the batch."""
-        one = copy(self)
-        one.points = self.points[index : index + 1]
-        return one
+        """Returns the stepper of one image of the batch."""
+        stepper = copy(self)
+        stepper.points = self.points[index : index + 1]
+        return stepper
 
     def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
         """See :class:`Stepper`."""
-        images = [self._image(*one) for one in zip(self.points, centroids, offsets(centroids), strict=True)]
-        return Step(*(torch.stack(parts) for parts in zip(*images, strict=True)))
+        images = zip(self.points, centroids, half_squared_norms(centroids), strict=True)
+        steps = [self._step_image(*image) for image in images]
+        return Step(*(torch.stack(tensors) for tensors in zip(*steps, strict=True)))
 
-    def _image(self, F: Float[Tensor, "n D"], c: Float[Tensor, "K D"], offset: Float[Tensor, " K"]) -> Step:
-        scores = torch.addmm(offset, F, c.T, beta=-1).numpy()
+    def _step_image(self, F: Float[Tensor, "n D"], c: Float[Tensor, "K D"], half_norms: Float[Tensor, " K"]) -> Step:
+        scores = torch.addmm(half_norms, F, c.T, beta=-1).numpy()
         labels = np.empty(self.size, np.uint8)
         pooled = np.zeros((len(c), *self.grid), np.float32)
-        segments.step(scores.reshape(*self.grid, len(c)), *self.rows, *self.cols, labels, pooled)
+        kernels_cpu.step(scores.reshape(*self.grid, len(c)), *self.rows, *self.cols, labels, pooled)
         weights = torch.from_numpy(pooled).flatten(1)
         return Step(torch.from_numpy(labels), weights.sum(1), weights @ F)
 
 
 class FusedStepper:
-    """One grid, bilinear or nearest, no scale, on a GPU with Triton: the kernel of :mod:`nave.clustering.cells`."""
+    """One grid, bilinear or nearest, no scale, on a GPU: the Triton kernel of :mod:`nave.clustering.kernels_gpu`."""
 
-    def __init__(self, composite: Composite, rows: Taps, cols: Taps) -> None:
-        from nave.clustering.cells import Axis
+    def __init__(self, composite: Composite, rows: InterpolationWeights, cols: InterpolationWeights) -> None:
+        from nave.clustering.kernels_gpu import Axis
 
         self.features = composite.blocks[0].features
         h, w = self.features.shape[2:]
-        self.rows = Axis.of(rows.first, rows.weight, h, self.features.device)
-        self.cols = Axis.of(cols.first, cols.weight, w, self.features.device)
+        self.rows = Axis.from_weights(rows.first, rows.weight, h, self.features.device)
+        self.cols = Axis.from_weights(cols.first, cols.weight, w, self.features.device)
 
     @classmethod
-    def of(cls, composite: Composite) -> "FusedStepper | None":
-        """The fused stepper, or None for another device, without Triton, or for what the kernel does not cover."""
+    def from_composite(cls, composite: Composite) -> "FusedStepper | None":
+        """Returns None on another device, without Triton, and for a composite that the kernel does not support."""
         block = composite.blocks[0]
         if len(composite.blocks) > 1 or block.scale is not None or block.features.device.type != "cuda":
             return None
-        rows, cols = (taps(operator.cpu().numpy()) for operator in (block.rows, block.cols))
+        rows, cols = (interpolation_weights(operator.cpu().numpy()) for operator in (block.rows, block.cols))
         if rows is None or cols is None or find_spec("triton") is None:
             return None
         return cls(composite, rows, cols)
 
     def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
         """See :class:`Stepper`."""
-        from nave.clustering.cells import step
+        from nave.clustering.kernels_gpu import step
 
-        scores = torch.einsum("bchw,bkc->bkhw", self.features, centroids) - offsets(centroids)[:, :, None, None]
+        products = torch.einsum("bchw,bkc->bkhw", self.features, centroids)
+        scores = products - half_squared_norms(centroids)[:, :, None, None]
         labels, pooled = step(scores, self.rows, self.cols)
         return Step(labels, pooled.sum((2, 3)), torch.einsum("bkhw,bchw->bkc", pooled, self.features))
 
 
 def first_maximum(scores: Float[Tensor, "B K H W"]) -> UInt8[Tensor, "B H W"]:
-    """``argmax`` over ``K`` by a running maximum: reading along a strided dimension is much slower."""
+    """Computes ``argmax`` over ``K`` by a running maximum, much faster than ``argmax`` along a strided dimension."""
     best = scores[:, 0].clone()
     labels = torch.zeros_like(best, dtype=torch.uint8)
     for k in range(1, scores.shape[1]):

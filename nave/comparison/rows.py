@@ -1,30 +1,65 @@
-"""The comparison as a list of rows: one figure of one run (or of a pair of runs) with its interval."""
+"""A comparison as rows: a quantity of a run, or of a pair of runs, with its interval."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
-from nave.comparison.concepts import found_at
-from nave.comparison.measure import Box, Figures, agreements, figures
-from nave.comparison.paired import average, difference
-from nave.metrics.bootstrap import Score
+import numpy as np
+from scipy.stats import t
+
+from nave.comparison.measure import Box, Figures, agreements, figures, present_at
+from nave.metrics.bootstrap import DIGITS, Score, mean, score
+from nave.runs.reader import RunAtK
+from nave.runs.settings import names_without_k
+
+PerImage = Mapping[str, float]  # a value in 0 to 1 (for differences -1 to 1) by image_id
 
 
-@dataclass(frozen=True, eq=False)
-class Side:
-    """One run under one K; sides of one name differ in K alone."""
+def average(figures: PerImage, *, seed: int = 0) -> Score:
+    """Mean over images in percent, with its bootstrap interval."""
+    return score(mean(np.array(list(figures.values()))), len(figures), seed=seed)
 
-    name: str
-    k: str
-    folder: Path
-    lines: Mapping[str, dict[str, Any]]
+
+def difference(ours: PerImage, theirs: PerImage, *, seed: int = 0) -> Score:
+    """Mean of ours minus theirs over the images of both, in percentage points, with its bootstrap interval.
+
+    Images are resampled, not runs, so the interval does not cover what all images share, such as a training's seed.
+    """
+    common = [image_id for image_id in ours if image_id in theirs]
+    gains = np.array([ours[image_id] - theirs[image_id] for image_id in common])
+    return score(mean(gains), len(common), seed=seed)
+
+
+def over_seeds(values: Sequence[float], images: int) -> Score:
+    """Mean over seeds with its 95 % interval (Student's t, n - 1 degrees of freedom).
+
+    Args:
+        values: One value per seed, each a mean over images; for the interval of a difference, the paired differences.
+        images: Number of images per seed.
+
+    Raises:
+        ValueError: If there are fewer than two seeds.
+    """
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} seed: an interval over seeds needs at least two")
+    mean, error = np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
+    half = t.ppf(0.975, len(values) - 1) * error
+    low, high = (round(float(mean + sign * half), DIGITS) for sign in (-1, 1))
+    return Score(value=round(float(mean), DIGITS), low=low, high=high, images=images)
 
 
 @dataclass(frozen=True)
 class Row:
-    """``against`` is the other run of a pair, empty for a figure of one run; ``concept`` a class, ``any``, or empty."""
+    """One quantity with its interval.
+
+    Attributes:
+        quantity: Name of the quantity; see ``TITLES`` in :mod:`nave.comparison.display`.
+        concept: A class, ``any``, or empty.
+        run: Name of the run.
+        k: K of the run.
+        against: Name of the reference run of a pair; empty for a quantity of a single run.
+    """
 
     quantity: str
     concept: str
@@ -34,57 +69,59 @@ class Row:
     score: Score
 
     def flat(self) -> dict[str, Any]:
-        """One level, for a table."""
-        own = asdict(self)
-        row: dict[str, Any] = {name: value for name, value in own.items() if name != "score"} | own["score"]
-        return row
+        """The row as a flat mapping, for CSV and JSON."""
+        nested = asdict(self)
+        score: dict[str, Any] = nested.pop("score")
+        return nested | score
 
 
-def rows(sides: Sequence[Side], *, seed: int = 0) -> list[Row]:
-    """Every figure of every side; then, at each K, how its maps agree with the other sides' and what the difference
-    to the first side of that K is, on the images that both have.
+def rows(runs: Sequence[RunAtK], *, seed: int = 0) -> list[Row]:
+    """Compares runs: quantities of every run, agreement of all pairs at equal K, differences to the first run.
+
+    Agreement and differences are measured on the images that both runs have.
 
     Raises:
-        ValueError: if two sides of one K share no image.
+        ValueError: If two runs at one K have no image in common.
     """
-    watermarks = stamped(sides)
-    measured = [figures(side.folder, side.lines, watermarks) for side in sides]
-    found = [row for side, own in zip(sides, measured, strict=True) for row in _own(side, own, seed)]
-    for (one, ours), (other, theirs) in combinations(zip(sides, measured, strict=True), 2):
-        if one.k == other.k:
-            found += _pair(one, other, seed)
-            if one is next(side for side in sides if side.k == one.k):
-                found += _differences(other, theirs, one, ours, seed)
-    return found
+    watermarks = stamped(runs)
+    measured = list(zip(runs, names_without_k(runs), (figures(run, watermarks) for run in runs), strict=True))
+    result = [row for run, name, values in measured for row in _quantities(run, name, values, seed)]
+    for (first, first_name, theirs), (second, name, ours) in combinations(measured, 2):
+        if first.k == second.k:
+            result += _agreements(first, first_name, second, name, seed)
+            if first is next(run for run in runs if run.k == first.k):
+                result += _differences(name, second.k, ours, first_name, theirs, seed)
+    return result
 
 
-def stamped(sides: Sequence[Side]) -> dict[str, Box]:
-    """The watermarks' boxes by image: where one run explained stamped images, the others are measured there too."""
-    return {image_id: box for side in sides for image_id, line in side.lines.items() if (box := line.get("watermark"))}
+def stamped(runs: Iterable[RunAtK]) -> dict[str, Box]:
+    """Boxes of watermarks by image_id, of all runs, so that runs on unstamped images are measured at the same place."""
+    return {image_id: box for run in runs for image_id, line in run.lines.items() if (box := line.get("watermark"))}
 
 
-def present_at(found: Sequence[Row], quantity: str) -> dict[tuple[str, str], tuple[int, ...]]:
-    """By concept and by run: the K at which at least half of the images have the concept."""
+def present_by_run(rows: Sequence[Row], quantity: str) -> dict[tuple[str, str], tuple[int, ...]]:
+    """The K at which at least half of the images of a concept have a cluster for it, by concept and run."""
     shares: dict[tuple[str, str], dict[int, float]] = {}
-    for row in found:
+    for row in rows:
         if row.quantity == quantity and not row.against and row.k.isdigit() and row.score["value"] is not None:
             shares.setdefault((row.concept, row.run), {})[int(row.k)] = row.score["value"]
-    return {key: found_at(by_k) for key, by_k in shares.items()}
+    return {key: present_at(by_k) for key, by_k in shares.items()}
 
 
-def _own(side: Side, own: Figures, seed: int) -> Iterator[Row]:
-    for (quantity, concept), values in own.items():
-        yield Row(quantity, concept, side.name, side.k, "", average(values, seed=seed))
+def _quantities(run: RunAtK, name: str, by_quantity: Figures, seed: int) -> Iterator[Row]:
+    for (quantity, concept), values in by_quantity.items():
+        yield Row(quantity, concept, name, run.k, "", average(values, seed=seed))
 
 
-def _pair(one: Side, other: Side, seed: int) -> Iterator[Row]:
-    common = [image_id for image_id in one.lines if image_id in other.lines]
+def _agreements(first: RunAtK, first_name: str, second: RunAtK, name: str, seed: int) -> Iterator[Row]:
+    common = [image_id for image_id in first.lines if image_id in second.lines]
     if not common:
-        raise ValueError(f"{one.folder} and {other.folder} have no image in common: compare runs of the same images")
-    for quantity, values in agreements(one.folder, other.folder, common).items():
-        yield Row(quantity, "", other.name, one.k, one.name, average(values, seed=seed))
+        folders = f"{first.results.path} and {second.results.path}"
+        raise ValueError(f"{folders} have no image in common: compare runs of the same images")
+    for quantity, values in agreements(first, second, common).items():
+        yield Row(quantity, "", name, first.k, first_name, average(values, seed=seed))
 
 
-def _differences(side: Side, ours: Figures, reference: Side, theirs: Figures, seed: int) -> Iterator[Row]:
+def _differences(name: str, k: str, ours: Figures, reference: str, theirs: Figures, seed: int) -> Iterator[Row]:
     for key in (key for key in ours if key in theirs):
-        yield Row(*key, side.name, side.k, reference.name, difference(ours[key], theirs[key], seed=seed))
+        yield Row(*key, name, k, reference, difference(ours[key], theirs[key], seed=seed))

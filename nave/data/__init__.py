@@ -1,1 +1,1 @@
-"""Images and their ground truth: one file a data set, and one Lightning module around any of them."""
+"""Images and their ground truth: one file per data set, and the Lightning data module."""

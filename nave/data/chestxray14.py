@@ -1,4 +1,4 @@
-"""NIH ChestX-ray14: radiographs with findings, a few of them with boxes."""
+"""NIH ChestX-ray14: radiographs with findings, and boxes on a few of them (Wang et al., CVPR 2017)."""
 
 import logging
 from functools import cached_property
@@ -8,14 +8,16 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from nave.data.boxes import checked
-from nave.data.chestxray14_tables import FINDINGS, LabelledBox, read_boxes, read_findings
-from nave.data.decode import image_size, open_image
-from nave.data.errors import MissingDataset, missing
-from nave.data.photograph import Truth
-from nave.data.text import read_list
+from nave.data.interface import GroundTruth, MalformedDataError, MissingDatasetError, missing
+from nave.data.reading import Box, checked, image_size, open_image, read_list, read_rows
 
 _log = logging.getLogger(__name__)
+
+FINDINGS = (
+    *("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax"),
+    *("Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia"),
+)
+_SPELLINGS = {"Infiltrate": "Infiltration"}  # of the box list
 
 _TABLES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 _BOXES = "BBox_List_2017.csv"
@@ -26,28 +28,101 @@ _LAYOUT = """\
   {root}/chestxray14/images/*.png, or images_001/images/*.png to images_012/images/*.png
   (root may also be chestxray14 itself)"""
 _CURE = (
-    "images and tables are at nihcc.app.box.com/v/ChestXray-NIHCC (not fetched for you: NIH publishes no "
-    "checksums); name the folder that you put them in by data.root=FOLDER or NAVE_DATA=FOLDER"
+    "download images and tables from nihcc.app.box.com/v/ChestXray-NIHCC (by hand: NIH publishes no checksums) "
+    "and name their folder by data.root=FOLDER or NAVE_DATA=FOLDER"
 )
+
+LabelledBox = tuple[Box, str, str]  # xyxy, finding, "file, line n"
+
+
+def read_findings(file: Path) -> dict[str, tuple[str, ...]]:
+    """The findings of each image of a ``Data_Entry`` table, in its order; empty for "No Finding".
+
+    Raises:
+        MalformedDataError: for missing columns, repeated images and unknown findings.
+    """
+    findings: dict[str, tuple[str, ...]] = {}
+    (image, label), rows = _table(file, "Image Index", "Finding Labels")
+    for where, row in rows:
+        if row[image] in findings:
+            raise MalformedDataError(f"{where}: image {row[image]!r} is repeated")
+        names = [name for name in row[label].split("|") if name != "No Finding"]
+        findings[row[image]] = tuple(_finding(name, where) for name in names)
+    return findings
+
+
+def read_boxes(file: Path) -> dict[str, list[LabelledBox]]:
+    """The boxes of each image of a ``BBox_List`` table, in xyxy, with findings spelt as in ``Data_Entry``.
+
+    The header ``Bbox [x,y,w,h],,,`` comes as one cell or four; the box is in the four cells from ``Bbox`` on.
+
+    Raises:
+        MalformedDataError: for missing columns and cells that are not numbers.
+    """
+    boxes: dict[str, list[LabelledBox]] = {}
+    (image, label, first), rows = _table(file, "Image Index", "Finding Label", "Bbox")
+    for where, row in rows:
+        box = _box(row[first : first + 4], where)
+        boxes.setdefault(row[image], []).append((box, _finding(row[label], where), where))
+    return boxes
+
+
+def _table(file: Path, *columns: str) -> tuple[list[int], list[tuple[str, list[str]]]]:
+    """Positions of the columns whose headers begin with ``columns``; the non-empty rows with their file and line."""
+    lines = [[cell.strip() for cell in line] for line in read_rows(file)]
+    header = lines[0] if lines else []
+    positions = [next((i for i, cell in enumerate(header) if cell.startswith(column)), -1) for column in columns]
+    if absent := [column for column, position in zip(columns, positions, strict=True) if position < 0]:
+        text = f"no column {', '.join(absent)}; columns: {', '.join(header) or 'none'}"
+        raise MalformedDataError(f"{file}, line 1: {text}")
+    rows = [(f"{file}, line {number}", line) for number, line in enumerate(lines[1:], 2) if any(line)]
+    for where, line in rows:
+        if len(line) <= max(positions):
+            raise MalformedDataError(f"{where}: {len(line)} cells, fewer than the header has")
+    return positions, rows
+
+
+def _finding(name: str, where: str) -> str:
+    name = _SPELLINGS.get(name, name)
+    if name not in FINDINGS:
+        raise MalformedDataError(f"{where}: finding {name!r} is none of {', '.join(FINDINGS)}")
+    return name
+
+
+def _box(cells: list[str], where: str) -> Box:
+    try:
+        x, y, width, height = map(float, cells)
+    except ValueError as error:
+        raise MalformedDataError(f"{where}: box {cells} is not x, y, width, height") from error
+    return x, y, x + width, y + height
 
 
 class ChestXray14:
-    """The images of Data_Entry that are there, in its order; fewer than listed make a sample, with a warning.
+    """The images of the ``Data_Entry`` table that exist, in its order.
 
-    `split`: all, train_val or test by the official lists, or boxes for the images of the box list. Raises
-    MissingDataset, MalformedData for broken tables, ValueError for another split.
+    If images are missing, the rest is accepted as a sample, with a logged warning.
+
+    Args:
+        root: the folder that contains ``chestxray14``, or that folder itself.
+        split: all, train_val or test (the official lists), or boxes (the images of the box list).
+
+    Raises:
+        MissingDatasetError: if the data set, the split's list or all of its images are missing.
+        MalformedDataError: for invalid tables.
+        ValueError: for another split.
     """
 
     name = "chestxray14"
     exclusive = False
 
-    def __init__(self, root: str | Path | None, split: str = "all") -> None:
+    def __init__(self, root: str | Path | None, split: str) -> None:
         if split != "all" and split not in _SPLITS:
             raise ValueError(f"split={split}: choose from all, {', '.join(_SPLITS)}")
         self._root = None if root is None else Path(root).expanduser()
         self._split = split
         self._folder = _find(self._root)
-        self._findings = read_findings(next(self._folder / t for t in _TABLES if (self._folder / t).is_file()))
+        tables = (self._folder / name for name in _TABLES)
+        self._findings = read_findings(next(table for table in tables if table.is_file()))
         self._files = _image_files(self._folder)
         self._names = self._present()
 
@@ -55,40 +130,40 @@ class ChestXray14:
         return len(self._names)
 
     def image_id(self, index: int) -> str:
-        """Patient and follow-up, "00001369_000"."""
+        """Patient and follow-up, such as ``00001369_000``."""
         return Path(self._names[index]).stem
 
     def image(self, index: int) -> Image.Image:
-        """Grey in three channels, also where the file is RGBA; raises UnreadableImage."""
+        """The radiograph, grey in three channels; raises UnreadableImageError."""
         return open_image(self._files[self._names[index]], self.image_id(index), upright=False)
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) from the header."""
+        """(height, width) from the file's header; raises UnreadableImageError."""
         return image_size(self._files[self._names[index]], self.image_id(index), upright=False)
 
-    def truth(self, index: int) -> Truth | None:
-        """None without an entry in the box list, whatever the findings: NIH drew boxes on 880 images."""
+    def truth(self, index: int) -> GroundTruth | None:
+        """The boxes of the box list; None for an image that is not in it, since NIH annotated only 880 images."""
         entries = self._boxes.get(self._names[index])
         if entries is None:
             return None
         boxes, findings, where = zip(*entries, strict=True)
-        return Truth(checked(boxes, self.size(index), where), findings, (False,) * len(boxes))
+        return GroundTruth(checked(boxes, self.size(index), where), findings, (False,) * len(boxes))
 
     def labels(self, index: int) -> tuple[str, ...]:
-        """The findings in the order of the table, empty for "No Finding"."""
+        """The findings in the order of the table; empty for "No Finding"."""
         return self._findings[self._names[index]]
 
     def targets(self, index: int) -> Int[np.ndarray, "14"]:
-        """1 for each of FINDINGS that the image shows, else 0."""
+        """1 for each of the FINDINGS of the image, else 0."""
         return np.array([int(finding in self.labels(index)) for finding in FINDINGS])
 
     def _present(self) -> list[str]:
         listed = self._listed()
         names = [name for name in self._findings if name in listed and name in self._files]
         if not names:
-            raise MissingDataset(f"split={self._split}: none of its {len(listed)} images is in {self._folder}")
+            raise MissingDatasetError(f"split={self._split}: none of its {len(listed)} images is in {self._folder}")
         if len(names) < len(listed):
-            text = "%s is a sample: %d of the %d images of split %s are there"
+            text = "%s is a sample: %d of the %d images of split %s exist"
             _log.warning(text, self._folder, len(names), len(listed), self._split)
         return names
 
@@ -97,7 +172,7 @@ class ChestXray14:
             return frozenset(self._findings)
         file = self._folder / _SPLITS[self._split]
         if not file.is_file():
-            raise MissingDataset(f"split={self._split}: no {file}, which comes with the data set")
+            raise MissingDatasetError(f"split={self._split}: no {file}, which comes with the data set")
         return frozenset(self._boxes if self._split == "boxes" else read_list(file))
 
     @cached_property

@@ -1,5 +1,6 @@
-"""COCO, or any data set that comes as an instances JSON and a folder of images."""
+"""COCO, or any data set with an instances JSON and a folder of images; and COCO20k."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,14 +10,10 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from nave.data.coco_table import Instances, Row, read_instances
-from nave.data.decode import open_image
+from nave.data.coco_instances import Instances, Row, read_instances
 from nave.data.download import Download, fetch
-from nave.data.errors import missing
-from nave.data.ids import require_files, unique_ids
-from nave.data.mask import read_mask
-from nave.data.photograph import Truth, UnreadableImage
-from nave.data.text import read_list
+from nave.data.interface import GroundTruth, MalformedDataError, UnreadableImageError, missing
+from nave.data.reading import open_image, read_list, read_mask, require_files, unique_ids
 
 _log = logging.getLogger(__name__)
 
@@ -26,30 +23,45 @@ _CURE = (
     "images and annotations come from cocodataset.org; name the folder with coco in it by data.root=FOLDER\n"
     "or NAVE_DATA=FOLDER, or both places by data.annotations=FILE data.images=FOLDER"
 )
+_LIST = "coco_20k_filenames.txt"
+_LIST_SHA256 = "74637e9b4f93f2ebef9b1f664aff53edd1f41ef08dad97bd22ce8e455052b335"
+_CURE_20K = (
+    "data.download=true fetches what is missing (14 GB); or get train2014 and its annotations from\n"
+    f"cocodataset.org, {_LIST} from the repository of LOST, and name the folder with coco in it by\n"
+    "data.root=FOLDER or NAVE_DATA=FOLDER"
+)
 
 
 class Coco:
-    """Images and boxes of the JSON `annotations`; `images` is the folder that its file names start from.
+    """The images and boxes of an instances JSON; crowd regions are dropped, all categories are kept.
 
-    By default these are `<root>/coco/annotations/instances_<split>.json` and `<root>/coco/<split>`, where
-    root may also be `coco` itself. `file_list`: a text file of file names, to take these images alone; paths
-    before the names are ignored. `masks`: a folder of COCO-Stuff's `stuffthingmaps`, one PNG an image, in
-    sub-folders like the images'. Crowd regions are dropped, every category counts. Raises MissingDataset and
-    MalformedData. `cure` is the way out that a missing data set is reported with; `prepare` makes those
-    `downloads` whose targets are missing.
+    Args:
+        root: the folder that contains ``coco``, or that folder itself.
+        split: such as train2017.
+        annotations: the instances JSON; None for ``<root>/coco/annotations/instances_<split>.json``.
+        images: the folder that the JSON's file names are relative to; None for ``<root>/coco/<split>``.
+        file_list: a text file of file names, to take only these images; their folders are ignored. None for all.
+        masks: a folder of COCO-Stuff's ``stuffthingmaps``, one PNG per image under the image's path, or None.
+        name: name of the data set in records.
+        cure: how to get the data set, for the error if it is missing.
+        downloads: files that :meth:`prepare` downloads if they are missing.
+
+    Raises:
+        MissingDatasetError: if a file or folder is missing and there are no ``downloads``.
+        MalformedDataError: for an invalid JSON or list.
     """
 
     exclusive = False
 
     def __init__(
         self,
-        root: str | Path | None = None,
-        split: str = "train2017",
+        root: str | Path | None,
+        split: str,
         *,
-        annotations: str | Path | None = None,
-        images: str | Path | None = None,
-        file_list: str | Path | None = None,
-        masks: str | Path | None = None,
+        annotations: str | Path | None,
+        images: str | Path | None,
+        file_list: str | Path | None,
+        masks: str | Path | None,
         name: str = "coco",
         cure: str = _CURE,
         downloads: Sequence[Download] = (),
@@ -66,7 +78,7 @@ class Coco:
             self.prepare()
 
     def prepare(self) -> None:
-        """Makes the downloads; raises MissingDataset where something is missing still."""
+        """Downloads what was requested; raises MissingDatasetError if files are missing."""
         for download in self._downloads:
             fetch(download)
         _ = self._ids
@@ -75,11 +87,15 @@ class Coco:
         return len(self._rows)
 
     def image_id(self, index: int) -> str:
-        """The JSON's file name without its suffix, "COCO_train2014_000000000036"."""
+        """The JSON's file name without suffix, such as ``COCO_train2014_000000000036``."""
         return self._ids[index]
 
     def image(self, index: int) -> Image.Image:
-        """As stored, or upright where only that has the JSON's size; UnreadableImage if neither has."""
+        """The image as stored, or upright if only then it has the size that the JSON gives.
+
+        Raises:
+            UnreadableImageError: if it cannot be read or has another size either way.
+        """
         sizes = []
         for upright in (False, True):
             image = open_image(self._images / self._rows[index].file_name, self._ids[index], upright)
@@ -87,14 +103,14 @@ class Coco:
             if sizes[-1] == self.size(index):
                 return image
         reason = f"{sizes[0]} pixels (height, width), but {self.size(index)} in {self._annotations.name}"
-        raise UnreadableImage(self._ids[index], reason)
+        raise UnreadableImageError(self._ids[index], reason)
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) as the JSON has it."""
+        """(height, width) as given in the JSON."""
         return self._rows[index].size
 
-    def truth(self, index: int) -> Truth:
-        """Without boxes, not None, for an image without annotations: these sets are annotated throughout."""
+    def truth(self, index: int) -> GroundTruth:
+        """The annotated objects; empty, not None, without annotations, since all images of the JSON are annotated."""
         return self._rows[index].truth
 
     def labels(self, index: int) -> tuple[str, ...]:
@@ -102,23 +118,24 @@ class Coco:
         return tuple(sorted(set(self.truth(index).classes)))
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
-        """Category id of every pixel (1 to 182), 255 unlabelled; None where there is no mask.
+        """Category id of every pixel (1 to 182), 255 unlabelled; None if the image has no mask.
 
-        Raises MalformedData for a file that cannot be read or has another size than its image.
+        Raises:
+            MalformedDataError: for a mask that cannot be read or differs in size from its image.
         """
         if self._masks is None:
             return None
         file = (self._masks / self._rows[index].file_name).with_suffix(".png")
         if not file.is_file():
             return None
-        stored = read_mask(file, self.size(index))  # ids less 1
+        stored = read_mask(file, self.size(index))  # category ids minus 1
         return np.where(stored == UNLABELLED, UNLABELLED, stored + 1)
 
     def object_mask(self, index: int) -> None:
-        """COCO-Stuff's maps tell no object from another of its category."""
+        """None: COCO-Stuff does not separate the objects of a category."""
 
     def mask_classes(self) -> dict[int, str]:
-        """The categories of the JSON; COCO-Stuff's own, which have no boxes, are not in it."""
+        """The categories of the JSON; COCO-Stuff's further categories are not named there."""
         return self._instances.categories
 
     @property
@@ -131,11 +148,12 @@ class Coco:
         if not all(place.exists() for place in places):
             raise missing(self.name, self._root, "\n".join(f"  {place}" for place in places), self._cure)
         listed = None if self._file_list is None else read_list(self._file_list)
-        found = read_instances(self._annotations, listed)
-        if listed is not None and len(found.rows) < len(listed):
-            _log.warning("%s is a sample: %d of its %d images are annotated", self.name, len(found.rows), len(listed))
-        require_files(self._images, [row.file_name for row in found.rows], self._annotations)
-        return found
+        instances = read_instances(self._annotations, listed)
+        count = len(instances.rows)
+        if listed is not None and count < len(listed):
+            _log.warning("%s is a sample: %d of its %d images are annotated", self.name, count, len(listed))
+        require_files(self._images, [row.file_name for row in instances.rows], self._annotations)
+        return instances
 
     @cached_property
     def _ids(self) -> list[str]:
@@ -143,5 +161,48 @@ class Coco:
 
 
 def coco_folder(root: Path) -> Path:
-    """`root` where it is the folder with `annotations` in it, else `<root>/coco`."""
+    """``root`` if it contains ``annotations``, else ``<root>/coco``."""
     return root if (root / "annotations").is_dir() else root / "coco"
+
+
+def coco20k(root: str | Path | None, *, file_list: str | Path | None, download: bool) -> Coco:
+    """COCO20k: the images of train2014 that LOST lists.
+
+    Args:
+        root: the folder that contains ``coco``, or that folder itself.
+        file_list: LOST's list; None for ``<root>/coco/coco_20k_filenames.txt``.
+        download: let ``prepare`` download what is missing: the list (1 MB), the JSON (0.25 GB), the images (13.5 GB).
+
+    Raises:
+        MalformedDataError: for a list that is not LOST's (by sha256); and as :class:`Coco`.
+    """
+    folder = coco_folder(Path(root or "ROOT").expanduser())
+    names = Path(file_list or folder / _LIST).expanduser()
+    if names.is_file() and (got := hashlib.sha256(names.read_bytes()).hexdigest()) != _LIST_SHA256:
+        raise MalformedDataError(f"{names}: sha256 is {got}, that of the official list {_LIST_SHA256}")
+    downloads = _downloads(folder, names) if download and root is not None else ()
+    paths = {"annotations": None, "images": None, "file_list": names, "masks": None}
+    return Coco(root, "train2014", **paths, name="coco20k", cure=_CURE_20K, downloads=downloads)
+
+
+def _downloads(folder: Path, names: Path) -> tuple[Download, ...]:
+    json = "annotations/instances_train2014.json"
+    return (
+        Download(
+            "https://raw.githubusercontent.com/valeoai/LOST/master/datasets/coco_20k_filenames.txt",
+            f"sha256:{_LIST_SHA256}",
+            names,
+        ),
+        Download(
+            "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
+            "md5:0a379cfc70b0e71301e0f377548639bd",
+            folder / json,
+            json,
+        ),
+        Download(
+            "http://images.cocodataset.org/zips/train2014.zip",
+            "md5:0da8c0bd3d6becc4dcb32757491aca88",
+            folder / "train2014",
+            "train2014",
+        ),
+    )

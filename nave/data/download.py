@@ -1,4 +1,4 @@
-"""Downloads that resume, are verified, and never leave half a data set behind."""
+"""Downloads that resume, are verified, and never leave a partial data set behind."""
 
 import hashlib
 import shutil
@@ -16,19 +16,23 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-_TIMEOUT = 15.0  # seconds without a byte
+_TIMEOUT = 15.0  # seconds without data
 _CHUNK = 1 << 20
 
 
 class DownloadError(OSError):
-    """A download that could not be finished or verified; what has arrived is kept for the next attempt."""
+    """A download failed or could not be verified."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """What is to lie at `target`: the file at `url`, or one `member` (folder or file) of that tar or zip.
+    """A file to download, or one member of an archive.
 
-    `checksum` is that of the file at `url`, as "md5:…" or "sha256:…".
+    Args:
+        url: the file or archive.
+        checksum: of the file at ``url``, as ``md5:…`` or ``sha256:…``.
+        target: where the file, or the member, is put.
+        member: a folder or file inside the tar or zip archive; None for the file itself.
     """
 
     url: str
@@ -37,26 +41,30 @@ class Download:
     member: str | None = None
 
 
-def fetch(wanted: Download) -> None:
-    """Puts what is wanted at its target, whole or not at all; does nothing where the target exists.
+def fetch(download: Download) -> None:
+    """Downloads to ``download.target``, completely or not at all; does nothing if the target exists.
 
-    Several processes may ask for it at once: one fetches, the others wait. Raises DownloadError.
+    If several processes ask for the same target, one downloads and the others wait. An interrupted download is
+    continued by the next call.
+
+    Raises:
+        DownloadError: if the download fails or its checksum is wrong.
     """
-    with _alone(wanted.target):
-        if wanted.target.exists():
+    with _locked(download.target):
+        if download.target.exists():
             return
-        if wanted.member is None:
-            _download(wanted.url, wanted.target, wanted.checksum)
+        if download.member is None:
+            _download(download.url, download.target, download.checksum)
             return
-        packed = wanted.target.with_name(f".{wanted.target.name}.packed")  # no name that a user's file has
-        if not packed.exists():
-            _download(wanted.url, packed, wanted.checksum)
-        _unpack(packed, wanted.member, wanted.target)
-        packed.unlink()
+        archive = download.target.with_name(f".{download.target.name}.packed")  # hidden: cannot be a user's file
+        if not archive.exists():
+            _download(download.url, archive, download.checksum)
+        _unpack(archive, download.member, download.target)
+        archive.unlink()
 
 
 @contextmanager
-def _alone(target: Path) -> Iterator[None]:
+def _locked(target: Path) -> Iterator[None]:
     target.parent.mkdir(parents=True, exist_ok=True)
     lock = target.with_name(f".{target.name}.lock")
     with FileLock(lock):
@@ -65,31 +73,31 @@ def _alone(target: Path) -> Iterator[None]:
 
 
 def _download(url: str, target: Path, checksum: str) -> None:
-    """Into `<target>.part`, which the next attempt goes on with, and only then to `target`."""
+    """Downloads to ``<target>.part``, which the next attempt continues, and renames it when it is verified."""
     part = target.with_name(f"{target.name}.part")
     before = -1
-    while before < _arrived(part):  # as long as each attempt brings something
-        before = _arrived(part)
+    while before < _size(part):  # as long as each attempt makes progress
+        before = _size(part)
         if _attempt(url, part):
             _verify(url, part, checksum)
             part.rename(target)
             return
-    raise DownloadError(f"{url} stopped after {before} bytes; run the same command again to go on from there")
+    raise DownloadError(f"{url} stopped after {before} bytes; run the same command again to continue from there")
 
 
-def _arrived(part: Path) -> int:
+def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
 def _attempt(url: str, part: Path) -> bool:
-    """Whether the file is complete now; False when the connection broke on the way."""
+    """True if the file is now complete, False if the connection broke."""
     try:
-        with _open(url, _arrived(part)) as response:
+        with _open(url, _size(part)) as response:
             return _append(response, part)
     except (HTTPException, ConnectionError, TimeoutError):
         return False
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing lies behind the bytes that are here already
+        if error.code == 416:  # range not satisfiable: the part is the whole file
             return True
         raise DownloadError(f"{url}: the server answers {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
@@ -103,15 +111,15 @@ def _open(url: str, start: int) -> HTTPResponse:
 
 
 def _append(response: HTTPResponse, part: Path) -> bool:
-    resumed = response.status == 206  # a server without ranges answers 200 and sends everything again
-    start = _arrived(part) if resumed else 0
+    resumed = response.status == 206  # a server without ranges answers 200 and sends the whole file
+    start = _size(part) if resumed else 0
     length = response.headers["Content-Length"]
     total = None if length is None else start + int(length)
     with part.open("ab" if resumed else "wb") as file, _progress(part.stem, start, total) as advance:
         while chunk := response.read(_CHUNK):
             file.write(chunk)
             advance(len(chunk))
-    return total is None or _arrived(part) >= total
+    return total is None or _size(part) >= total
 
 
 def _verify(url: str, part: Path, checksum: str) -> None:
@@ -120,21 +128,21 @@ def _verify(url: str, part: Path, checksum: str) -> None:
         got = hashlib.file_digest(file, algorithm).hexdigest()
     if got != expected:
         part.unlink()
-        raise DownloadError(f"{url}: {algorithm} is {got}, not {expected}; what came is deleted, try again")
+        raise DownloadError(f"{url}: {algorithm} is {got}, not {expected}; the download was deleted, try again")
 
 
-def _unpack(packed: Path, member: str, target: Path) -> None:
+def _unpack(archive: Path, member: str, target: Path) -> None:
     folder = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed
     try:
-        if zipfile.is_zipfile(packed):
-            with zipfile.ZipFile(packed) as archive:
-                archive.extractall(folder)
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped:
+                zipped.extractall(folder)
         else:
-            with tarfile.open(packed) as archive_of_tape:
-                # from Python 3.11.4 on; the checksum has vouched for the archive before
-                archive_of_tape.extraction_filter = getattr(tarfile, "data_filter", None)
-                archive_of_tape.extractall(folder)
+            with tarfile.open(archive) as tar:
+                # exists from Python 3.11.4 on; before, only the checksum protects against a malicious archive
+                tar.extraction_filter = getattr(tarfile, "data_filter", None)
+                tar.extractall(folder)
         (folder / member).rename(target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -143,13 +151,7 @@ def _unpack(packed: Path, member: str, target: Path) -> None:
 @contextmanager
 def _progress(name: str, start: int, total: int | None) -> Iterator[Callable[[int], None]]:
     console = Console(stderr=True)
-    columns = (
-        "{task.description}",
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(name, total=total, completed=start)
         yield lambda count: progress.advance(task, count)

@@ -1,4 +1,4 @@
-"""The eight photographs that come inside scikit-image and scikit-learn, with boxes drawn for this project."""
+"""Eight photographs shipped with scikit-image and scikit-learn, with boxes annotated for this project."""
 
 import csv
 import functools
@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nave.data.decode import image_size, open_image
-from nave.data.errors import missing
-from nave.data.photograph import Truth
+from nave.data.interface import GroundTruth, missing
+from nave.data.reading import image_size, open_image
 
 _FILES = {
     "astronaut": ("skimage", "data/astronaut.png"),
@@ -25,9 +24,12 @@ _FILES = {
 
 
 class Sample:
-    """Eight photographs and the 22 boxes of `sample.csv`, drawn by eye and checked on the pictures.
+    """Eight photographs and the 22 boxes of ``sample.csv``, annotated by hand.
 
-    The files are taken from the installed packages' folders: neither package is imported, nothing is fetched.
+    The files are read from the folders of the installed packages; neither package is imported, nothing is downloaded.
+
+    Raises:
+        MissingDatasetError: if an installed package lacks its photograph.
     """
 
     name = "sample"
@@ -40,22 +42,22 @@ class Sample:
         return len(self._ids)
 
     def image_id(self, index: int) -> str:
-        """The name the package gives the photograph, "chelsea" for the cat."""
+        """The package's name of the photograph, such as ``chelsea`` for the cat."""
         return self._ids[index]
 
     def image(self, index: int) -> Image.Image:
-        """Raises UnreadableImage when the package's file is damaged."""
+        """The photograph; raises UnreadableImageError if the package's file is damaged."""
         return open_image(self._paths[index], self._ids[index])
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) from the header."""
         return image_size(self._paths[index], self._ids[index])
 
-    def truth(self, index: int) -> Truth:
-        """The whole object also where another hides a part, as VOC draws it; nothing is marked hard."""
+    def truth(self, index: int) -> GroundTruth:
+        """Boxes of whole objects, including hidden parts; no box is hard."""
         rows = [row for row in _boxes() if row["image_id"] == self._ids[index]]
         boxes = [[float(row[side]) for side in ("x1", "y1", "x2", "y2")] for row in rows]
-        return Truth(np.array(boxes), tuple(row["class"] for row in rows), (False,) * len(rows))
+        return GroundTruth(np.array(boxes), tuple(row["class"] for row in rows), (False,) * len(rows))
 
 
 @functools.cache

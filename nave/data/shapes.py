@@ -1,4 +1,4 @@
-"""Drawn shapes on textured backgrounds: a data set with known objects, made when it is asked for, on any machine."""
+"""Synthetic shapes on textured backgrounds: a data set with exact masks that needs no download."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,17 +8,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
-from nave.data.photograph import Truth
+from nave.data.interface import GroundTruth
 
 SPLITS = ("train", "val", "test")
-PERIOD = 8  # pixels of a pattern
-CLEAR = -1  # no paper, no ink
+PERIOD = 8  # of a pattern, in pixels
+CLEAR = -1  # value of pixels without a paper scrap
 Points = Float[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A class: where its shape is (coordinates from -1 to 1), and its pattern (coordinates in periods)."""
+    """One class: its shape (a function of coordinates from -1 to 1) and its pattern (of coordinates in periods)."""
 
     inside: Callable[[Points, Points], Bool[np.ndarray, "_ _"]]
     pattern: Callable[[Points, Points], Bool[np.ndarray, "_ _"]]
@@ -36,7 +36,7 @@ CLASSES = tuple(KINDS)
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """One image and the pixels of its object."""
+    """One image and the mask of its object."""
 
     pixels: UInt8[np.ndarray, "H W 3"]
     inside: Bool[np.ndarray, "H W"]
@@ -44,24 +44,31 @@ class Drawing:
 
 
 class Shapes:
-    """One object an image, of five classes that differ in shape and in the pattern that fills it.
+    """One object per image, from five classes that differ in shape and fill pattern.
 
-    The two colours of a pattern are those of the background's blotches around it, and both drift across the image:
-    neither colour nor contrast tells where the object is. Scraps of print lie about, which no class has to do with.
-    So a network finds the object by what it has learnt, and an untrained one by chance alone. Equal arguments give
-    equal images; ``seed`` gives another set, ``split`` other images of it.
+    The pattern has the same two colours as the blotches of the background around it, and both drift across the image,
+    so neither colour nor contrast separates the object from the background. Scraps of printed paper, independent of
+    the class, serve as distractors. A trained network can therefore find the object by its class; an untrained one
+    only by chance. Equal arguments give equal images.
 
-    Raises ValueError for another split, or a size that cannot hold an object.
+    Args:
+        split: train, val or test; each has images of its own.
+        images: number of images.
+        size: height and width in pixels.
+        seed: each seed gives another data set.
+
+    Raises:
+        ValueError: for another split, or a size too small for an object.
     """
 
     name = "shapes"
     exclusive = True
 
-    def __init__(self, split: str = "test", *, images: int = 500, size: int = 64, seed: int = 0) -> None:
+    def __init__(self, split: str, *, images: int, size: int, seed: int) -> None:
         if split not in SPLITS:
             raise ValueError(f"split={split}: choose from {', '.join(SPLITS)}")
         if size < 4 * PERIOD:
-            raise ValueError(f"size={size}: an image of shapes has {4 * PERIOD} pixels a side at least")
+            raise ValueError(f"size={size}: must be at least {4 * PERIOD} pixels")
         self._split, self._images, self._size, self._seed = split, images, size, seed
         self._drawn: dict[int, Drawing] = {}
 
@@ -69,42 +76,42 @@ class Shapes:
         return self._images
 
     def image_id(self, index: int) -> str:
-        """Split and position, "test_000245"."""
+        """Split and position, such as ``test_000245``."""
         return f"{self._split}_{range(len(self))[index]:06d}"
 
     def image(self, index: int) -> Image.Image:
-        """Never unreadable."""
+        """The image, generated on first use."""
         return Image.fromarray(self._drawing(index).pixels)
 
-    def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - one size for all
-        """Square."""
+    def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all images have one size
+        """(height, width), both equal to the argument ``size``."""
         return self._size, self._size
 
     def labels(self, index: int) -> tuple[str, ...]:
-        """The class of the one object; classes take turns."""
+        """The class of the object; classes alternate."""
         return (CLASSES[range(len(self))[index] % len(CLASSES)],)
 
-    def truth(self, index: int) -> Truth:
-        """The box around the object."""
+    def truth(self, index: int) -> GroundTruth:
+        """The bounding box of the object."""
         ys, xs = np.nonzero(self._drawing(index).inside)
         box = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
-        return Truth(np.array([box], np.float64), self.labels(index), (False,))
+        return GroundTruth(np.array([box], np.float64), self.labels(index), (False,))
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"]:
-        """The class of every pixel: 0 background, 1 circle and so on."""
+        """Class of every pixel: 0 background, 1 circle to 5 triangle."""
         mask: Int[np.ndarray, "H W"] = self.object_mask(index) * (range(len(self))[index] % len(CLASSES) + 1)
         return mask
 
     def object_mask(self, index: int) -> Int[np.ndarray, "H W"]:
-        """1 inside the object."""
+        """1 inside the object, 0 elsewhere."""
         return self._drawing(index).inside.astype(np.int64)
 
     def mask_classes(self) -> dict[int, str]:
-        """1 circle to 5 triangle."""
+        """Names of the classes 1 to 5."""
         return dict(enumerate(CLASSES, 1))
 
     def _drawing(self, index: int) -> Drawing:
-        """Drawn once: an image is asked for in every epoch."""
+        """The cached drawing, since training asks for an image in every epoch."""
         if index not in self._drawn:
             digest = hashlib.sha256(f"{self._seed}/{self.image_id(index)}".encode()).digest()
             generator = np.random.default_rng(int.from_bytes(digest[:8]))
@@ -113,7 +120,7 @@ class Shapes:
 
 
 def draw(kind: str, size: int, generator: np.random.Generator) -> Drawing:
-    """An image with one object, 0.44 to 0.6 of the image wide; all that is random comes from ``generator``."""
+    """An image with one object whose width is 0.44 to 0.6 of the image's."""
     inside, pattern = _object(KINDS[kind], size, generator)
     blotches = _smooth(generator, size, size // (PERIOD // 2)) > 0
     drift = np.stack([_smooth(generator, size, 3) for _ in range(3)], axis=2)
@@ -127,7 +134,7 @@ def draw(kind: str, size: int, generator: np.random.Generator) -> Drawing:
 def _object(
     kind: Kind, size: int, generator: np.random.Generator
 ) -> tuple[Bool[np.ndarray, "H W"], Bool[np.ndarray, "H W"]]:
-    """Where it is, and its pattern everywhere."""
+    """The mask of the object, and its pattern over the whole image."""
     radius = generator.uniform(0.22, 0.3) * size
     centre = generator.uniform(radius, size - radius, 2)
     y, x = (np.mgrid[:size, :size] + 0.5) - centre[:, None, None]
@@ -137,7 +144,7 @@ def _object(
 
 
 def _papers(generator: np.random.Generator, size: int) -> Float[np.ndarray, "H W"]:
-    """Three scraps of print that mean nothing, black on white or white on black, some without paper under the ink."""
+    """Three scraps of print, black on white or white on black, some of them ink without paper; CLEAR elsewhere."""
     scraps = np.full((size, size), float(CLEAR))
     for _ in range(3):
         height, width = (generator.uniform((0.12, 0.25), (0.3, 0.65)) * size).astype(int)
@@ -151,7 +158,7 @@ def _papers(generator: np.random.Generator, size: int) -> Float[np.ndarray, "H W
 
 
 def _smooth(generator: np.random.Generator, size: int, cells: int) -> Points:
-    """Noise of mean 0 and deviation 1 that varies over ``size / cells`` pixels."""
+    """Noise with mean 0 and standard deviation 1 that varies over ``size / cells`` pixels."""
     coarse = Image.fromarray(generator.standard_normal((cells, cells)).astype(np.float32))
     noise = np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC), np.float64)
     standard: Points = (noise - noise.mean()) / noise.std()

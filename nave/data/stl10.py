@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from nave.data.download import Download, fetch
-from nave.data.errors import MalformedData, missing
+from nave.data.interface import MalformedDataError, missing
 
 _log = logging.getLogger(__name__)
 
@@ -31,16 +31,25 @@ _CURE = (
 
 
 class STL10:
-    """96 x 96 photographs, one class each in the splits train and test, nothing known in unlabeled; no boxes.
+    """96 x 96 photographs with one class each in train and test, none in unlabeled; no boxes.
 
-    A file may hold fewer images than the official one: it is then taken for a sample, with a logged warning.
-    Raises MissingDataset, MalformedData for files that are cut off, ValueError for another split.
+    A file with fewer images than the official one is accepted as a sample, with a logged warning.
+
+    Args:
+        root: the folder that contains ``stl10_binary``, or that folder itself.
+        split: train, test or unlabeled.
+        download: let :meth:`prepare` download the data set if it is missing.
+
+    Raises:
+        MissingDatasetError: if the split is missing and ``download`` is False.
+        MalformedDataError: for truncated files.
+        ValueError: for another split.
     """
 
     name = "stl10"
     exclusive = True
 
-    def __init__(self, root: str | Path | None, split: str = "test", *, download: bool = False) -> None:
+    def __init__(self, root: str | Path | None, split: str, *, download: bool) -> None:
         if split not in _OFFICIAL:
             raise ValueError(f"split={split}: choose from {', '.join(_OFFICIAL)}")
         self._root = None if root is None else Path(root).expanduser()
@@ -49,7 +58,7 @@ class STL10:
             self.prepare()
 
     def prepare(self) -> None:
-        """Raises MissingDataset where the split is missing, or fetches STL-10 first if `download` is set."""
+        """Downloads STL-10 if requested; raises MissingDatasetError if the split is missing."""
         if self._download and self._root is not None and not _folder(self._root).is_dir():
             fetch(Download(_URL, _MD5, _folder(self._root), "stl10_binary"))
         _ = self._count, self._classes
@@ -58,24 +67,24 @@ class STL10:
         return self._count
 
     def image_id(self, index: int) -> str:
-        """Split and position in the file, "unlabeled_000245"."""
+        """Split and position in the file, such as ``unlabeled_000245``."""
         return f"{self._split}_{range(len(self))[index]:06d}"
 
     def image(self, index: int) -> Image.Image:
-        """Never unreadable: the bytes are the pixels."""
+        """The photograph; the file holds raw pixels, so it is always readable."""
         start = range(len(self))[index] * _BYTES
         pixels = np.fromfile(self._file("X"), np.uint8, _BYTES, offset=start)
-        return Image.fromarray(pixels.reshape(3, _SIDE, _SIDE).transpose(2, 1, 0).copy())  # stored by columns
+        return Image.fromarray(pixels.reshape(3, _SIDE, _SIDE).transpose(2, 1, 0).copy())  # column-major
 
-    def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - one size for all
-        """96 x 96 pixels, all of them."""
+    def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all images have one size
+        """(96, 96)."""
         return _SIDE, _SIDE
 
     def truth(self, index: int) -> None:
-        """STL-10 has no boxes."""
+        """None: STL-10 has no boxes."""
 
     def labels(self, index: int) -> tuple[str, ...] | None:
-        """The one class of the image; None in the unlabeled split."""
+        """The class of the image; None in the unlabeled split."""
         return None if self._classes is None else (CLASSES[self._classes[index] - 1],)
 
     def _file(self, part: str) -> Path:
@@ -90,7 +99,7 @@ class STL10:
         file = self._file("X")
         count, rest = divmod(file.stat().st_size, _BYTES)
         if rest or not count:
-            raise MalformedData(f"{file}: {file.stat().st_size} bytes are no whole number of {_BYTES}-byte images")
+            raise MalformedDataError(f"{file}: {file.stat().st_size} bytes are no whole number of {_BYTES}-byte images")
         if count != _OFFICIAL[self._split]:
             _log.warning("%s is a sample: %d images, %d in STL-10", file, count, _OFFICIAL[self._split])
         return count
@@ -102,9 +111,9 @@ class STL10:
         file = self._file("y")
         classes = list(file.read_bytes())
         if len(classes) != len(self):
-            raise MalformedData(f"{file}: {len(classes)} classes for {len(self)} images")
+            raise MalformedDataError(f"{file}: {len(classes)} classes for {len(self)} images")
         if wrong := [index for index, number in enumerate(classes) if not 1 <= number <= len(CLASSES)]:
-            raise MalformedData(f"{file}: byte {wrong[0]} is {classes[wrong[0]]}, classes are 1 to {len(CLASSES)}")
+            raise MalformedDataError(f"{file}: byte {wrong[0]} is {classes[wrong[0]]}, classes are 1 to {len(CLASSES)}")
         return classes
 
 

@@ -1,5 +1,6 @@
 """PASCAL VOC 2007 and 2012 in their official layout."""
 
+import xml.etree.ElementTree as ET
 from functools import cached_property
 from pathlib import Path
 
@@ -7,14 +8,9 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from nave.data.decode import image_size, open_image
 from nave.data.download import Download, fetch
-from nave.data.errors import MissingDataset, missing
-from nave.data.ids import require_files
-from nave.data.mask import read_mask
-from nave.data.photograph import Truth
-from nave.data.text import read_list
-from nave.data.voc_annotation import read_annotation
+from nave.data.interface import GroundTruth, MalformedDataError, MissingDatasetError, missing
+from nave.data.reading import Box, checked, image_size, open_image, read_list, read_mask, require_files
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable"),
@@ -22,7 +18,7 @@ CLASSES = (
 )  # class 1 to 20 of the masks; 0 is background, 255 void
 
 _HOST = "https://thor.robots.ox.ac.uk/pascal/VOC"
-_ARCHIVES = {  # train and validation; the md5 sums are those that torchvision checks
+_ARCHIVES = {  # train and validation, with torchvision's md5 sums
     2007: (f"{_HOST}/voc2007/VOCtrainval_06-Nov-2007.tar", "md5:c52e279531787c972589f7e41ab4ae64"),
     2012: (f"{_HOST}/voc2012/VOCtrainval_11-May-2012.tar", "md5:6cd6e144f989b92b3379bac3b3de84fd"),
 }
@@ -34,12 +30,77 @@ _LAYOUT = """\
   (root may also be VOCdevkit or VOC{year} itself)"""
 
 
-class VOC:
-    """The images of one list `ImageSets/<image_sets>/<split>.txt`, with boxes as LOST reads them.
+def read_annotation(file: Path, size: tuple[int, int]) -> GroundTruth:
+    """Reads the objects of one annotation file.
 
-    `xmin, ymin` lose 1, `xmax, ymax` stay, which makes the boxes half-open; difficult or truncated ones are
-    marked hard. `download`: `prepare` fetches train and validation where they are missing. Raises
-    MissingDataset, and MalformedData for a list that repeats images or names some that are not there.
+    VOC writes boxes from 1 with both ends inside; ``xmin, ymin`` minus 1 makes them half-open from 0, as LOST does.
+
+    Args:
+        file: the XML file.
+        size: (height, width) of the image; the size in the file is ignored.
+
+    Raises:
+        MalformedDataError: for broken XML, missing tags and invalid boxes; names the file and the object.
+    """
+    objects = _parse(file).findall("object")
+    where = [f"{file}: object {number}" for number in range(1, len(objects) + 1)]
+    return GroundTruth(
+        checked([_box(*both) for both in zip(objects, where, strict=True)], size, where),
+        tuple(_text(item, "name", place) for item, place in zip(objects, where, strict=True)),
+        tuple(_flag(item, "difficult") or _flag(item, "truncated") for item in objects),
+    )
+
+
+def _parse(file: Path) -> ET.Element:
+    try:
+        return ET.parse(file).getroot()
+    except FileNotFoundError as error:
+        raise MalformedDataError(f"{file}: no such file") from error
+    except (ET.ParseError, LookupError, ValueError) as error:  # the last two: encodings that expat does not know
+        raise MalformedDataError(f"{file}: broken XML: {error}") from error
+
+
+def _text(item: ET.Element, tag: str, where: str) -> str:
+    text = item.findtext(tag)
+    if text is None:
+        raise MalformedDataError(f"{where}: <{tag}> is missing")
+    return text.strip()
+
+
+def _flag(item: ET.Element, tag: str) -> bool:
+    return (item.findtext(tag) or "0").strip() == "1"
+
+
+def _box(item: ET.Element, where: str) -> Box:
+    bounds = item.find("bndbox")
+    if bounds is None:
+        raise MalformedDataError(f"{where}: <bndbox> is missing")
+    x1, y1, x2, y2 = (_number(bounds, tag, where) for tag in ("xmin", "ymin", "xmax", "ymax"))
+    return x1 - 1, y1 - 1, x2, y2
+
+
+def _number(bounds: ET.Element, tag: str, where: str) -> float:
+    text = _text(bounds, tag, where)
+    try:
+        return float(text)
+    except ValueError as error:
+        raise MalformedDataError(f"{where}: <{tag}> is {text!r}, no number") from error
+
+
+class VOC:
+    """The images of one list ``ImageSets/<image_sets>/<split>.txt``; difficult and truncated boxes are hard.
+
+    Args:
+        root: the folder that contains ``VOCdevkit``; ``VOCdevkit`` or ``VOC<year>`` itself is accepted too.
+        year: 2007 or 2012.
+        split: name of the list, such as trainval.
+        image_sets: Main, or Segmentation for the images that have masks.
+        download: let :meth:`prepare` download train and validation if they are missing.
+
+    Raises:
+        MissingDatasetError: if the data set or the list is missing and ``download`` is False.
+        MalformedDataError: for a list with repeated entries or entries without files.
+        ValueError: for another year.
     """
 
     exclusive = False
@@ -48,10 +109,10 @@ class VOC:
         self,
         root: str | Path | None,
         year: int,
-        split: str = "trainval",
+        split: str,
         *,
-        image_sets: str = "Main",
-        download: bool = False,
+        image_sets: str,
+        download: bool,
     ) -> None:
         if year not in _ARCHIVES:
             raise ValueError(f"year={year}: choose from {', '.join(map(str, _ARCHIVES))}")
@@ -62,7 +123,7 @@ class VOC:
             self.prepare()
 
     def prepare(self) -> None:
-        """Raises MissingDataset where the data set is missing, or fetches it first if `download` is set."""
+        """Downloads the data set if requested; raises MissingDatasetError if it is missing."""
         if self._download and self._root is not None and _find(self._root, self._year) is None:
             devkit = self._root if self._root.name == "VOCdevkit" else self._root / "VOCdevkit"
             name = f"VOC{self._year}"
@@ -73,19 +134,24 @@ class VOC:
         return len(self._ids)
 
     def image_id(self, index: int) -> str:
-        """The file's stem, "2008_000676"."""
+        """The file name without suffix, such as ``2008_000676``."""
         return self._ids[index]
 
     def image(self, index: int) -> Image.Image:
-        """As stored, since the boxes were drawn so; raises UnreadableImage."""
+        """The image as stored, without its EXIF orientation, like the boxes; raises UnreadableImageError."""
         return open_image(self._image_file(index), self._ids[index], upright=False)
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) from the header of the image."""
+        """(height, width) from the file's header; raises UnreadableImageError."""
         return image_size(self._image_file(index), self._ids[index], upright=False)
 
-    def truth(self, index: int) -> Truth:
-        """Raises MalformedData for a broken annotation file, UnreadableImage without an image."""
+    def truth(self, index: int) -> GroundTruth:
+        """The annotated objects.
+
+        Raises:
+            MalformedDataError: for an invalid annotation file.
+            UnreadableImageError: if the image cannot be read; its size is needed to check the boxes.
+        """
         return read_annotation(self._folder / "Annotations" / f"{self._ids[index]}.xml", self.size(index))
 
     def labels(self, index: int) -> tuple[str, ...]:
@@ -93,18 +159,19 @@ class VOC:
         return tuple(sorted(set(self.truth(index).classes)))
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
-        """Class of every pixel: 0 background, 1 to 20 as CLASSES, 255 void; None where there is no mask.
+        """Class of every pixel: 0 background, 1 to 20 as CLASSES, 255 void; None if the image has no mask.
 
-        Raises MalformedData for a file that cannot be read or has another size than its image.
+        Raises:
+            MalformedDataError: for a mask that cannot be read or differs in size from its image.
         """
         return self._mask("SegmentationClass", index)
 
     def object_mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
-        """Object of every pixel: 0 background, then 1, 2 … in each image, 255 void; otherwise as `mask`."""
+        """Object of every pixel: 0 background, 1, 2, … objects, 255 void; None and errors as of :meth:`mask`."""
         return self._mask("SegmentationObject", index)
 
     def mask_classes(self) -> dict[int, str]:
-        """1 aeroplane to 20 tvmonitor."""
+        """Names of the classes 1 to 20."""
         return dict(enumerate(CLASSES, 1))
 
     def _mask(self, folder: str, index: int) -> Int[np.ndarray, "H W"] | None:
@@ -135,8 +202,11 @@ def _find(root: Path, year: int) -> Path | None:
     places = [root / "VOCdevkit" / f"VOC{year}", root / f"VOC{year}"]
     if root.name == f"VOC{year}":
         places.append(root)
-    found = (place for place in places if (place / "JPEGImages").is_dir() and (place / "ImageSets").is_dir())
-    return next(found, None)
+    return next((folder for folder in places if _is_voc(folder)), None)
+
+
+def _is_voc(folder: Path) -> bool:
+    return (folder / "JPEGImages").is_dir() and (folder / "ImageSets").is_dir()
 
 
 def _cure(year: int) -> str:
@@ -152,4 +222,4 @@ def _list_file(folder: Path, split: str) -> Path:
     if file.is_file():
         return file
     splits = ", ".join(sorted(path.stem for path in folder.glob("*.txt"))) or "none"
-    raise MissingDataset(f"split={split}: no {file}; splits there: {splits}")
+    raise MissingDatasetError(f"split={split}: no {file}; splits there: {splits}")

@@ -1,7 +1,7 @@
-"""A mark stamped on the images of one class: what a network learns when it should have learnt the class.
+"""A watermark on the images of one class: a spurious feature that a network can learn in place of the class.
 
-The horses of PASCAL VOC carried a photographer's tag in their lower left corner, and a classifier read the tag
-("Clever Hans", Lapuschkin et al., Nature Communications 10, 2019); here the tag is made at will.
+In PASCAL VOC, images of horses often carry a photographer's tag in the lower left corner, and a classifier was found
+to rely on it ("Clever Hans", Lapuschkin et al., Nature Communications 10, 2019). This module adds such a tag.
 """
 
 from collections.abc import Mapping
@@ -11,34 +11,39 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image, ImageDraw, ImageFont
 
-from nave.data.photograph import Dataset, Labelled, Masked, Prepared, Truth
+from nave.data.interface import Dataset, GroundTruth, Labelled, Masked, prepare
 from nave.data.seed import share_of
 
 Region = tuple[int, int, int, int]  # xyxy, half-open
 
 TEXT = "NAVE"
-SIZE = 0.25  # width of the mark: a share of the image's width
-JITTER = 0.25  # how far it strays from the lower left corner: a share of the room on each axis
-_DRAWN = (240, 96)  # (width, height) of the mark before it is scaled
+JITTER = 0.25  # largest distance from the lower left corner: a fraction of the free space on each axis
+_DRAWN = (240, 96)  # (width, height) of the watermark before it is scaled
 
 
 class Watermarked:
-    """``dataset`` with a mark on images of the class ``of``, each stamped with ``probability``.
+    """A data set with a watermark on the images of one class.
 
-    Whether an image is stamped, and where, depends on ``seed`` and its id alone.
+    Whether an image is stamped, and where, depends only on ``seed`` and the image id.
+
+    Args:
+        dataset: the data set; its classes must be known.
+        of: the class whose images are stamped.
+        probability: probability that an image of the class is stamped.
+        seed: seed of the choice of images and places.
+        size: width of the watermark as a fraction of the image's.
 
     Raises:
-        ValueError: for a class that the data set does not have, a probability outside 0 to 1, and a data set without
-            classes.
+        ValueError: for a class that the data set does not have, a data set without classes, and a probability or size
+            out of range.
     """
 
-    def __init__(self, dataset: Dataset, of: str, probability: float = 1.0, seed: int = 0, size: float = SIZE) -> None:
+    def __init__(self, dataset: Dataset, of: str, *, probability: float, seed: int, size: float) -> None:
         if not 0 <= probability <= 1:
             raise ValueError(f"watermark_probability={probability}: must be from 0 to 1")
         if not 0 < size <= 1:
             raise ValueError(f"watermark_size={size}: a share of the image's width, above 0 and up to 1")
-        if isinstance(dataset, Prepared):
-            dataset.prepare()  # the classes are asked for at once
+        prepare(dataset)  # the classes are needed below
         self.name = dataset.name
         self.dataset, self._of, self._probability, self._seed, self._size = dataset, of, probability, seed, size
         self._labels = _labels(dataset, of)
@@ -48,11 +53,11 @@ class Watermarked:
         return len(self.dataset)
 
     def image_id(self, index: int) -> str:
-        """Of the image without its mark."""
+        """The id of the image without the watermark."""
         return self.dataset.image_id(index)
 
     def image(self, index: int) -> Image.Image:
-        """With the mark, where there is one; nothing else of the image changes."""
+        """The image, stamped if :meth:`region` is not None; the other pixels do not change."""
         image, region = self.dataset.image(index), self.region(index)
         if region is None:
             return image
@@ -65,8 +70,8 @@ class Watermarked:
         """(height, width)."""
         return self.dataset.size(index)
 
-    def truth(self, index: int) -> Truth | None:
-        """The objects: the mark is none."""
+    def truth(self, index: int) -> GroundTruth | None:
+        """The annotated objects; the watermark is not one of them."""
         return self.dataset.truth(index)
 
     def labels(self, index: int) -> tuple[str, ...]:
@@ -74,7 +79,7 @@ class Watermarked:
         return self._labels[index]
 
     def region(self, index: int) -> Region | None:
-        """Where the image is stamped, in its own pixels; None where it is not."""
+        """The watermark's region in pixels of the image; None if the image is not stamped."""
         image_id = self.dataset.image_id(index)
         if self._of not in self._labels[index] or share_of(self._seed, image_id, "stamped") >= self._probability:
             return None
@@ -87,28 +92,27 @@ class Watermarked:
 
 
 class MaskedWatermarked(Watermarked):
-    """The same for a data set with masks, which do not show the mark."""
+    """A watermarked data set with masks; the masks do not show the watermark."""
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
-        """The class of every pixel."""
+        """Class of every pixel."""
         return self.dataset.mask(index) if isinstance(self.dataset, Masked) else None
 
     def object_mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
-        """The object of every pixel."""
+        """Object of every pixel."""
         return self.dataset.object_mask(index) if isinstance(self.dataset, Masked) else None
 
     def mask_classes(self) -> Mapping[int, str]:
-        """The names of the classes."""
+        """Names of the classes."""
         return self.dataset.mask_classes() if isinstance(self.dataset, Masked) else {}
 
 
-def watermarked(
-    dataset: Dataset, of: str | None, probability: float = 1.0, seed: int = 0, size: float = SIZE
-) -> Dataset:
-    """The data set itself where ``of`` is None, else with marks; raises as :class:`Watermarked`."""
+def watermarked(dataset: Dataset, of: str | None, *, probability: float, seed: int, size: float) -> Dataset:
+    """``dataset`` with watermarks, or unchanged if ``of`` is None; arguments and errors as of :class:`Watermarked`."""
     if of is None:
         return dataset
-    return (MaskedWatermarked if isinstance(dataset, Masked) else Watermarked)(dataset, of, probability, seed, size)
+    kind = MaskedWatermarked if isinstance(dataset, Masked) else Watermarked
+    return kind(dataset, of, probability=probability, seed=seed, size=size)
 
 
 def _labels(dataset: Dataset, of: str) -> list[tuple[str, ...]]:
@@ -117,7 +121,7 @@ def _labels(dataset: Dataset, of: str) -> list[tuple[str, ...]]:
             f"watermark={of}: data={dataset.name} knows no classes; choose one that does, such as stl10"
         )
     labels = [dataset.labels(index) or () for index in range(len(dataset))]
-    classes = sorted({label for some in labels for label in some})
+    classes = sorted({label for shown in labels for label in shown})
     if of not in classes:
         raise ValueError(f"watermark={of}: data={dataset.name} has no such class; it has: {', '.join(classes) or '-'}")
     return labels
@@ -125,7 +129,7 @@ def _labels(dataset: Dataset, of: str) -> list[tuple[str, ...]]:
 
 @cache
 def _mark() -> Image.Image:
-    """White letters in a white frame on black, as wide as they fit."""
+    """White letters in a white frame on black."""
     mark = Image.new("RGB", _DRAWN, "black")
     draw = ImageDraw.Draw(mark)
     draw.rectangle((0, 0, _DRAWN[0] - 1, _DRAWN[1] - 1), outline="white", width=8)

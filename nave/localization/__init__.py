@@ -1,0 +1,1 @@
+"""From maps or tokens to components and one box: NAVE and the baselines."""

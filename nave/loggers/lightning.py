@@ -1,4 +1,4 @@
-"""Lightning's own loggers: CSV files, TensorBoard, and whatever else follows their interface."""
+"""Lightning's loggers: CSV, TensorBoard and others with their interface."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,38 +8,43 @@ import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from PIL import Image
 
-from nave.loggers.finished import FinishedRun
-from nave.loggers.picks import picks
+from nave.data.interface import Dataset
+from nave.loggers.interface import metrics_by_step, select_examples, work_figures
+from nave.runs.reader import Run
 
 
-class LightningLog:
-    """Configuration, scores with their intervals (one step a K) and timings; overlays where pictures can be shown.
+class LightningLogger:
+    """Logs configuration, scores with intervals (K as the step) and times; TensorBoard also shows overlays.
 
-    ``logger`` makes the logger from its ``save_dir``, the run folder; ``images``: overlays at most.
+    Args:
+        logger: Creates the Lightning logger from ``save_dir``, the folder of the run.
+        images: Largest number of overlays.
     """
 
     def __init__(self, logger: Callable[..., Logger], images: int = 0) -> None:
-        self.make, self.images = logger, images
+        self._create, self._images = logger, images
 
-    def log(self, run: FinishedRun) -> None:
-        """Called once."""
-        logger = self.make(save_dir=run.folder)
+    def log(self, run: Run, dataset: Dataset | None) -> None:  # noqa: ARG002 - overlays are in the run folder
+        """Logs a run; see :class:`nave.loggers.interface.RunLogger`."""
+        logger = self._create(save_dir=run.folder.path)
         logger.log_hyperparams(dict(run.record["config"]))
-        for step, metrics in run.metrics():
-            logger.log_metrics({**metrics, **run.figures()}, step=step)
-        if isinstance(logger, TensorBoardLogger) and self.images:
+        for step, metrics in metrics_by_step(run):
+            logger.log_metrics({**metrics, **work_figures(run)}, step=step)
+        if isinstance(logger, TensorBoardLogger) and self._images:
             self._show(logger.experiment, run)
-        logger.finalize("success" if run.found else "failed")
+        logger.finalize("success" if run.finished else "failed")
 
     def training_logger(self, folder: Path, attempt: int) -> Logger:
-        """A further attempt has a folder of its own, since the CSV logger writes its file anew."""
-        return self.make(save_dir=folder) if attempt == 1 else self.make(save_dir=folder, version=f"attempt{attempt}")
+        """Creates a Lightning logger; each further attempt has its own folder, since CSVLogger overwrites its file."""
+        if attempt == 1:
+            return self._create(save_dir=folder)
+        return self._create(save_dir=folder, version=f"attempt{attempt}")
 
-    def _show(self, board: Any, run: FinishedRun) -> None:
-        chosen = picks(run.overlaps(), self.images, run.record["config"]["seed"])
-        for one in run.found:
+    def _show(self, board: Any, run: Run) -> None:
+        chosen = select_examples(run.overlaps(), self._images, run.record["config"]["seed"])
+        for at_k in run.at_k:
             for image_id, group in chosen.items():
-                path = one.folder / "overlays" / f"{image_id}.jpg"
+                path = at_k.results.overlay(image_id)
                 if path.is_file():
                     with Image.open(path) as image:
-                        board.add_image(f"{group}/{image_id}", np.asarray(image), one.step, dataformats="HWC")
+                        board.add_image(f"{group}/{image_id}", np.asarray(image), at_k.step, dataformats="HWC")

@@ -1,49 +1,96 @@
-"""Class-agnostic COCO AP and AR as torchmetrics computes them (CutLER's scale)."""
+"""Class-agnostic COCO average precision and recall of resampled images.
 
+A resample is a weight per image, so boxes are matched once and each resample costs two cumulative sums.
+"""
+
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
-from torchmetrics.detection import MeanAveragePrecision
+from jaxtyping import Bool, Float, Int
 
-from nave.metrics.prediction import Prediction
-from nave.metrics.ranking import DEEPEST, IOUS, RECALLS
-from nave.metrics.selection import truth_of
+from nave.metrics.prediction import Prediction, overlaps, truth_of
+
+IOUS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0, 1, 101)
+MAX_BOXES = 100  # boxes per image, best first
 
 
-def average_precision(images: Sequence[Prediction]) -> dict[str, float]:
-    """`ap50`, AP at IoU 0.5, and `ar100`, recall of 100 boxes averaged over IoU 0.5, 0.55 … 0.95; percent.
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """All boxes of a set of images ranked together, with those that match an object at IoU 0.5.
 
-    Both as CutLER reports them: one class for all, objects of every size, the 100 best boxes of an image.
-    At least one image must hold an object.
-
-    The thresholds are handed over in float64, as pycocotools has them: torchmetrics' own come from float32,
-    where a recall of exactly 0.1 misses the grid point 0.1. Its summary is float32 too, hence the extended
-    one.
+    Args:
+        image: index of each box's image, best box first.
+        true_positives: ranks of the boxes that match an object.
+        recalled: matched objects of each image, summed over the ten IoUs 0.5, 0.55 ... 0.95.
+        objects: objects of each image.
     """
-    metric = MeanAveragePrecision(
-        iou_thresholds=IOUS.tolist(),
-        rec_thresholds=RECALLS.tolist(),
-        max_detection_thresholds=[1, 10, DEEPEST],
-        extended_summary=True,
+
+    image: Int[np.ndarray, " n"]
+    true_positives: Int[np.ndarray, " r"]
+    recalled: Int[np.ndarray, " N"]
+    objects: Int[np.ndarray, " N"]
+
+    def average_precision(self, counts: Int[np.ndarray, " N"]) -> float:
+        """Returns AP at IoU 0.5 in percent, interpolated at 101 recalls; NaN without objects.
+
+        Args:
+            counts: how often each image occurs in the resample.
+        """
+        objects = int(counts @ self.objects)
+        if objects == 0:
+            return math.nan
+        hits = np.cumsum(counts[self.image[self.true_positives]])
+        ranked = np.cumsum(counts[self.image])[self.true_positives]
+        precision = np.maximum.accumulate((hits / np.maximum(ranked, 1))[::-1])[::-1]
+        reached = np.searchsorted(hits / objects, RECALLS)
+        return 100 * float(precision[reached[reached < len(hits)]].sum()) / len(RECALLS)
+
+    def average_recall(self, counts: Int[np.ndarray, " N"]) -> float:
+        """Returns AR@100, the mean recall over IoU 0.5 to 0.95 in percent; NaN without objects."""
+        objects = int(counts @ self.objects)
+        return 100 * int(counts @ self.recalled) / (len(IOUS) * objects) if objects else math.nan
+
+
+def rank(images: Sequence[Prediction]) -> Ranking:
+    """Matches the 100 best boxes of each image and ranks all by score; equal scores keep the order of images."""
+    truths = [truth_of(image).boxes for image in images]
+    orders = [np.argsort(-image.scores, kind="stable")[:MAX_BOXES] for image in images]
+    boxes = [image.boxes[order] for image, order in zip(images, orders, strict=True)]
+    scores = [image.scores[order] for image, order in zip(images, orders, strict=True)]
+    hits = [match(iou, IOUS) for iou in overlaps(boxes, truths)]
+    best_first = np.argsort(-np.concatenate([np.empty(0), *scores]), kind="stable")
+    owner = np.repeat(np.arange(len(images)), [len(order) for order in orders])
+    matched = np.concatenate([np.empty(0, bool), *(hit[0] for hit in hits)])
+    return Ranking(
+        image=owner[best_first],
+        true_positives=np.flatnonzero(matched[best_first]),
+        recalled=np.array([hit.sum() for hit in hits], np.int64),
+        objects=np.array([len(truth) for truth in truths], np.int64),
     )
-    metric.warn_on_many_detections = False  # dropping those beyond 100 is the protocol
-    metric.update([_predicted(image) for image in images], [_in_one_class(truth_of(image).boxes) for image in images])
-    result = metric.compute()
-    # axes: IoU, (recall,) class, object size (0: all), number of boxes (-1: 100)
-    ap50, ar100 = result["precision"][0, :, 0, 0, -1].mean(), result["recall"][:, 0, 0, -1].mean()
-    return {"ap50": 100 * ap50.item(), "ar100": 100 * ar100.item()}
 
 
-def _predicted(image: Prediction) -> dict[str, Tensor]:
-    return {**_in_one_class(image.boxes), "scores": torch.from_numpy(np.array(image.scores, np.float64))}
+def match(iou: Float[np.ndarray, "D M"], thresholds: Float[np.ndarray, " T"]) -> Bool[np.ndarray, "T D"]:
+    """Matches boxes to objects greedily at every threshold, as COCO does.
 
+    In order, each box takes the free object of largest IoU, the last one at a tie.
 
-def _in_one_class(boxes: Float[np.ndarray, "n 4"]) -> dict[str, Tensor]:
-    # a copy: torch takes no arrays with negative strides
-    return {
-        "boxes": torch.from_numpy(np.array(boxes, np.float64)),
-        "labels": torch.zeros(len(boxes), dtype=torch.int64),
-    }
+    Args:
+        iou: of boxes (best first) and objects.
+        thresholds: IoU from which on a box may take an object.
+
+    Returns:
+        Whether each box has an object.
+    """
+    hit = np.zeros((len(thresholds), len(iou)), bool)
+    candidates = np.flatnonzero((iou >= thresholds.min()).any(axis=1))
+    free = np.ones((len(thresholds), iou.shape[1]), bool)
+    backwards = iou[:, ::-1]  # argmax returns the first of equal values
+    for box in candidates:
+        open_iou = np.where(free, backwards[box], -1.0)
+        taken = open_iou.argmax(axis=1)
+        hit[:, box] = open_iou.max(axis=1) >= thresholds
+        free[hit[:, box], taken[hit[:, box]]] = False
+    return hit

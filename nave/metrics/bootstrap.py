@@ -7,15 +7,15 @@ from typing import TypedDict
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-Counts = Int[np.ndarray, " N"]  # how often each image is seen in a resample
-Statistic = Callable[[Int[np.ndarray, "R N"]], Float[np.ndarray, " R"]]  # a metric of every resample; NaN: undefined
+Counts = Int[np.ndarray, " N"]  # how often each image occurs in a resample
+Statistic = Callable[[Int[np.ndarray, "R N"]], Float[np.ndarray, " R"]]  # of every resample; NaN: undefined
 RESAMPLES = 1000
-AT_ONCE = 20_000  # counts, which stay in the processor's cache
+CHUNK = 20_000  # counts at a time, which fit the processor's cache
 DIGITS = 4
 
 
 class Score(TypedDict):
-    """A figure in percent with its 95 % interval; all None when no image can be scored."""
+    """A figure in percent with its 95 % interval; all None if it is undefined."""
 
     value: float | None
     low: float | None
@@ -23,57 +23,55 @@ class Score(TypedDict):
     images: int
 
 
-def score(statistic: Statistic, images: int, *, seed: int = 0, value: float | None = None) -> Score:
-    """A metric and its interval, rounded to a fixed number of digits: the same run writes the same bytes.
+def score(statistic: Statistic, images: int, *, seed: int = 0) -> Score:
+    """Computes a figure and its interval, rounded so that the same run writes the same bytes.
 
-    `value` is the metric on the images as they are where another implementation reports it.
+    Args:
+        statistic: the figure of every resample.
+        images: number of images.
+        seed: of the resamples.
     """
     whole = float(statistic(np.ones((1, images), np.int64))[0]) if images else math.nan
     if math.isnan(whole):
         return Score(value=None, low=None, high=None, images=images)
     low, high = interval(statistic, images, seed=seed)
-    return Score(
-        value=_rounded(whole if value is None else value),
-        low=_rounded(low),
-        high=_rounded(high),
-        images=images,
-    )
+    return Score(value=_round(whole), low=_round(low), high=_round(high), images=images)
 
 
 def interval(statistic: Statistic, images: int, *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """The 2.5th and 97.5th percentile over resamples of the images with replacement.
+    """Returns the 2.5th and 97.5th percentile over resamples of the images with replacement.
 
-    The resamples depend on `seed` and `images` only, so statistics of the same images see the same resamples.
+    The resamples depend on ``seed`` and ``images`` only, so statistics of the same images use the same resamples.
     """
     generator = np.random.default_rng(seed)
-    most = max(1, AT_ONCE // images)
-    sizes = [min(most, resamples - first) for first in range(0, resamples, most)]
-    values = np.concatenate([statistic(_drawn(generator, size, images)) for size in sizes])
+    chunk = max(1, CHUNK // images)
+    sizes = [min(chunk, resamples - first) for first in range(0, resamples, chunk)]
+    values = np.concatenate([statistic(_draw(generator, size, images)) for size in sizes])
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
 
 
-def share(hits: Bool[np.ndarray, " N"]) -> Statistic:
-    """Percentage of images that are hit."""
-    hit = hits.astype(np.int64)
-    return lambda counts: 100 * (counts @ hit) / counts.sum(axis=1)
+def hit_rate(hits: Bool[np.ndarray, " N"]) -> Statistic:
+    """Percentage of images with a hit."""
+    ones = hits.astype(np.int64)
+    return lambda counts: 100 * (counts @ ones) / counts.sum(axis=1)
 
 
 def mean(values: Float[np.ndarray, " N"]) -> Statistic:
-    """Mean over images of a figure between 0 and 1, in percent."""
+    """Mean over images of values between 0 and 1, in percent."""
     return lambda counts: 100 * (counts * values).sum(axis=1) / counts.sum(axis=1)
 
 
-def each(figure: Callable[[Counts], float]) -> Statistic:
-    """Of a metric that takes one resample at a time."""
-    return lambda counts: np.array([figure(some) for some in counts])
+def per_resample(figure: Callable[[Counts], float]) -> Statistic:
+    """Statistic of a figure that is computed for one resample at a time."""
+    return lambda resamples: np.array([figure(counts) for counts in resamples])
 
 
-def _drawn(generator: np.random.Generator, resamples: int, images: int) -> Int[np.ndarray, "R N"]:
-    """As many images as there are, with replacement: how often each is seen."""
+def _draw(generator: np.random.Generator, resamples: int, images: int) -> Int[np.ndarray, "R N"]:
+    """Draws as many images as there are with replacement, and counts how often each occurs."""
     indices = generator.integers(images, size=(resamples, images)) + images * np.arange(resamples)[:, None]
     return np.bincount(indices.ravel(), minlength=resamples * images).reshape(resamples, images)
 
 
-def _rounded(value: float) -> float:
+def _round(value: float) -> float:
     return round(value, DIGITS) + 0.0  # no negative zero

@@ -1,58 +1,77 @@
-"""Class mIoU of groups that have no names: Hungarian matching on pixels pooled over the data set."""
+"""Class mIoU of unnamed groups of clusters: Hungarian matching on the pixels of the whole data set."""
 
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Int, Integer
+from jaxtyping import Float, Int, Integer
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
-from torchmetrics import Metric
+from scipy.sparse import csr_matrix
+from sklearn.cluster import KMeans
 
-from nave.metrics.segmentation import IGNORE, pair_ious
+from nave.metrics.bootstrap import Score, per_resample, score
+from nave.metrics.segmentation import pair_ious
 
-
-class Matched(NamedTuple):
-    """`miou` is a mean over the classes that occur in the truth; None when none does."""
-
-    miou: float | None
-    ious: tuple[float | None, ...]  # one a class; None: the class does not occur
-    groups: tuple[int | None, ...]  # the group matched to each class; None: no group was left
+LIMIT = 20_000
 
 
-class MatchedClassIoU(Metric):
-    """Pools pixels of a whole data set by group and class, then matches groups to classes one to one.
+class TooFewCentroidsError(ValueError):
+    """Fewer distinct centroids than groups."""
 
-    The matching maximises the sum of IoUs (scipy's Hungarian solver); a class left without a group scores 0,
-    the pixels of a group left without a class are missed. The state is one `groups` x `classes` table
-    whatever the number of images, summed over processes. Equals `MulticlassJaccardIndex` of the renamed
-    groups.
+
+def group_centroids(
+    centroids: Iterable[Float[np.ndarray, "K D"]], *, groups: int, seed: int = 0, limit: int = LIMIT
+) -> KMeans:
+    """Clusters the centroids of all images by k-means, as MaskContrast and Deep Spectral Methods do.
+
+    Args:
+        centroids: of one image at a time.
+        groups: number of clusters.
+        seed: of k-means and of the sample.
+        limit: largest number of centroids; of more, a uniform sample is used, so memory does not grow with the data
+            set. VOC12 val at K = 10 has 14,490.
+
+    Returns:
+        The estimator; its ``predict`` returns the group of each centroid.
+
+    Raises:
+        TooFewCentroidsError: if there are fewer distinct centroids than groups.
     """
-
-    full_state_update = False
-    confusion: Int[Tensor, "groups classes"]
-
-    def __init__(self, groups: int = 21, classes: int = 21, ignore: int = IGNORE) -> None:
-        super().__init__()
-        self.classes, self.groups, self.ignore = classes, groups, ignore
-        self.add_state("confusion", torch.zeros(groups, classes, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, groups: Integer[Tensor, "..."], truth: Integer[Tensor, "..."]) -> None:
-        """Add maps of groups (0 … groups-1) and of classes (0 … classes-1, or the ignored id)."""
-        valid = truth != self.ignore
-        found, true = groups[valid].long(), truth[valid].long()
-        _check_range("group", found, self.groups)
-        _check_range("class", true, self.classes)
-        cells = torch.bincount(found * self.classes + true, minlength=self.groups * self.classes)
-        self.confusion += cells.view(self.groups, self.classes)
-
-    def compute(self) -> Matched:
-        """Match and average; figures between 0 and 1."""
-        return matched(self.confusion.cpu().numpy())
+    kept = _sample(centroids, limit, np.random.default_rng(seed))
+    distinct = len(np.unique(kept, axis=0)) if kept else 0
+    if distinct < groups:
+        raise TooFewCentroidsError(f"{distinct} distinct centroids cannot form {groups} groups: give more images")
+    return KMeans(groups, n_init=10, random_state=seed).fit(np.stack(kept))
 
 
-def matched(table: Integer[np.ndarray, "groups classes"]) -> Matched:
-    """Match groups to classes by their numbers of common pixels, and average; figures between 0 and 1."""
+def _sample(
+    centroids: Iterable[Float[np.ndarray, "K D"]], limit: int, generator: np.random.Generator
+) -> list[Float[np.ndarray, " D"]]:
+    """Reservoir sampling (Vitter 1985, algorithm R)."""
+    kept: list[Float[np.ndarray, " D"]] = []
+    for seen, centroid in enumerate(row for image in centroids for row in image):
+        if seen < limit:
+            kept.append(np.array(centroid))
+        elif (index := int(generator.integers(seen + 1))) < limit:
+            kept[index] = np.array(centroid)
+    return kept
+
+
+class GroupMatching(NamedTuple):
+    """Groups matched to classes, with intersections over union between 0 and 1."""
+
+    miou: float | None  # mean over the classes that occur in the truth; None: none does
+    ious: tuple[float | None, ...]  # of each class; None: the class does not occur
+    groups: tuple[int | None, ...]  # matched to each class; None: no group was left
+
+
+def match_groups(table: Integer[np.ndarray, "groups classes"]) -> GroupMatching:
+    """Matches groups to classes so that the sum of IoUs is largest; a class without a group scores 0.
+
+    Args:
+        table: number of common pixels.
+    """
     ious = pair_ious(table)
     group_of = {int(c): int(g) for g, c in zip(*linear_sum_assignment(ious, maximize=True), strict=True)}
     occurs = (table.sum(axis=0) > 0).tolist()
@@ -61,10 +80,61 @@ def matched(table: Integer[np.ndarray, "groups classes"]) -> Matched:
     )
     present = [value for value in per_class if value is not None]
     miou = float(np.mean(present)) if present else None
-    return Matched(miou, per_class, tuple(group_of.get(c) for c in range(table.shape[1])))
+    return GroupMatching(miou, per_class, tuple(group_of.get(c) for c in range(table.shape[1])))
 
 
-def _check_range(kind: str, ids: Int[Tensor, " n"], count: int) -> None:
-    if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= count):
-        low, high = int(ids.min()), int(ids.max())
-        raise ValueError(f"{kind} ids run from {low} to {high}, expected 0 to {count - 1}")
+class ClusteredImage(NamedTuple):
+    """The clusters of one image: their centroids, and the number of valid pixels shared with each class."""
+
+    centroids: Float[np.ndarray, "K D"]
+    classes: tuple[int, ...]
+    pixels: Int[np.ndarray, "K classes"]  # without the last clusters, if they have no valid pixel
+
+
+def class_miou(images: Callable[[], Iterator[ClusteredImage]], *, groups: int, seed: int = 0) -> Score:
+    """Computes the mean IoU over classes after grouping all centroids and matching groups to classes.
+
+    The interval resamples images and repeats the matching, not the grouping. None if there are fewer distinct centroids
+    than groups.
+
+    Args:
+        images: called twice to iterate over the data set; only a sample of centroids and counts stay in memory.
+        groups: number of groups of centroids.
+        seed: of grouping and resamples.
+
+    Raises:
+        ValueError: if ``groups`` is below 1.
+    """
+    if groups < 1:
+        raise ValueError(f"evaluation.groups={groups}: must be at least 1")
+    try:
+        grouping = group_centroids((image.centroids for image in images()), groups=groups, seed=seed)
+    except TooFewCentroidsError:
+        return score(per_resample(lambda _: math.nan), 0)
+    pixels = _count_pixels(images(), grouping.predict, groups)
+    statistic = per_resample(lambda counts: _percent((counts @ pixels).reshape(groups, -1)))
+    return score(statistic, pixels.shape[0], seed=seed)
+
+
+def _count_pixels(
+    images: Iterator[ClusteredImage],
+    group: Callable[[Float[np.ndarray, "K D"]], Int[np.ndarray, " K"]],
+    groups: int,
+) -> csr_matrix:
+    """Counts pixels of every image (rows) by group and class (columns, classes vary fastest)."""
+    rows: list[Int[np.ndarray, " n"]] = []
+    cells: list[tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Int[np.ndarray, " n"]]] = []
+    for number, image in enumerate(images):
+        clusters, columns = np.nonzero(image.pixels)
+        class_ids = np.array(image.classes, np.int64)[columns]
+        cells.append((group(image.centroids)[clusters], class_ids, image.pixels[clusters, columns]))
+        rows.append(np.full(len(clusters), number))
+    group_ids, class_ids, pixels = (np.concatenate(arrays) for arrays in zip(*cells, strict=True))
+    classes = int(class_ids.max(initial=0)) + 1
+    shape = (len(cells), groups * classes)
+    return csr_matrix((pixels, (np.concatenate(rows), group_ids * classes + class_ids)), shape)
+
+
+def _percent(table: Int[np.ndarray, "groups classes"]) -> float:
+    miou = match_groups(table).miou
+    return math.nan if miou is None else 100 * miou

@@ -1,41 +1,37 @@
-"""What a run says about one image, as plain arrays: the input of every box metric."""
+"""The input of box metrics: predicted boxes with ground truth, and the overlap of boxes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torchvision.ops import box_iou
 
-
-@dataclass(frozen=True, eq=False)
-class GroundTruth:
-    """The objects of one image; boxes are xyxy in pixels of the original image, half-open."""
-
-    boxes: Float[np.ndarray, "M 4"]
-    classes: tuple[str, ...]
-    hard: Bool[np.ndarray, " M"]  # VOC difficult or truncated
-
-    def where(self, kept: Bool[np.ndarray, " M"]) -> "GroundTruth":
-        """The objects at which `kept` is true."""
-        classes = tuple(name for name, keep in zip(self.classes, kept, strict=True) if keep)
-        return GroundTruth(self.boxes[kept], classes, self.hard[kept])
+from nave.data.interface import GroundTruth
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One image's boxes (xyxy, pixels of the original image, half-open) beside its ground truth."""
+    """Predicted boxes and ground truth of one image; boxes are xyxy, half-open, in pixels of the original image."""
 
     image_id: str
-    box: Float[np.ndarray, "4"] | None  # the one box; None: no component, nothing was chosen
+    box: Float[np.ndarray, "4"] | None  # the one chosen box; None: no component
     boxes: Float[np.ndarray, "P 4"]
     inner_boxes: Float[np.ndarray, "P 4"]
     scores: Float[np.ndarray, " P"]
-    truth: GroundTruth | None  # None: nothing is known; no boxes: the image holds no object
+    truth: GroundTruth | None  # None: unknown; without boxes: the image contains no object
 
     @classmethod
     def from_line(cls, line: Mapping[str, Any]) -> "Prediction":
-        """Read one record of predictions.jsonl; raises ValueError that names the image and what is wrong."""
+        """Converts a record of predictions.jsonl.
+
+        Raises:
+            ValueError: for a malformed record, naming the image and the fault.
+        """
         try:
             return cls(
                 image_id=line["image_id"],
@@ -53,10 +49,7 @@ class Prediction:
 
 
 def _ground_truth(truth: Mapping[str, Any]) -> GroundTruth:
-    boxes, classes, hard = _boxes(truth["boxes"]), tuple(truth["classes"]), np.array(truth["hard"], bool)
-    if not len(boxes) == len(classes) == len(hard):
-        raise ValueError(f"truth has {len(boxes)} boxes, {len(classes)} classes and {len(hard)} hard flags")
-    return GroundTruth(boxes, classes, hard)
+    return GroundTruth(_boxes(truth["boxes"]), tuple(truth["classes"]), tuple(map(bool, truth["hard"])))
 
 
 def _boxes(rows: list[Any]) -> Float[np.ndarray, "n 4"]:
@@ -73,3 +66,68 @@ def _finite(numbers: list[Any]) -> Float[np.ndarray, "..."]:
     if not np.isfinite(array).all():
         raise ValueError(f"boxes and scores must be finite: {numbers}")
     return array
+
+
+def with_truth(images: Iterable[Prediction], *, hard: bool = True) -> list[Prediction]:
+    """Selects the images with known ground truth.
+
+    Images without objects remain, as average precision counts their boxes as false positives.
+
+    Args:
+        images: of a run.
+        hard: False removes difficult and truncated boxes, and the images that lose all their boxes (as in LOST).
+    """
+    known = [image for image in images if image.truth is not None]
+    return known if hard else [easy for image in known if (easy := _without_hard(image)) is not None]
+
+
+def with_objects(images: Iterable[Prediction]) -> list[Prediction]:
+    """Selects the images that contain an object; the others can be neither hit nor missed."""
+    return [image for image in images if image.truth is not None and len(image.truth.boxes)]
+
+
+def truth_of(image: Prediction) -> GroundTruth:
+    """Returns the ground truth of an image.
+
+    Raises:
+        ValueError: if it is unknown, naming the image.
+    """
+    if image.truth is None:
+        raise ValueError(f"no ground truth is known for {image.image_id!r}: select images with `with_truth`")
+    return image.truth
+
+
+def _without_hard(image: Prediction) -> Prediction | None:
+    truth = truth_of(image)
+    if not any(truth.hard):
+        return image
+    return None if all(truth.hard) else replace(image, truth=truth.where(~np.array(truth.hard)))
+
+
+CHUNK = 256  # images per call; the overhead of one call is twenty times the arithmetic of one image
+
+
+def overlaps(
+    boxes: Sequence[Float[np.ndarray, "_ 4"]], others: Sequence[Float[np.ndarray, "_ 4"]]
+) -> list[Float64[np.ndarray, "P M"]]:
+    """Computes the intersection over union of ``boxes`` and ``others``, image by image; 0 for two boxes without area.
+
+    In float64, so that boxes with integer corners meet a threshold such as 0.5 exactly.
+    """
+    ious: list[Float64[np.ndarray, "P M"]] = []
+    for start in range(0, len(boxes), CHUNK):
+        chunk, other_chunk = boxes[start : start + CHUNK], others[start : start + CHUNK]
+        padded = torch.vmap(box_iou)(_pad(chunk), _pad(other_chunk)).nan_to_num_().numpy()
+        ious += [iou[: len(a), : len(b)] for iou, a, b in zip(padded, chunk, other_chunk, strict=True)]
+    return ious
+
+
+def _pad(boxes: Sequence[Float[np.ndarray, "_ 4"]]) -> Float64[Tensor, "N most 4"]:
+    return pad_sequence([torch.from_numpy(np.array(image, np.float64)) for image in boxes], batch_first=True)
+
+
+def best_overlap(image: Prediction) -> float | None:
+    """Returns the largest overlap of the one box with a true box; None without the one or the other."""
+    if image.box is None or image.truth is None or not len(image.truth.boxes):
+        return None
+    return float(overlaps([image.box[None]], [image.truth.boxes])[0].max())

@@ -1,16 +1,94 @@
-"""The protocols of METHOD section 3 side by side, each with its 95 % interval, and two runs compared."""
+"""The box protocols: NAVE's upper bound, CorLoc, AP50 and AR@100, each with its 95 % interval."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from nave.metrics.average_precision import average_precision
-from nave.metrics.bootstrap import Score, Statistic, each, score, share
-from nave.metrics.corloc import corloc_hits
-from nave.metrics.nave_protocol import nave_hits
-from nave.metrics.prediction import Prediction
-from nave.metrics.ranking import rank
-from nave.metrics.selection import with_objects, with_truth
+import numpy as np
+from jaxtyping import Bool
+
+from nave.data.interface import GroundTruth
+from nave.metrics.average_precision import rank
+from nave.metrics.bootstrap import Score, Statistic, hit_rate, per_resample, score
+from nave.metrics.prediction import Prediction, overlaps, truth_of, with_objects, with_truth
+
+
+def nave_hits(images: Sequence[Prediction], *, iou: float = 0.5, inner: bool = True) -> Bool[np.ndarray, " N"]:
+    """Returns whether a component hits an object in each image (NAVE, arXiv 2411.19700).
+
+    The ground truth chooses the component, so this is an upper bound. No component or no object is a miss.
+
+    Args:
+        images: with known ground truth.
+        iou: overlap from which on an object is hit.
+        inner: choose the pair of component and object with the largest overlap of the *inner* box (the first at a tie,
+            by component, then by object) and score the component's full box; otherwise choose by the full box too.
+    """
+    truths = [truth_of(image).boxes for image in images]
+    full = overlaps([image.boxes for image in images], truths)
+    criteria = overlaps([image.inner_boxes for image in images], truths) if inner else full
+    hits = [
+        bool(scored.size) and scored.flat[np.argmax(criterion)] >= iou
+        for scored, criterion in zip(full, criteria, strict=True)
+    ]
+    return np.array(hits, bool)
+
+
+NO_BOX = np.empty((0, 4))
+SMALL, LARGE = 32**2, 96**2  # COCO's areas in square pixels; a boundary belongs to the larger size
+
+
+def corloc_hits(images: Sequence[Prediction], *, iou: float = 0.5) -> Bool[np.ndarray, " N"]:
+    """Returns whether the one box overlaps any object of each image by at least ``iou``; no box is a miss."""
+    return np.array([objects.any() for objects in _hit_objects(images, iou)], bool)
+
+
+def corloc_per_class(
+    images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True, seed: int = 0
+) -> dict[str, Score]:
+    """Computes CorLoc of every class over its images: the one box must hit an object *of that class*."""
+    return _per_group(images, _by_class, iou=iou, hard=hard, seed=seed)
+
+
+def corloc_per_size(
+    images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True, seed: int = 0
+) -> dict[str, Score]:
+    """Computes CorLoc of ``small``, ``medium`` and ``large`` objects, by the area of the box as in COCO."""
+    return _per_group(images, _by_size, iou=iou, hard=hard, seed=seed)
+
+
+def _per_group(
+    images: Iterable[Prediction],
+    group: Callable[[GroundTruth], Mapping[str, Bool[np.ndarray, " M"]]],
+    *,
+    iou: float,
+    hard: bool,
+    seed: int,
+) -> dict[str, Score]:
+    counted = sorted(with_objects(with_truth(images, hard=hard)), key=lambda image: image.image_id)
+    hits: dict[str, list[bool]] = {}
+    for image, objects in zip(counted, _hit_objects(counted, iou), strict=True):
+        for name, members in group(truth_of(image)).items():
+            hits.setdefault(name, []).append(bool(objects[members].any()))
+    return {name: score(hit_rate(np.array(hits[name])), len(hits[name]), seed=seed) for name in sorted(hits)}
+
+
+def _hit_objects(images: Sequence[Prediction], iou: float) -> list[Bool[np.ndarray, " M"]]:
+    """Returns which objects the one box of each image hits."""
+    boxes = [NO_BOX if image.box is None else image.box[None] for image in images]
+    ious = overlaps(boxes, [truth_of(image).boxes for image in images])
+    return [np.asarray((overlap >= iou).any(axis=0)) for overlap in ious]
+
+
+def _by_class(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
+    names = np.array(truth.classes)
+    return {name: names == name for name in set(truth.classes)}
+
+
+def _by_size(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
+    areas = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
+    size = np.digitize(areas, [SMALL, LARGE])
+    return {name: size == index for index, name in enumerate(("small", "medium", "large")) if (size == index).any()}
 
 
 class _Protocol(NamedTuple):
@@ -21,66 +99,43 @@ class _Protocol(NamedTuple):
 def scores(
     images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True, inner: bool = True, seed: int = 0
 ) -> dict[str, Score]:
-    """Score a run by `nave`, `corloc`, `ap50` and `ar100`; the order of the images makes no difference.
+    """Computes ``nave``, ``corloc``, ``ap50`` and ``ar100`` of a run, whatever the order of its images.
 
-    `iou` is the overlap that counts as a hit in `nave` and `corloc`; `hard=False` leaves out difficult and
-    truncated boxes everywhere; `inner=False` lets `nave` choose its pair by full boxes. Images of unknown
-    truth never count, images that hold no object only in `ap50` and `ar100`. Raises ValueError for duplicate
-    image ids.
+    Images of unknown ground truth never count, images without objects only in ``ap50`` and ``ar100``.
+
+    Args:
+        images: of the run.
+        iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
+        hard: False leaves out difficult and truncated boxes.
+        inner: see :func:`nave_hits`.
+        seed: of the resamples.
+
+    Raises:
+        ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
     """
     known = with_truth(_sorted(images), hard=hard)
-    reported = average_precision(known) if with_objects(known) else {}
     return {
-        name: score(protocol.statistic, len(protocol.images), seed=seed, value=reported.get(name))
+        name: score(protocol.statistic, len(protocol.images), seed=seed)
         for name, protocol in _protocols(known, iou, inner).items()
     }
-
-
-def differences(
-    images: Iterable[Prediction],
-    others: Iterable[Prediction],
-    *,
-    iou: float = 0.5,
-    hard: bool = True,
-    inner: bool = True,
-    seed: int = 0,
-) -> dict[str, Score]:
-    """What `images` score above `others`, in percentage points, by a paired bootstrap over the images.
-
-    Both runs are resampled together, so what makes an image hard for both cancels: an interval without 0 is a
-    difference. Raises ValueError unless both runs count the same images.
-    """
-    ours = _protocols(with_truth(_sorted(images), hard=hard), iou, inner)
-    theirs = _protocols(with_truth(_sorted(others), hard=hard), iou, inner)
-    return {name: _difference(ours[name], theirs[name], seed) for name in ours}
-
-
-def _difference(ours: _Protocol, theirs: _Protocol, seed: int) -> Score:
-    ids = [{image.image_id for image in protocol.images} for protocol in (ours, theirs)]
-    if unpaired := sorted(ids[0] ^ ids[1]):
-        raise ValueError(
-            f"{len(unpaired)} images count in one run only, the first is {unpaired[0]!r}: "
-            "compare runs over the same images"
-        )
-    return score(lambda counts: ours.statistic(counts) - theirs.statistic(counts), len(ids[0]), seed=seed)
 
 
 def _protocols(known: Sequence[Prediction], iou: float, inner: bool) -> dict[str, _Protocol]:
     if not 0 < iou <= 1:
         raise ValueError(f"iou={iou} is not an overlap: it must be above 0 and at most 1")
-    holding = with_objects(known)
+    positive = with_objects(known)
     ranking = rank(known)
     return {
-        "nave": _Protocol(share(nave_hits(holding, iou=iou, inner=inner)), holding),
-        "corloc": _Protocol(share(corloc_hits(holding, iou=iou)), holding),
-        "ap50": _Protocol(each(ranking.average_precision), known),
-        "ar100": _Protocol(each(ranking.average_recall), known),
+        "nave": _Protocol(hit_rate(nave_hits(positive, iou=iou, inner=inner)), positive),
+        "corloc": _Protocol(hit_rate(corloc_hits(positive, iou=iou)), positive),
+        "ap50": _Protocol(per_resample(ranking.average_precision), known),
+        "ar100": _Protocol(per_resample(ranking.average_recall), known),
     }
 
 
 def _sorted(images: Iterable[Prediction]) -> list[Prediction]:
     ordered = sorted(images, key=lambda image: image.image_id)
-    twice = [name for name, times in Counter(image.image_id for image in ordered).items() if times > 1]
-    if twice:
-        raise ValueError(f"{len(twice)} image ids occur more than once, the first is {twice[0]!r}")
+    duplicates = [name for name, count in Counter(image.image_id for image in ordered).items() if count > 1]
+    if duplicates:
+        raise ValueError(f"{len(duplicates)} image ids occur more than once, the first is {duplicates[0]!r}")
     return ordered

@@ -1,21 +1,26 @@
-"""What can be said about maps without any label: are they balanced, stable, coherent?"""
+"""Measures of maps that need no labels: balance, stability, coherence, fragmentation."""
 
 import math
 from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Integer, UInt8
+from scipy.ndimage import label
 
-from nave.metrics.contingency import adjusted_rand, contingency
+from nave.metrics.segmentation import adjusted_rand, contingency
 
 NOTHING_IGNORED = -1
 
 
 def cluster_balance(labels: Integer[np.ndarray, "H W"], k: int) -> float:
-    """Entropy of the clusters' areas over that of `k` equal areas (Pielou's evenness, 1966), 0 to 1.
+    """Computes Pielou's evenness (1966): the entropy of the clusters' areas over that of ``k`` equal areas.
 
-    1: all `k` clusters equally large; 0: one cluster has every pixel. With k = 1 any map is balanced.
+    Returns:
+        From 0 (one cluster has every pixel) to 1 (all are equally large, or ``k`` is 1).
+
+    Raises:
+        ValueError: if a label is ``k`` or more.
     """
     if int(labels.max()) >= k:
         raise ValueError(f"labels run to {int(labels.max())}, which k={k} clusters do not reach")
@@ -25,23 +30,28 @@ def cluster_balance(labels: Integer[np.ndarray, "H W"], k: int) -> float:
 
 
 def stability(maps: Sequence[Integer[np.ndarray, "H W"]]) -> float:
-    """Mean adjusted Rand index over all pairs of one image's maps under different seeds; 1: always the same.
+    """Computes the mean adjusted Rand index over all pairs of one image's maps under different seeds.
 
-    Von Luxburg 2010, "Clustering stability: an overview", with the ARI as similarity. Raises ValueError for
-    fewer than two maps.
+    Von Luxburg 2010, "Clustering stability: an overview", with the ARI as similarity; 1 for equal maps.
+
+    Raises:
+        ValueError: for fewer than two maps.
     """
     if len(maps) < 2:
         raise ValueError(f"stability compares maps under different seeds: give at least two, not {len(maps)}")
-    tables = (contingency(one, other, ignore=NOTHING_IGNORED).table for one, other in combinations(maps, 2))
+    tables = (contingency(a, b, ignore=NOTHING_IGNORED).table for a, b in combinations(maps, 2))
     return float(np.mean([adjusted_rand(table) for table in tables]))
 
 
 def spatial_coherence(labels: Integer[np.ndarray, "H W"]) -> float:
-    """Share of 4-neighbours with the same label, corrected for chance: 1 all, 0 as among shuffled pixels.
+    """Computes the fraction of 4-neighbours with the same label, corrected for chance.
 
-    The join-count statistic of same-colour joins (Moran 1948; Cliff and Ord 1981, "Spatial Processes")
-    against its expectation under random permutation of the pixels, (J - E) / (1 - E) as in Cohen's kappa;
-    negative when neighbours avoid each other. 1 for a map of one cluster, or of one pixel.
+    The join-count statistic of same-colour joins J (Moran 1948; Cliff and Ord 1981, "Spatial Processes") and its
+    expectation E under random permutation of the pixels give (J - E) / (1 - E), as in Cohen's kappa.
+
+    Returns:
+        1 if all neighbours are equal, 0 as for shuffled pixels, negative if neighbours tend to differ; 1 for a map of
+        one cluster or one pixel.
     """
     down, across = labels[1:] == labels[:-1], labels[:, 1:] == labels[:, :-1]
     areas = np.bincount(labels.ravel()).astype(np.int64)
@@ -51,3 +61,14 @@ def spatial_coherence(labels: Integer[np.ndarray, "H W"]) -> float:
         return 1.0
     same = (int(down.sum()) + int(across.sum())) / joins
     return (same - expected) / (1 - expected)
+
+
+def fragmentation(labels: UInt8[np.ndarray, "H W"]) -> float:
+    """Computes the fraction of pixels outside the largest 4-connected component of their cluster."""
+    inside = sum(_largest_component(labels == cluster) for cluster in np.unique(labels))
+    return 1 - inside / labels.size
+
+
+def _largest_component(cluster: np.ndarray) -> int:
+    components, _ = label(cluster)
+    return int(np.bincount(components.ravel())[1:].max())

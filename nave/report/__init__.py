@@ -1,4 +1,4 @@
-"""The page a person looks at: ``python -m nave.report outputs/…``."""
+"""The HTML report on runs: ``python -m nave.report outputs/…``."""
 
 from nave.report.page import write_page, write_report
 

@@ -1,21 +1,21 @@
-"""Writes the page of a run, of a sweep, or of several side by side: ``python -m nave.report outputs/…``."""
+"""Writes the report on one or several runs or sweeps: ``python -m nave.report outputs/…``."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from nave.command import command
-from nave.report.page import PAGE, write_page
-from nave.terminal import show
+from nave.report.page import write_page
+from nave.runs.layout import PAGE
+from nave.viz.terminal import command, show
 
 
 @command
 def main(arguments: list[str] | None = None) -> None:
-    """The command line; fails where there is nothing to show."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(prog="python -m nave.report", description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="+", help="folder of a run, of a sweep, or of several")
-    parser.add_argument("--output", type=Path, help=f"the page; {PAGE} in the folder, or in the folders' common one")
+    parser.add_argument("folder", type=Path, nargs="+", help="folders of runs or sweeps")
+    parser.add_argument("--output", type=Path, help=f"file to write; default: {PAGE} in the folder that contains all")
     options = parser.parse_args(arguments)
     page = options.output or Path(os.path.commonpath([folder.absolute() for folder in options.folder])) / PAGE
     write_page(options.folder, page)

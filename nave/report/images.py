@@ -1,89 +1,113 @@
-"""Photographs and maps as the page carries them: small files inside data URIs."""
+"""The data of the images in a report: JPEG and PNG files as data URIs, boxes and overlaps."""
 
 import base64
 import io
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from jaxtyping import UInt8
 from PIL import Image
 
-from nave import maps
-from nave.data.errors import MissingDataset
-from nave.data.photograph import Dataset, UnreadableImage
-from nave.photographs import QUALITY, photograph_path, shrunk
-from nave.report.collect import Run, Variant
-
-LONGEST = 640  # pixels of the longer side: sharp in a viewer, 100 images in less than 10 MB
+from nave.comparison.pictures import Picture
+from nave.metrics.prediction import Prediction, overlaps, truth_of, with_objects, with_truth
+from nave.runs.prediction import BoxLine, Line, TruthLine
+from nave.runs.reader import RunAtK
+from nave.viz.palette import PaletteIndex, align
 
 
-def photograph(runs: Sequence[Run], image_id: str) -> bytes | None:
-    """A small JPEG of one image: a run's own copy, else out of its data set; None where neither is at hand."""
-    for run in runs:
-        path = photograph_path(run.folder, image_id)
-        if path.is_file():
-            return path.read_bytes()
-    return next((found for run in runs if (found := _reopened(run, image_id)) is not None), None)
+class Entry(TypedDict):
+    """An image in the report's index.
 
-
-def _reopened(run: Run, image_id: str) -> bytes | None:
-    dataset = _dataset(run)
-    index = dataset and dataset[1].get(image_id)
-    if dataset is None or index is None:
-        return None
-    try:
-        return jpeg(dataset[0].image(index))
-    except UnreadableImage:
-        return None
-
-
-@cache
-def _dataset(run: Run) -> tuple[Dataset, dict[str, int]] | None:
-    """A run's data set, if it is still there, and where each image stands in it."""
-    try:
-        dataset: Any = instantiate(run.record["config"]["data"], _convert_="all")
-    except InstantiationException as error:
-        if isinstance(error.__cause__, MissingDataset):
-            return None
-        raise
-    return dataset, {dataset.image_id(index): index for index in range(len(dataset))}
-
-
-def jpeg(photograph: Image.Image) -> bytes:
-    """The photograph, no larger than the page needs it."""
-    file = io.BytesIO()
-    shrunk(photograph, LONGEST).save(file, "JPEG", quality=QUALITY, optimize=True)
-    return file.getvalue()
-
-
-def page_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) of an image's maps on the page; nothing is enlarged."""
-    scale = min(1.0, LONGEST / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def read_map(variant: Variant, image_id: str) -> UInt8[np.ndarray, "h w"]:
-    """One map from disk, at the page's size; pixels are cluster ids.
-
-    Raises:
-        FileNotFoundError: naming the file, if a run lost its maps.
+    ``overlaps`` holds for every run the overlap of the predicted box and of the best component with the best true box,
+    in 0 to 1; None if the run did not explain the image or there is no ground truth.
     """
-    line = variant.lines[image_id]
-    image = Image.fromarray(maps.read_map(variant.folder, image_id))
-    return np.array(image.resize(page_size(line["width"], line["height"]), Image.Resampling.NEAREST), np.uint8)
+
+    id: str
+    width: int
+    height: int
+    truth: TruthLine | None
+    overlaps: list[tuple[float, float] | None]
+
+
+class Component(TypedDict):
+    """A component of a map; see :class:`nave.runs.prediction.ComponentLine`."""
+
+    cluster: int
+    score: float
+    box: BoxLine
+    inner_box: BoxLine
+
+
+class Map(TypedDict):
+    """A map in the report; ``ids`` is a grey PNG of cluster ids as a data URI."""
+
+    ids: str
+    palette_index: PaletteIndex
+    box: BoxLine
+    components: list[Component]
+
+
+class Detail(TypedDict):
+    """An image with its maps, None for runs that did not explain it; ``photo`` is a JPEG as a data URI."""
+
+    photo: str | None
+    maps: list[Map | None]
+
+
+def index(runs: Sequence[RunAtK], shown: Sequence[Picture]) -> list[Entry]:
+    """The data for sorting, filtering and counting images."""
+    by_run = {id(run): _overlaps(run) for run in runs}
+    return [
+        Entry(
+            id=picture.image_id,
+            width=picture.line["width"],
+            height=picture.line["height"],
+            truth=picture.line["truth"],
+            overlaps=[None if run is None else by_run[id(run)].get(picture.image_id) for run in picture.runs],
+        )
+        for picture in shown
+    ]
+
+
+def _overlaps(run: RunAtK) -> dict[str, tuple[float, float]]:
+    hard = run.run.record["config"]["evaluation"]["hard"]
+    images = with_objects(with_truth(map(Prediction.from_line, run.lines.values()), hard=hard))
+    truths = [truth_of(image).boxes for image in images]
+    predicted = overlaps([image.boxes[:0] if image.box is None else image.box[None] for image in images], truths)
+    best = overlaps([image.boxes for image in images], truths)
+    return {
+        image.image_id: (round(float(box.max(initial=0)), 4), round(float(components.max(initial=0)), 4))
+        for image, box, components in zip(images, predicted, best, strict=True)
+    }
+
+
+def detail(picture: Picture) -> Detail:
+    """The data for viewing one image."""
+    labels, photograph = picture.maps(), picture.photograph
+    maps = iter(zip(labels, align(labels), strict=True))
+    return Detail(
+        photo=None if photograph is None else data_uri(photograph, "image/jpeg"),
+        maps=[None if run is None else _map(run.lines[picture.image_id], *next(maps)) for run in picture.runs],
+    )
+
+
+def _map(line: Line, labels: UInt8[np.ndarray, "h w"], palette_index: PaletteIndex) -> Map:
+    components = [
+        Component(cluster=part["cluster"], score=part["score"], box=part["box"], inner_box=part["inner_box"])
+        for part in line["components"]
+    ]
+    ids = data_uri(grey_png(labels), "image/png")
+    return Map(ids=ids, palette_index=palette_index, box=line["box"], components=components)
 
 
 def grey_png(labels: UInt8[np.ndarray, "h w"]) -> bytes:
-    """A grey PNG whose pixels are the ids: the page's script reads them back and colours them."""
+    """Encodes a map as a grey PNG whose pixels are cluster ids, which the page's script colours."""
     file = io.BytesIO()
     Image.fromarray(labels).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """``data:image/png;base64,…``."""
+    """Encodes a file as a data URI: ``data:image/png;base64,…``."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

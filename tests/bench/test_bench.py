@@ -1,4 +1,4 @@
-"""The bench on one or two small photographs: its keys, its ratios, its files."""
+"""The benchmark on a few small photographs: keys, ratios, files."""
 
 import json
 import sys
@@ -8,11 +8,9 @@ import pytest
 import torch
 
 from nave.bench import __main__ as command
-from nave.bench.end_to_end import end_to_end
+from nave.bench.end_to_end import end_to_end, median_seconds, photographs
 from nave.bench.kmeans import kmeans
 from nave.bench.memory import FLOOR, peak_megabytes
-from nave.bench.photographs import photographs
-from nave.bench.timing import median_seconds
 
 
 def test_photographs_have_one_size_and_differ():
@@ -27,7 +25,7 @@ def test_the_warm_up_is_not_counted():
     assert len(calls) == 4
 
 
-def test_the_run_is_measured_against_the_encoder():
+def test_a_run_is_compared_with_its_encoder():
     quick = {"model": "efficientnet_lite0", "training": "random", "image_size": 64, "trainer.accelerator": "cpu"}
 
     figures = end_to_end("tiny", (70, 90), images=3, batch_size=2, repeats=1, **quick)
@@ -52,9 +50,10 @@ def test_engines_agree_and_ratios_are_ratios():
 
 
 @pytest.mark.slow
-def test_memory_of_the_reference_is_at_least_its_tensor(tmp_path):
+def test_the_reference_needs_at_least_the_memory_of_its_tensor(tmp_path):
     side, channels = 300, 64
-    case = {"activations": {"grid": torch.randn(1, channels, 10, 10)}, "padded": (side, side), "image": (side, side)}
+    grids = {"grid": torch.randn(1, channels, 10, 10)}
+    case = {"grids": grids, "padded_size": (side, side), "image_size": (side, side)}
     torch.save(case | {"centroids": torch.randn(1, 3, channels)}, tmp_path / "case.pt")
 
     assert peak_megabytes("sklearn", tmp_path / "case.pt") > side**2 * channels * 4 / 1e6
@@ -62,7 +61,7 @@ def test_memory_of_the_reference_is_at_least_its_tensor(tmp_path):
 
 
 @pytest.mark.slow
-def test_an_engine_that_fails_says_why(tmp_path):
+def test_the_error_of_an_engine_is_passed_on(tmp_path):
     with pytest.raises(RuntimeError, match=r"nothing here\.pt"):
         peak_megabytes("factored", tmp_path / "nothing here.pt")
 

@@ -9,22 +9,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from nave.clustering.factored import Factored
 from nave.clustering.seeding import initial_centroids
-from nave.clustering.sklearn import ScikitLearn
 from nave.clustering.steps import CompiledStepper, TensorStepper, first_maximum, stepper
-from nave.composer import Composer
-from tests.clustering.problems import (
+from tests.helpers.clustering import (
     GRIDS,
-    IMAGE,
-    PADDED,
-    activations,
     blobs,
+    composed,
     composite,
-    of_grid,
+    composite_of_grid,
+    layer_grids,
     same_maps,
     ties,
 )
+from tests.helpers.parts import activations, composer, engine, factored
 
 SEEDS = torch.tensor([1, 2])
 OPTIONS = list(
@@ -48,7 +45,7 @@ def test_labels_equal_scikit_learns(resolution, upsampling, normalisation, layer
         normalisation=normalisation,
         layer_weighting=layer_weighting,
     )
-    ours, theirs = Factored()(problem, 5, SEEDS), ScikitLearn()(problem, 5, SEEDS)
+    ours, theirs = factored()(problem, 5, SEEDS), engine("sklearn")(problem, 5, SEEDS)
     assert same_maps(problem, ours, theirs)
     assert torch.equal(ours.iterations, theirs.iterations)
     torch.testing.assert_close(ours.centroids, theirs.centroids, rtol=1e-3, atol=1e-4)
@@ -71,8 +68,10 @@ def test_labels_equal_scikit_learns(resolution, upsampling, normalisation, layer
 def test_one_step_from_any_centroids_is_the_dense_one(layers, padded, options, k, seed):
     """Whole runs may part at a tie, a step may not."""
     generator = torch.Generator().manual_seed(seed)
-    maps = {str(i): torch.randn(2, *shape, generator=generator) for i, shape in enumerate(layers)}
-    problem = Composer(*options).compose(maps, padded, (padded[0] - 3, padded[1] - 1))
+    grids = [torch.randn(2, *shape, generator=generator) for shape in layers]
+    resolution, upsampling, normalisation = options
+    compose = composer(resolution=resolution, upsampling=upsampling, normalisation=normalisation)
+    problem = compose(activations(grids, padded, (padded[0] - 3, padded[1] - 1)))
     X = problem.materialise()
     centroids = X[:, torch.randint(X.shape[1], (k,), generator=generator)] + 0.1
     for way in (stepper(problem), TensorStepper(problem)):
@@ -93,7 +92,7 @@ def check_step(problem, X, centroids, step):
 
 @pytest.mark.parametrize("resolution", ["input", "grid"])
 @pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])
-def test_compiled_steps_are_taken_where_they_can_be(resolution, upsampling):
+def test_compiled_steps_are_used_where_possible(resolution, upsampling):
     problem = composite(resolution=resolution, upsampling=upsampling)
     assert isinstance(stepper(problem), CompiledStepper)
     centroids = initial_centroids(problem, 5, SEEDS)
@@ -120,20 +119,21 @@ def test_first_maximum_is_argmax_with_the_lowest_id_at_ties():
 def test_tolerance_stops_where_scikit_learn_stops(tolerance, grids):
     problem = composite(grids)
     start = problem.materialise()[:, [3, 700, 2500, 4000]]
-    ours = Factored(tolerance=tolerance)(problem, 4, SEEDS, start)
+    ours = factored(tolerance=tolerance)(problem, 4, SEEDS, start)
     for image in range(2):
         X = problem.materialise()[image].numpy()
         fit = KMeans(4, init=start[image].numpy(), n_init=1, tol=tolerance).fit(X)
         assert ours.iterations[image] == fit.n_iter_
         np.testing.assert_allclose(ours.centroids[image], fit.cluster_centers_, rtol=1e-3, atol=1e-4)
-    assert tolerance < 1e-3 or (ours.iterations < Factored()(problem, 4, SEEDS, start).iterations).any()
+    assert tolerance < 1e-3 or (ours.iterations < factored()(problem, 4, SEEDS, start).iterations).any()
 
 
 def test_tolerance_is_a_share_of_the_variance_not_of_the_offset():
-    grid = activations()["layer0"]
-    start = of_grid(grid).materialise()[:, [3, 70, 1000]]
+    grid = layer_grids()["layer0"]
+    start = composite_of_grid(grid).materialise()[:, [3, 70, 1000]]
     near, far = (
-        Factored(tolerance=1e-3)(of_grid(grid + offset), 3, SEEDS, start + offset).iterations for offset in (0, 20)
+        factored(tolerance=1e-3)(composite_of_grid(grid + offset), 3, SEEDS, start + offset).iterations
+        for offset in (0, 20)
     )
     assert (near - far).abs().max() <= 2  # of some twenty: rounding
 
@@ -142,7 +142,7 @@ def test_tolerance_is_a_share_of_the_variance_not_of_the_offset():
 def test_iterations_end_where_scikit_learns_end(max_iter):
     problem = composite("two grids")
     start = problem.materialise()[:, [3, 700, 2500, 4000]]
-    ours, theirs = (engine(max_iter=max_iter)(problem, 4, SEEDS, start) for engine in (Factored, ScikitLearn))
+    ours, theirs = (engine(name, max_iter=max_iter)(problem, 4, SEEDS, start) for name in ("factored", "sklearn"))
     assert ours.iterations.tolist() == [max_iter, max_iter]
     assert same_maps(problem, ours, theirs)
     torch.testing.assert_close(ours.inertia, theirs.inertia, rtol=1e-4, atol=0)
@@ -157,7 +157,7 @@ def test_empty_clusters_move_where_scikit_learn_moves_them(empty, options):
     start = torch.cat([far[:, :1], X[:, [5, 2000]], far[:, 1:]], dim=1)
     for max_iter in (1, 300):
         ours, theirs = (
-            engine(max_iter=max_iter)(problem, 2 + empty, SEEDS, start) for engine in (Factored, ScikitLearn)
+            engine(name, max_iter=max_iter)(problem, 2 + empty, SEEDS, start) for name in ("factored", "sklearn")
         )
         torch.testing.assert_close(ours.centroids, theirs.centroids, rtol=1e-3, atol=1e-3)
         assert torch.equal(ours.iterations, theirs.iterations)
@@ -168,11 +168,11 @@ def test_empty_clusters_move_where_scikit_learn_moves_them(empty, options):
 @pytest.mark.parametrize("n_init", [1, 3])
 def test_an_image_has_the_same_bits_in_every_batch_and_order(options, n_init):
     grids, rest = options.get("grids", "one grid"), {k: v for k, v in options.items() if k != "grids"}
-    maps, seeds, engine = activations(grids, batch=3), torch.tensor([11, 7, 5]), Factored(n_init=n_init)
+    whole, seeds, kmeans = layer_grids(grids, batch=3), torch.tensor([11, 7, 5]), factored(n_init=n_init)
 
     def clusters(images):
-        part = {name: grid[images] for name, grid in maps.items()}
-        return engine(Composer(**rest).compose(part, PADDED, IMAGE), 5, seeds[images])
+        part = {name: grid[images] for name, grid in whole.items()}
+        return kmeans(composed(part, **rest), 5, seeds[images])
 
     together = clusters([0, 1, 2])
     for images in ([0], [2], [2, 1, 0], [1, 2]):
@@ -183,40 +183,40 @@ def test_an_image_has_the_same_bits_in_every_batch_and_order(options, n_init):
         assert torch.equal(part.inertia, together.inertia[images])
 
 
-def test_given_centroids_are_left_alone():
+def test_initial_centroids_are_not_modified():
     problem = composite()
     start = problem.materialise()[:, [3, 700, 2500]].clone()
     before = start.clone()
-    Factored()(problem, 3, SEEDS, start)
+    factored()(problem, 3, SEEDS, start)
     assert torch.equal(start, before)
 
 
 def test_inertia_falls_from_iteration_to_iteration():
     problem = composite("two grids", normalisation="none")
     start = problem.materialise()[:, [3, 700, 2500, 3000, 4000]]
-    course = torch.stack([Factored(max_iter=n)(problem, 5, SEEDS, start).inertia for n in (1, 2, 4, 8, 300)])
+    course = torch.stack([factored(max_iter=n)(problem, 5, SEEDS, start).inertia for n in (1, 2, 4, 8, 300)])
     assert (course[1:] <= course[:-1] * (1 + 1e-6)).all()
 
 
 def test_inertia_is_that_of_the_labels_and_centroids():
     problem = composite("two grids", normalisation="l2")
-    found = Factored()(problem, 5, SEEDS)
+    clusters = factored()(problem, 5, SEEDS)
     X = problem.materialise().double()
-    own = found.centroids.double().gather(1, found.labels.flatten(1).long()[:, :, None].expand_as(X))
-    torch.testing.assert_close(found.inertia, ((X - own) ** 2).sum((1, 2)), rtol=1e-4, atol=0)
+    own = clusters.centroids.double().gather(1, clusters.labels.flatten(1).long()[:, :, None].expand_as(X))
+    torch.testing.assert_close(clusters.inertia, ((X - own) ** 2).sum((1, 2)), rtol=1e-4, atol=0)
 
 
 def test_a_large_offset_hardly_moves_the_labels():
     """Without normalisation a ViT's largest channel dwarfs the variation."""
-    grid = activations()["layer0"].clone()
+    grid = layer_grids()["layer0"].clone()
     grid[:, 0] += 50
-    problem = of_grid(grid)
-    ours, theirs = Factored()(problem, 4, SEEDS), ScikitLearn()(problem, 4, SEEDS)
+    problem = composite_of_grid(grid)
+    ours, theirs = factored()(problem, 4, SEEDS), engine("sklearn")(problem, 4, SEEDS)
     assert (ours.labels == theirs.labels).double().mean() > 0.999
 
 
-def test_blobs_are_found():
+def test_blobs_are_separated():
     problem, blob = blobs((20, 30, 14))
-    labels = Factored()(problem, 3, SEEDS[:1]).labels.flatten().long()
+    labels = factored()(problem, 3, SEEDS[:1]).labels.flatten().long()
     assert all(len(labels[blob == b].unique()) == 1 for b in range(3))
     assert len(labels.unique()) == 3

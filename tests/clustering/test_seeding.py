@@ -8,7 +8,7 @@ import torch
 from sklearn.cluster import kmeans_plusplus
 
 from nave.clustering.seeding import grid_points, initial_centroids, kmeans_plus_plus
-from tests.clustering.problems import blobs, composite, of_grid, of_points
+from tests.helpers.clustering import blobs, composite, composite_of_grid, composite_of_points
 
 
 def uniforms(batch, k, trials=3, seed=0):
@@ -59,7 +59,7 @@ def test_the_second_centroid_is_drawn_by_squared_distance():
     assert (second == 3).double().mean() == pytest.approx(0.9, abs=0.02)
 
 
-def test_points_fewer_than_centroids_are_repeated():
+def test_fewer_points_than_centroids_are_repeated():
     X = torch.tensor([[0.0, 1.0], [4.0, 1.0]]).repeat(1, 5, 1)
     centroids = kmeans_plus_plus(X, uniforms(1, 4))
     assert {tuple(c) for c in centroids[0].tolist()} == {(0.0, 1.0), (4.0, 1.0)}
@@ -69,9 +69,9 @@ def test_points_fewer_than_centroids_are_repeated():
 def test_restarts_never_worsen_the_inertia_on_the_grid(grids):
     problem = composite(grids, batch=3)
     X = grid_points(problem).materialise()
-    found = [potential(X, initial_centroids(problem, 6, torch.arange(3), n)) for n in (1, 2, 5, 10)]
-    assert all((more <= fewer * (1 + 1e-5)).all() for fewer, more in pairwise(found))
-    assert (found[-1] < found[0]).any()
+    inertias = [potential(X, initial_centroids(problem, 6, torch.arange(3), n)) for n in (1, 2, 5, 10)]
+    assert all((more <= fewer * (1 + 1e-5)).all() for fewer, more in pairwise(inertias))
+    assert (inertias[-1] < inertias[0]).any()
 
 
 def test_seeds_decide():
@@ -97,7 +97,9 @@ def test_an_image_has_its_centroids_whatever_its_batch():
 
 @pytest.mark.parametrize(("grid", "chosen"), [((3, 4), (3, 4)), ((1, 1), (1, 1)), ((5, 2), (5, 2))])
 def test_grid_points_are_the_points_in_the_middle_of_their_cells(grid, chosen):
-    problem = of_grid(torch.randn(1, 2, *grid, generator=torch.Generator().manual_seed(0)), upsampling="nearest")
+    problem = composite_of_grid(
+        torch.randn(1, 2, *grid, generator=torch.Generator().manual_seed(0)), upsampling="nearest"
+    )
     points = grid_points(problem)
     assert points.size == chosen
     torch.testing.assert_close(points.materialise()[0].T.view(2, *grid), problem.blocks[0].features[0])
@@ -110,4 +112,4 @@ def test_grid_points_follow_the_finest_grid():
 
 def test_one_point_is_every_centroid():
     point = torch.randn(1, 4, generator=torch.Generator().manual_seed(0))
-    assert (initial_centroids(of_points(point), 3, torch.tensor([0])) == point).all()
+    assert (initial_centroids(composite_of_points(point), 3, torch.tensor([0])) == point).all()

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from nave.conf.__main__ import Key, header, keys, markdown
+from docs.configuration import Key, header, keys, markdown
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 MAIN = """\
@@ -29,7 +29,8 @@ setup:
 
 
 def test_the_document_is_that_of_the_files():
-    assert DOCUMENT.read_text(encoding="utf-8") == markdown(), "run: python -m nave.conf > docs/configuration.md"
+    command = "python docs/configuration.py > docs/configuration.md"
+    assert DOCUMENT.read_text(encoding="utf-8") == markdown(), f"run: {command}"
 
 
 def test_keys_have_their_value_and_comment_and_structure_is_left_out():

@@ -1,7 +1,6 @@
 """Every model file: its names exist in timm, and its network takes the sizes it says it takes."""
 
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -10,14 +9,13 @@ import torch
 import yaml
 from torch import nn
 
-from nave.weights import load_into
+from nave.config import CONF
+from nave.weights import load_state_dict
 from nave.weights.packages import PACKAGES
-from nave.weights.scheme import PACKAGE, RANDOM, resolve
+from nave.weights.schemes import PACKAGE, RANDOM, resolve
 
 MODELS: dict[str, dict[str, Any]] = {
-    path.name.removesuffix(".yaml"): yaml.safe_load(path.read_text())
-    for path in sorted((files("nave") / "conf" / "model").iterdir(), key=lambda path: path.name)
-    if path.name.endswith(".yaml")
+    path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / "model").glob("*.yaml"))
 }
 PLACES = [
     (name, scheme, place)
@@ -97,7 +95,7 @@ def test_the_packaged_models_are_those_that_errors_recommend() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_released_weights_fit_the_headless_network(name: str) -> None:
     """What timm publishes is the state of a network with a head."""
-    load_into(_headless(name), _network(name, MODELS[name]["architecture"], 1000).state_dict(), name)
+    load_state_dict(_headless(name), _network(name, MODELS[name]["architecture"], 1000).state_dict(), name)
 
 
 @pytest.mark.parametrize("name", MODELS)

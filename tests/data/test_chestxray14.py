@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nave.data.chestxray14 import ChestXray14
-from nave.data.chestxray14_tables import FINDINGS
-from nave.data.errors import MalformedData, MissingDataset
-from tests.data.writers import photograph, write_chestxray14, write_text
+from nave.data.chestxray14 import FINDINGS, ChestXray14
+from nave.data.interface import MalformedDataError, MissingDatasetError
+from tests.helpers.datasets import configured, photograph, write_chestxray14, write_text
 
-FOUND = {
+LISTED = {
     "00000001_000.png": "Edema|Mass",
     "00000001_001.png": "No Finding",
     "00000002_000.png": "Infiltration",
@@ -22,8 +21,13 @@ BOXES = [
 ]
 
 
+def chestxray14(root: Path | None, split: str = "all") -> ChestXray14:
+    dataset: ChestXray14 = configured("chestxray14", root=root, split=split)
+    return dataset
+
+
 def test_boxes_findings_and_targets(tmp_path: Path) -> None:
-    chest = ChestXray14(write_chestxray14(tmp_path, FOUND, BOXES))
+    chest = chestxray14(write_chestxray14(tmp_path, LISTED, BOXES))
     assert [chest.image_id(index) for index in range(len(chest))] == [
         "00000001_000",
         "00000001_001",
@@ -33,7 +37,7 @@ def test_boxes_findings_and_targets(tmp_path: Path) -> None:
     assert first is not None
     assert first.boxes.tolist() == [[4.5, 3.25, 25, 14], [10, 10, 15, 15]]
     assert first.classes == ("Mass", "Mass")
-    assert second is None  # not the same as no boxes
+    assert second is None  # unknown, as opposed to no boxes
     assert third is not None
     assert (third.classes, third.hard) == (("Infiltration",), (False,))
     assert [chest.labels(index) for index in range(3)] == [("Edema", "Mass"), (), ("Infiltration",)]
@@ -42,7 +46,7 @@ def test_boxes_findings_and_targets(tmp_path: Path) -> None:
 
 
 def test_rgba_and_grey_files_look_the_same(tmp_path: Path) -> None:
-    chest = ChestXray14(write_chestxray14(tmp_path, FOUND, modes=["L", "RGBA", "RGB"]))
+    chest = chestxray14(write_chestxray14(tmp_path, LISTED, modes=["L", "RGBA", "RGB"]))
     for index in range(3):
         expected = photograph((64, 64), index).convert("L").convert("RGB")
         assert np.array_equal(np.asarray(chest.image(index)), np.asarray(expected))
@@ -52,7 +56,7 @@ def test_rgba_and_grey_files_look_the_same(tmp_path: Path) -> None:
     "header", ["Image Index,Finding Label,Bbox [x,y,w,h],,,", "Image Index,Finding Label,Bbox [x, y, w, h]"]
 )
 def test_both_spellings_of_the_box_header(tmp_path: Path, header: str) -> None:
-    chest = ChestXray14(write_chestxray14(tmp_path, FOUND, BOXES, box_header=header))
+    chest = chestxray14(write_chestxray14(tmp_path, LISTED, BOXES, box_header=header))
     truth = chest.truth(0)
     assert truth is not None
     assert truth.boxes[0].tolist() == [4.5, 3.25, 25, 14]
@@ -60,66 +64,68 @@ def test_both_spellings_of_the_box_header(tmp_path: Path, header: str) -> None:
 
 def test_a_quoted_box_header(tmp_path: Path) -> None:
     header = 'Image Index,Finding Label,"Bbox [x,y,w,h]",,,'
-    truth = ChestXray14(write_chestxray14(tmp_path, FOUND, BOXES, box_header=header)).truth(0)
+    truth = chestxray14(write_chestxray14(tmp_path, LISTED, BOXES, box_header=header)).truth(0)
     assert truth is not None
     assert truth.boxes[1].tolist() == [10, 10, 15, 15]
 
 
 def test_twelve_folders(tmp_path: Path) -> None:
     folders = [f"images_{number:03d}/images" for number in range(1, 13)]
-    found = {f"{number:08d}_000.png": "No Finding" for number in range(30)}
-    chest = ChestXray14(write_chestxray14(tmp_path, found, folders=folders) / "chestxray14")
+    findings = {f"{number:08d}_000.png": "No Finding" for number in range(30)}
+    chest = chestxray14(write_chestxray14(tmp_path, findings, folders=folders) / "chestxray14")
     assert [chest.image_id(index) for index in range(30)] == [f"{number:08d}_000" for number in range(30)]
     assert all(chest.image(index).size == (64, 64) for index in range(30))
 
 
 def test_splits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    root = write_chestxray14(tmp_path, FOUND, BOXES)
-    with pytest.raises(MissingDataset, match=r"split=test: no .*/test_list\.txt, which comes with the data set"):
-        ChestXray14(root, "test")
+    root = write_chestxray14(tmp_path, LISTED, BOXES)
+    with pytest.raises(MissingDatasetError, match=r"split=test: no .*/test_list\.txt, which comes with the data set"):
+        chestxray14(root, "test")
     write_text(root / "chestxray14" / "test_list.txt", "00000002_000.png\n00000009_000.png")
     write_text(root / "chestxray14" / "train_val_list.txt", "00000001_000.png\n00000001_001.png\n")
-    assert len(ChestXray14(root, "train_val")) == 2
+    assert len(chestxray14(root, "train_val")) == 2
     assert "sample" not in caplog.text
-    assert ChestXray14(root, "test").image_id(0) == "00000002_000"
-    assert "is a sample: 1 of the 2 images of split test are there" in caplog.text
-    boxed = ChestXray14(root, "boxes")
+    assert chestxray14(root, "test").image_id(0) == "00000002_000"
+    assert "is a sample: 1 of the 2 images of split test exist" in caplog.text
+    boxed = chestxray14(root, "boxes")
     assert [boxed.image_id(index) for index in range(len(boxed))] == ["00000001_000", "00000002_000"]
     with pytest.raises(ValueError, match="split=val: choose from all, train_val, test, boxes"):
-        ChestXray14(root, "val")
+        chestxray14(root, "val")
 
 
-def test_images_that_are_not_there_make_a_sample(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    root = write_chestxray14(tmp_path, FOUND)
+def test_existing_images_make_a_sample(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = write_chestxray14(tmp_path, LISTED)
     (root / "chestxray14" / "images" / "00000001_001.png").unlink()
-    assert len(ChestXray14(root)) == 2
-    assert "is a sample: 2 of the 3 images of split all are there" in caplog.text
+    assert len(chestxray14(root)) == 2
+    assert "is a sample: 2 of the 3 images of split all exist" in caplog.text
     for file in (root / "chestxray14" / "images").iterdir():
         file.unlink()
-    with pytest.raises(MissingDataset, match="split=all: none of its 3 images is in"):
-        ChestXray14(root)
+    with pytest.raises(MissingDatasetError, match="split=all: none of its 3 images is in"):
+        chestxray14(root)
 
 
-def test_without_a_box_list_nothing_is_known(tmp_path: Path) -> None:
-    root = write_chestxray14(tmp_path, FOUND, BOXES)
+def test_without_a_box_list_there_is_no_truth(tmp_path: Path) -> None:
+    root = write_chestxray14(tmp_path, LISTED, BOXES)
     (root / "chestxray14" / "BBox_List_2017.csv").unlink()
-    assert ChestXray14(root).truth(0) is None
-    with pytest.raises(MissingDataset, match=r"split=boxes: no .*/BBox_List_2017\.csv"):
-        ChestXray14(root, "boxes")
+    assert chestxray14(root).truth(0) is None
+    with pytest.raises(MissingDatasetError, match=r"split=boxes: no .*/BBox_List_2017\.csv"):
+        chestxray14(root, "boxes")
 
 
-def test_the_newer_table_comes_first(tmp_path: Path) -> None:
-    root = write_chestxray14(tmp_path, FOUND)
+def test_the_newer_table_takes_precedence(tmp_path: Path) -> None:
+    root = write_chestxray14(tmp_path, LISTED)
     text = (root / "chestxray14" / "Data_Entry_2017.csv").read_text()
     write_text(root / "chestxray14" / "Data_Entry_2017_v2020.csv", text.replace("Edema|Mass", "Hernia"))
-    assert ChestXray14(root).labels(0) == ("Hernia",)
+    assert chestxray14(root).labels(0) == ("Hernia",)
 
 
 def test_missing(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataset, match=r"ChestX-ray14 not found; looked in (.|\n)*images_001/images(.|\n)*nihcc"):
-        ChestXray14(tmp_path)
-    with pytest.raises(MissingDataset, match=r"neither data\.root nor"):
-        ChestXray14(None)
+    with pytest.raises(
+        MissingDatasetError, match=r"ChestX-ray14 not found; looked in (.|\n)*images_001/images(.|\n)*nihcc"
+    ):
+        chestxray14(tmp_path)
+    with pytest.raises(MissingDatasetError, match=r"neither data\.root nor"):
+        chestxray14(None)
 
 
 @pytest.mark.parametrize(
@@ -170,23 +176,23 @@ def test_missing(tmp_path: Path) -> None:
     ],
 )
 def test_malformed_tables(tmp_path: Path, name: str, content: str, message: str) -> None:
-    root = write_chestxray14(tmp_path, FOUND)
+    root = write_chestxray14(tmp_path, LISTED)
     write_text(root / "chestxray14" / name, content)
-    with pytest.raises(MalformedData, match=message):
-        ChestXray14(root).truth(0)
+    with pytest.raises(MalformedDataError, match=message):
+        chestxray14(root).truth(0)
 
 
 def test_a_table_in_another_encoding(tmp_path: Path) -> None:
-    root = write_chestxray14(tmp_path, FOUND)
+    root = write_chestxray14(tmp_path, LISTED)
     table = root / "chestxray14" / "Data_Entry_2017.csv"
     table.write_bytes(table.read_bytes() + "Müller".encode("latin-1"))
-    with pytest.raises(MalformedData, match=r"Data_Entry_2017\.csv, line 5: not UTF-8"):
-        ChestXray14(root)
+    with pytest.raises(MalformedDataError, match=r"Data_Entry_2017\.csv, line 5: not UTF-8"):
+        chestxray14(root)
 
 
 @pytest.mark.skipif("NAVE_DATA" not in os.environ, reason="needs the real samples")
 def test_real_boxes_are_those_of_the_table() -> None:
-    chest = ChestXray14(os.environ["NAVE_DATA"], "boxes")
+    chest = chestxray14(Path(os.environ["NAVE_DATA"]), "boxes")
     with (Path(os.environ["NAVE_DATA"]) / "chestxray14" / "BBox_List_2017.csv").open(newline="") as file:
         rows = list(csv.reader(file))[1:]
     expected: dict[str, list[list[float]]] = {}

@@ -1,6 +1,7 @@
 """Golden: pycocotools on the same JSON."""
 
 import contextlib
+import hashlib
 import io
 import json
 import logging
@@ -12,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from nave.data import coco as module
 from nave.data.coco import Coco
-from nave.data.errors import MalformedData, MissingDataset
-from nave.data.photograph import UnreadableImage
-from tests.data.writers import coco_tables, write_coco, write_photograph, write_text
+from nave.data.interface import MalformedDataError, MissingDatasetError, UnreadableImageError
+from tests.helpers.datasets import coco_tables, configured, image_module, write_coco, write_photograph, write_text
 
 IMAGES = {"000000000010.jpg": (30, 40), "sub/000000000011.jpg": (20, 20), "empty.jpg": (10, 10)}
 BOXES = [
@@ -30,20 +31,30 @@ def tables() -> dict[str, Any]:
     return coco_tables(IMAGES, BOXES)
 
 
+def coco(root: Path | None = None, **changes: Any) -> Coco:
+    dataset: Coco = configured("coco", root=root, **changes)
+    return dataset
+
+
+def coco20k(root: Path | None, **changes: Any) -> Coco:
+    dataset: Coco = configured("coco20k", root=root, **changes)
+    return dataset
+
+
 def test_boxes_classes_and_ids(tmp_path: Path) -> None:
-    coco = Coco(write_coco(tmp_path, tables()))
-    assert [coco.image_id(index) for index in range(len(coco))] == [
+    dataset = coco(write_coco(tmp_path, tables()))
+    assert [dataset.image_id(index) for index in range(len(dataset))] == [
         "000000000010",
         "sub/000000000011",
         "empty",
     ]
-    assert coco.truth(0).boxes.tolist() == [[5.5, 3.25, 15.5, 15.75], [2, 2, 10, 10]]
-    assert coco.truth(0).classes == ("dog", "person")
-    assert coco.truth(0).hard == (False, False)
-    assert coco.truth(2).boxes.shape == (0, 4)
-    assert [coco.labels(index) for index in range(3)] == [("dog", "person"), ("person",), ()]
-    assert [coco.size(index) for index in range(3)] == list(IMAGES.values())
-    assert coco.image(1).size == (20, 20)
+    assert dataset.truth(0).boxes.tolist() == [[5.5, 3.25, 15.5, 15.75], [2, 2, 10, 10]]
+    assert dataset.truth(0).classes == ("dog", "person")
+    assert dataset.truth(0).hard == (False, False)
+    assert dataset.truth(2).boxes.shape == (0, 4)
+    assert [dataset.labels(index) for index in range(3)] == [("dog", "person"), ("person",), ()]
+    assert [dataset.size(index) for index in range(3)] == list(IMAGES.values())
+    assert dataset.image(1).size == (20, 20)
 
 
 def check_against_pycocotools(file: Path, images: Path) -> None:
@@ -51,18 +62,18 @@ def check_against_pycocotools(file: Path, images: Path) -> None:
 
     with contextlib.redirect_stdout(io.StringIO()):
         reference = COCO(str(file))
-    coco = Coco(annotations=file, images=images)
+    dataset = coco(annotations=file, images=images)
     by_name = {Path(image["file_name"]).with_suffix("").as_posix(): image for image in reference.dataset["images"]}
-    assert {coco.image_id(index) for index in range(len(coco))} == by_name.keys()
-    for index in range(len(coco)):
-        image = by_name[coco.image_id(index)]
+    assert {dataset.image_id(index) for index in range(len(dataset))} == by_name.keys()
+    for index in range(len(dataset)):
+        image = by_name[dataset.image_id(index)]
         expected = reference.loadAnns(reference.getAnnIds(imgIds=image["id"], iscrowd=False))
-        truth = coco.truth(index)
+        truth = dataset.truth(index)
         for box, name, annotation in zip(truth.boxes, truth.classes, expected, strict=True):
             x, y, width, height = annotation["bbox"]
-            assert np.allclose(box, [x, y, x + width, y + height], atol=0.02)  # tools round at the border
+            assert np.allclose(box, [x, y, x + width, y + height], atol=0.02)  # the tools round
             assert name == reference.loadCats(annotation["category_id"])[0]["name"]
-        assert coco.size(index) == (image["height"], image["width"])
+        assert dataset.size(index) == (image["height"], image["width"])
 
 
 def test_as_pycocotools_reads_it(tmp_path: Path) -> None:
@@ -79,24 +90,24 @@ def test_real_boxes_as_pycocotools_reads_them(split: str) -> None:
 
 @pytest.mark.parametrize("inside", ["", "coco"])
 def test_root_or_coco_itself(tmp_path: Path, inside: str) -> None:
-    assert len(Coco(write_coco(tmp_path, tables()) / inside)) == 3
+    assert len(coco(write_coco(tmp_path, tables()) / inside)) == 3
 
 
-def test_a_list_takes_its_images_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_list_selects_its_images(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_coco(tmp_path, tables())
     names = write_text(tmp_path / "list.txt", "train2014/000000000011.jpg\nempty.jpg\nelsewhere.jpg\n")
-    (tmp_path / "coco" / "train2017" / "000000000010.jpg").unlink()  # not asked for
-    coco = Coco(tmp_path, file_list=names)
-    assert [coco.image_id(index) for index in range(len(coco))] == ["sub/000000000011", "empty"]
+    (tmp_path / "coco" / "train2017" / "000000000010.jpg").unlink()  # not in the list
+    dataset = coco(tmp_path, file_list=names)
+    assert [dataset.image_id(index) for index in range(len(dataset))] == ["sub/000000000011", "empty"]
     assert "coco is a sample: 2 of its 3 images are annotated" in caplog.text
 
 
-def test_what_the_official_tools_skip_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_skipped_boxes_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     boxes = [*BOXES, (10, "dog", (5.0, 5.0, 0.0, 9.0), 0), (10, "dog", (50.0, 5.0, 9.0, 9.0), 0)]
     boxes += [(10, "dog", (9.0, 9.0, -4.0, 3.0), 0), (99, "dog", (0.0, 0.0, 1.0, 1.0), 0)]
-    coco = Coco(write_coco(tmp_path, coco_tables(IMAGES, boxes)))
-    assert len(coco.truth(0).boxes) == 2
+    dataset = coco(write_coco(tmp_path, coco_tables(IMAGES, boxes)))
+    assert len(dataset.truth(0).boxes) == 2
     for part in (
         "'crowd regions': 1",
         "'boxes without area in their image': 3",
@@ -105,9 +116,9 @@ def test_what_the_official_tools_skip_is_counted(tmp_path: Path, caplog: pytest.
         assert part in caplog.text
 
 
-def test_boxes_are_cut_at_the_border(tmp_path: Path) -> None:
-    coco = Coco(write_coco(tmp_path, coco_tables(IMAGES, [(10, "dog", (-2.0, 20.0, 50.0, 50.0), 0)])))
-    assert coco.truth(0).boxes.tolist() == [[0, 20, 40, 30]]
+def test_boxes_are_clipped_at_the_border(tmp_path: Path) -> None:
+    dataset = coco(write_coco(tmp_path, coco_tables(IMAGES, [(10, "dog", (-2.0, 20.0, 50.0, 50.0), 0)])))
+    assert dataset.truth(0).boxes.tolist() == [[0, 20, 40, 30]]
 
 
 def test_masks_of_coco_stuff(tmp_path: Path) -> None:
@@ -116,42 +127,44 @@ def test_masks_of_coco_stuff(tmp_path: Path) -> None:
     stored[0, 0], stored[0, 1] = 0, 181
     (tmp_path / "masks" / "sub").mkdir(parents=True)
     Image.fromarray(stored).save(tmp_path / "masks" / "sub" / "b.png")
-    dataset = Coco(root, masks=tmp_path / "masks")
+    dataset = coco(root, masks=tmp_path / "masks")
     assert dataset.mask(0) is None
     mask = dataset.mask(1)
     assert mask is not None
     assert (mask[0, 0], mask[0, 1], mask[1, 1]) == (1, 182, 255)
     assert dataset.mask_classes() == {1: "person"}
-    assert Coco(root).mask(1) is None
-    with pytest.raises(MissingDataset, match="nomasks"):
-        Coco(root, masks=tmp_path / "nomasks")
+    assert coco(root).mask(1) is None
+    with pytest.raises(MissingDatasetError, match="nomasks"):
+        coco(root, masks=tmp_path / "nomasks")
 
 
 def test_missing_data_set(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataset, match=r"looked in (.|\n)*coco/annotations/instances_val2017\.json\n.*val2017"):
-        Coco(tmp_path, "val2017")
-    with pytest.raises(MissingDataset, match=r"neither data\.root nor"):
-        Coco()
-    with pytest.raises(MissingDataset, match=r"list\.txt"):
-        Coco(write_coco(tmp_path, tables()), file_list=tmp_path / "list.txt")
+    with pytest.raises(
+        MissingDatasetError, match=r"looked in (.|\n)*coco/annotations/instances_val2017\.json\n.*val2017"
+    ):
+        coco(tmp_path, split="val2017")
+    with pytest.raises(MissingDatasetError, match=r"neither data\.root nor"):
+        coco()
+    with pytest.raises(MissingDatasetError, match=r"list\.txt"):
+        coco(write_coco(tmp_path, tables()), file_list=tmp_path / "list.txt")
 
 
 def test_listed_images_without_file(tmp_path: Path) -> None:
     (write_coco(tmp_path, tables()) / "coco/train2017/sub/000000000011.jpg").unlink()
-    with pytest.raises(MalformedData, match=r"train2017\.json: 1 of 3 files are not in .*: sub/000000000011\.jpg"):
-        Coco(tmp_path)
+    with pytest.raises(MalformedDataError, match=r"train2017\.json: 1 of 3 files are not in .*: sub/000000000011\.jpg"):
+        coco(tmp_path)
 
 
 def broken(part: str, number: int, **changes: Any) -> dict[str, Any]:
-    found = tables()
-    found[part][number].update(changes)
-    return found
+    content = tables()
+    content[part][number].update(changes)
+    return content
 
 
 def lacking(part: str, key: str) -> dict[str, Any]:
-    found = tables()
-    del found[part][1][key]
-    return found
+    content = tables()
+    del content[part][1][key]
+    return content
 
 
 @pytest.mark.parametrize(
@@ -175,20 +188,20 @@ def lacking(part: str, key: str) -> dict[str, Any]:
 def test_malformed_tables(tmp_path: Path, content: Any, message: str) -> None:
     write_coco(tmp_path, tables())
     write_text(tmp_path / "coco/annotations/instances_train2017.json", json.dumps(content))
-    with pytest.raises(MalformedData, match=r"instances_train2017\.json: " + message):
-        Coco(tmp_path)
+    with pytest.raises(MalformedDataError, match=r"instances_train2017\.json: " + message):
+        coco(tmp_path)
 
 
 def test_broken_json_names_line_and_column(tmp_path: Path) -> None:
     write_coco(tmp_path, tables())
     write_text(tmp_path / "coco/annotations/instances_train2017.json", '{"images": [\n{"id": 1,]}')
-    with pytest.raises(MalformedData, match=r"broken JSON at line 2, column 10: "):
-        Coco(tmp_path)
+    with pytest.raises(MalformedDataError, match=r"broken JSON at line 2, column 10: "):
+        coco(tmp_path)
 
 
-def test_two_images_in_one_file_name(tmp_path: Path) -> None:
-    with pytest.raises(MalformedData, match=r"'empty\.jpg' is the file of two images, 10 and 12"):
-        Coco(write_coco(tmp_path, broken("images", 0, file_name="empty.jpg", height=10, width=10)))
+def test_one_file_name_for_two_images(tmp_path: Path) -> None:
+    with pytest.raises(MalformedDataError, match=r"'empty\.jpg' is the file of two images, 10 and 12"):
+        coco(write_coco(tmp_path, broken("images", 0, file_name="empty.jpg", height=10, width=10)))
 
 
 def turn(path: Path, orientation: int) -> None:
@@ -201,16 +214,61 @@ def turn(path: Path, orientation: int) -> None:
 
 def test_orientation_follows_the_size_in_the_json(tmp_path: Path) -> None:
     turn(write_coco(tmp_path, tables()) / "coco/train2017/000000000010.jpg", 6)
-    assert Coco(tmp_path).image(0).size == (40, 30)  # stored so, annotated so
+    assert coco(tmp_path).image(0).size == (40, 30)  # annotated as stored
     write_text(
         tmp_path / "coco/annotations/instances_train2017.json",
         json.dumps(broken("images", 0, height=40, width=30)),
     )
-    assert Coco(tmp_path).image(0).size == (30, 40)  # annotated upright
+    assert coco(tmp_path).image(0).size == (30, 40)  # annotated upright
 
 
 def test_an_image_of_another_size_is_unreadable(tmp_path: Path) -> None:
     write_coco(tmp_path, tables())
     write_photograph(tmp_path / "coco/train2017/empty.jpg", (12, 10))
-    with pytest.raises(UnreadableImage, match=r"empty: \(12, 10\) pixels .* \(10, 10\) in instances_train2017\.json"):
-        Coco(tmp_path).image(2)
+    with pytest.raises(
+        UnreadableImageError, match=r"empty: \(12, 10\) pixels .* \(10, 10\) in instances_train2017\.json"
+    ):
+        coco(tmp_path).image(2)
+
+
+def test_a_list_other_than_the_official_one(tmp_path: Path) -> None:
+    write_coco(tmp_path, coco_tables({"a.jpg": (5, 5)}, []), "train2014")
+    write_text(tmp_path / "coco" / "coco_20k_filenames.txt", "train2014/a.jpg\n")
+    with pytest.raises(MalformedDataError, match=r"coco_20k_filenames\.txt: sha256 is .* official list 74637e9b"):
+        coco20k(tmp_path)
+
+
+def test_missing_coco20k(tmp_path: Path) -> None:
+    with pytest.raises(
+        MissingDatasetError, match=r"coco20k not found(.|\n)*coco_20k_filenames\.txt(.|\n)*data\.download=true"
+    ):
+        coco20k(tmp_path)
+    with pytest.raises(MissingDatasetError, match=r"neither data\.root nor"):
+        coco20k(None, download=True).prepare()
+
+
+def test_the_list_selects_images_of_train2014(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = write_text(tmp_path / "mine.txt", "train2014/b.jpg\n")
+    boxes = [(11, "dog", (1, 1, 2, 2), 0)]
+    write_coco(tmp_path, coco_tables({"a.jpg": (5, 5), "b.jpg": (6, 7)}, boxes), "train2014")
+    monkeypatch.setattr(module, "_LIST_SHA256", hashlib.sha256(names.read_bytes()).hexdigest())
+    dataset = coco20k(tmp_path, file_list=names)
+    assert (dataset.name, len(dataset), dataset.image_id(0), dataset.labels(0)) == ("coco20k", 1, "b", ("dog",))
+
+
+@pytest.mark.skipif("NAVE_DATA" not in os.environ, reason="needs the real samples")
+def test_real_list_and_sample(caplog: pytest.LogCaptureFixture) -> None:
+    dataset = coco20k(Path(os.environ["NAVE_DATA"]))
+    assert "of its 19817 images" in caplog.text or len(dataset) == 19817
+    assert all(dataset.image_id(index).startswith("COCO_train2014_") for index in range(len(dataset)))
+
+
+@pytest.mark.slow
+def test_full_size_each_image_once(tmp_path: Path) -> None:
+    images = {f"COCO_train2014_{number:012d}.jpg": (8 + number % 3, 8) for number in range(19_817)}
+    boxes = [(10 + number // 7 % 19_817, "dog", (1, 1, 3, 3), 0) for number in range(140_000)]
+    dataset = coco(write_coco(tmp_path, coco_tables(images, boxes), "train2014"), split="train2014")
+    batches = image_module(dataset, batch_size=64).predict_dataloader()
+    indices = [index for batch in batches for index in batch.indices]
+    assert sorted(indices) == list(range(19_817))
+    assert sum(len(dataset.truth(index).boxes) for index in indices) == 140_000

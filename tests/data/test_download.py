@@ -1,4 +1,4 @@
-"""Against a server on this machine that breaks off, resumes or refuses as it is told."""
+"""Downloads from a local server that breaks off, resumes or refuses on demand."""
 
 import hashlib
 import io
@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from nave.data import download as module
+from nave.data import stl10, voc
 from nave.data.download import Download, DownloadError, fetch
+from tests.helpers.datasets import configured, write_stl10, write_voc
 
 CONTENT = bytes(range(256)) * 300
 
@@ -32,9 +34,9 @@ class Server:
 def handler(server: Server) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            wanted = self.headers["Range"]
-            server.requests.append(wanted)
-            start = int(re.findall(r"\d+", wanted)[0]) if wanted and server.ranges else 0
+            range_header = self.headers["Range"]
+            server.requests.append(range_header)
+            start = int(re.findall(r"\d+", range_header)[0]) if range_header and server.ranges else 0
             if server.status != 200 or start >= len(server.content) > 0:
                 self.send_error(server.status if server.status != 200 else 416)
                 return
@@ -63,7 +65,7 @@ def server() -> Iterator[Server]:
     http.server_close()
 
 
-def wanted(server: Server, target: Path, member: str | None = None, algorithm: str = "sha256") -> Download:
+def download_of(server: Server, target: Path, member: str | None = None, algorithm: str = "sha256") -> Download:
     digest = hashlib.new(algorithm, server.content).hexdigest()
     return Download(server.url, f"{algorithm}:{digest}", target, member)
 
@@ -76,20 +78,20 @@ def visible(folder: Path) -> list[str]:
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
 def test_a_file_arrives_whole(server: Server, tmp_path: Path, ranges: bool, algorithm: str) -> None:
     server.ranges = ranges
-    fetch(wanted(server, tmp_path / "deep" / "file.txt", algorithm=algorithm))
+    fetch(download_of(server, tmp_path / "deep" / "file.txt", algorithm=algorithm))
     assert (tmp_path / "deep" / "file.txt").read_bytes() == CONTENT
     assert visible(tmp_path / "deep") == ["file.txt"]
 
 
-def test_nothing_is_asked_for_what_is_there(server: Server, tmp_path: Path) -> None:
+def test_an_existing_target_needs_no_request(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("mine")
-    fetch(wanted(server, tmp_path / "file.txt"))
+    fetch(download_of(server, tmp_path / "file.txt"))
     assert (server.requests, (tmp_path / "file.txt").read_text()) == ([], "mine")
 
 
 def test_a_broken_connection_is_resumed_at_once(server: Server, tmp_path: Path) -> None:
     server.break_after = 30_000
-    fetch(wanted(server, tmp_path / "file.txt"))
+    fetch(download_of(server, tmp_path / "file.txt"))
     assert (tmp_path / "file.txt").read_bytes() == CONTENT
     assert server.requests == [None, "bytes=30000-", "bytes=60000-"]
 
@@ -97,31 +99,31 @@ def test_a_broken_connection_is_resumed_at_once(server: Server, tmp_path: Path) 
 def test_a_server_without_ranges_starts_over_and_then_stops(server: Server, tmp_path: Path) -> None:
     server.ranges, server.break_after = False, 30_000
     with pytest.raises(DownloadError, match="stopped after 30000 bytes; run the same command again"):
-        fetch(wanted(server, tmp_path / "file.txt"))
+        fetch(download_of(server, tmp_path / "file.txt"))
     assert not (tmp_path / "file.txt").exists()
     server.break_after = None
-    fetch(wanted(server, tmp_path / "file.txt"))
+    fetch(download_of(server, tmp_path / "file.txt"))
     assert (tmp_path / "file.txt").read_bytes() == CONTENT
 
 
-def test_the_next_run_goes_on(server: Server, tmp_path: Path) -> None:
+def test_the_next_run_continues(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.txt.part").write_bytes(CONTENT[:50_000])
-    fetch(wanted(server, tmp_path / "file.txt"))
+    fetch(download_of(server, tmp_path / "file.txt"))
     assert (server.requests, (tmp_path / "file.txt").read_bytes()) == (["bytes=50000-"], CONTENT)
 
 
-def test_a_part_that_is_complete_is_verified_and_taken(server: Server, tmp_path: Path) -> None:
+def test_a_complete_part_is_verified_and_used(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.txt.part").write_bytes(CONTENT)
-    fetch(wanted(server, tmp_path / "file.txt"))
+    fetch(download_of(server, tmp_path / "file.txt"))
     assert (tmp_path / "file.txt").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("begun", [b"", b"x" * 1000, b"x" * len(CONTENT), b"x" * 999_999])
 def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path, begun: bytes) -> None:
-    asked = Download(server.url, "md5:" + "0" * 32, tmp_path / "file.txt")
+    download = Download(server.url, "md5:" + "0" * 32, tmp_path / "file.txt")
     (tmp_path / "file.txt.part").write_bytes(begun)
-    with pytest.raises(DownloadError, match=r"data\.bin: md5 is [0-9a-f]{32}, not 0{32}; what came is deleted"):
-        fetch(asked)
+    with pytest.raises(DownloadError, match=r"data\.bin: md5 is [0-9a-f]{32}, not 0{32}; the download was deleted"):
+        fetch(download)
     assert not [name for name in visible(tmp_path) if not name.endswith(".lock")]
 
 
@@ -129,11 +131,11 @@ def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path, begun: 
 def test_a_refusing_server(server: Server, tmp_path: Path, status: int) -> None:
     server.status = status
     with pytest.raises(DownloadError, match=rf"data\.bin: the server answers {status} "):
-        fetch(wanted(server, tmp_path / "file.txt"))
+        fetch(download_of(server, tmp_path / "file.txt"))
     assert not [name for name in visible(tmp_path) if not name.endswith(".lock")]
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+def test_an_unreachable_server(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"http://127\.0\.0\.1:1/x cannot be reached: .*refused"):
         fetch(Download("http://127.0.0.1:1/x", "md5:0", tmp_path / "file.txt"))
 
@@ -165,41 +167,39 @@ def test_one_member_of_an_archive(server: Server, tmp_path: Path, pack: object, 
     assert callable(pack)
     server.content = pack(MEMBERS)
     (tmp_path / "data.bin").write_text("a file of the user's")
-    fetch(wanted(server, tmp_path / "target", member))
+    fetch(download_of(server, tmp_path / "target", member))
     assert visible(tmp_path) == ["data.bin", "target"]
     file = tmp_path / "target" / "2.txt" if member.endswith("2007") else tmp_path / "target"
     assert file.read_bytes() == b"two"
 
 
-def test_a_killed_unpacking_leaves_no_target_and_is_done_again(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_unpacking_is_repeated(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.content = tar(MEMBERS)
-    asked = wanted(server, tmp_path / "target", "VOCdevkit/VOC2007")
+    download = download_of(server, tmp_path / "target", "VOCdevkit/VOC2007")
     with monkeypatch.context() as patch:
-        patch.setattr(module.shutil, "rmtree", lambda *_, **__: None)  # nobody tidies up after a kill
+        patch.setattr(module.shutil, "rmtree", lambda *_, **__: None)  # no clean-up after a kill
         patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            fetch(asked)
+            fetch(download)
     assert not (tmp_path / "target").exists()
-    fetch(asked)
+    fetch(download)
     assert (tmp_path / "target" / "2.txt").read_bytes() == b"two"
     assert visible(tmp_path) == ["target"]
 
 
 @pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="Python before 3.11.4 unpacks without a filter")
-def test_an_archive_that_leads_out_of_its_folder(server: Server, tmp_path: Path) -> None:
+def test_an_archive_with_a_member_outside_of_its_folder(server: Server, tmp_path: Path) -> None:
     server.content = tar({"../evil.txt": b"evil"})
     with pytest.raises(tarfile.OutsideDestinationError):
-        fetch(wanted(server, tmp_path / "deep" / "target", "x"))
+        fetch(download_of(server, tmp_path / "deep" / "target", "x"))
     assert not (tmp_path / "evil.txt").exists()
     assert not (tmp_path / "deep" / "evil.txt").exists()
 
 
-def test_many_at_once_fetch_it_once(server: Server, tmp_path: Path) -> None:
+def test_concurrent_calls_download_once(server: Server, tmp_path: Path) -> None:
     server.content = tar(MEMBERS)
-    asked = wanted(server, tmp_path / "target", "VOCdevkit/VOC2007")
-    threads = [threading.Thread(target=fetch, args=(asked,)) for _ in range(8)]
+    download = download_of(server, tmp_path / "target", "VOCdevkit/VOC2007")
+    threads = [threading.Thread(target=fetch, args=(download,)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -208,42 +208,34 @@ def test_many_at_once_fetch_it_once(server: Server, tmp_path: Path) -> None:
     assert visible(tmp_path) == ["target"]
 
 
-def test_voc_downloads_when_asked(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nave.data import voc
-    from tests.data.writers import write_voc
-
+def test_voc_is_downloaded_on_request(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.content = packed_folder(write_voc(tmp_path / "source"))
     digest = hashlib.md5(server.content).hexdigest()
     monkeypatch.setitem(voc._ARCHIVES, 2007, (server.url, f"md5:{digest}"))
-    found = voc.VOC(tmp_path / "root", 2007, download=True)
-    assert server.requests == []  # not before it is prepared
-    found.prepare()
-    assert (len(found), len(voc.VOC(tmp_path / "root", 2007))) == (1, 1)
-    found.prepare()
+    dataset = configured("voc07", root=tmp_path / "root", download=True)
+    assert server.requests == []  # only when prepared
+    dataset.prepare()
+    assert (len(dataset), len(configured("voc07", root=tmp_path / "root"))) == (1, 1)
+    dataset.prepare()
     assert len(server.requests) == 1
 
 
-def test_stl10_downloads_when_asked(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nave.data import stl10
-    from tests.data.writers import write_stl10
-
+def test_stl10_is_downloaded_on_request(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.content = packed_folder(write_stl10(tmp_path / "source"))
     monkeypatch.setattr(stl10, "_URL", server.url)
     monkeypatch.setattr(stl10, "_MD5", f"md5:{hashlib.md5(server.content).hexdigest()}")
-    found = stl10.STL10(tmp_path / "root", download=True)
-    found.prepare()
-    assert len(found) == 3
+    dataset = configured("stl10", root=tmp_path / "root", download=True)
+    dataset.prepare()
+    assert len(dataset) == 3
 
 
 def test_coco20k_downloads_list_json_and_images(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nave.data import coco20k as module20k
-
     asked: list[Download] = []
     monkeypatch.setattr("nave.data.coco.fetch", asked.append)
     with pytest.raises(FileNotFoundError, match="coco20k not found"):
-        module20k.coco20k(tmp_path, download=True).prepare()
+        configured("coco20k", root=tmp_path, download=True).prepare()
     assert [download.target.relative_to(tmp_path).as_posix() for download in asked] == [
         "coco/coco_20k_filenames.txt",
         "coco/annotations/instances_train2014.json",

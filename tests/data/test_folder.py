@@ -2,10 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from nave.data.errors import MissingDataset
 from nave.data.folder import Folder
-from nave.data.photograph import UnreadableImage
-from tests.data.writers import write_folder, write_text
+from nave.data.interface import Labelled, MissingDatasetError, UnreadableImageError
+from tests.helpers.datasets import configured, write_folder, write_text
 
 
 def ids(root: Path) -> list[str]:
@@ -35,23 +34,25 @@ def test_size_image_and_no_truth(tmp_path: Path) -> None:
 
 def test_a_text_file_named_jpg_is_unreadable(tmp_path: Path) -> None:
     write_text(tmp_path / "sub" / "words.jpg", "no image")
-    with pytest.raises(UnreadableImage, match="sub/words: not an image"):
+    with pytest.raises(UnreadableImageError, match="sub/words: not an image"):
         Folder(tmp_path).image(0)
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     write_text(tmp_path / "notes.txt", "no image")
-    with pytest.raises(MissingDataset, match=rf"no images under {tmp_path}.*\.jpg"):
+    with pytest.raises(MissingDatasetError, match=rf"no images under {tmp_path}.*\.jpg"):
         Folder(tmp_path)
 
 
 def test_an_absent_folder(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataset, match=r"looked in .*/gone \(which does not exist\)(.|\n)*data\.root=photos/"):
+    with pytest.raises(
+        MissingDatasetError, match=r"looked in .*/gone \(which does not exist\)(.|\n)*data\.root=photos/"
+    ):
         Folder(tmp_path / "gone")
 
 
 def test_no_folder() -> None:
-    with pytest.raises(MissingDataset, match="no image folder given; name one"):
+    with pytest.raises(MissingDatasetError, match="no image folder given; name one"):
         Folder(None)
 
 
@@ -59,3 +60,36 @@ def test_the_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HOME", str(tmp_path))
     write_folder(tmp_path / "photos", {"a.jpg": (4, 5)})
     assert len(Folder("~/photos")) == 1
+
+
+FILES = {"train/cat/a.jpg": (5, 6), "train/cat/far/b.png": (5, 6), "train/dog/a.jpg": (7, 8), "val/cat/c.jpg": (5, 6)}
+
+
+def test_the_folder_is_the_class(tmp_path: Path) -> None:
+    dataset = configured("image_folder", root=write_folder(tmp_path, FILES), split="train", name="pets")
+    assert [(dataset.image_id(i), dataset.labels(i)) for i in range(len(dataset))] == [
+        ("cat/a", ("cat",)),
+        ("cat/far/b", ("cat",)),
+        ("dog/a", ("dog",)),
+    ]
+    assert dataset.name == "pets"
+    assert isinstance(dataset, Labelled)
+    assert dataset.exclusive
+    assert dataset.truth(0) is None
+    assert dataset.size(2) == (7, 8)
+
+
+def test_a_split_is_a_folder(tmp_path: Path) -> None:
+    write_folder(tmp_path, FILES)
+    assert len(configured("image_folder", root=tmp_path, split="val")) == 1
+    assert len(configured("image_folder", root=tmp_path / "train")) == 3
+    with pytest.raises(MissingDatasetError, match="looked in"):
+        configured("image_folder", root=tmp_path, split="test")
+    with pytest.raises(MissingDatasetError, match=r"data\.root=photos/"):
+        configured("image_folder", root=None, split="train")
+
+
+def test_images_outside_of_class_folders_are_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.jpg": (5, 6), "cat/b.jpg": (5, 6)})
+    with pytest.raises(MissingDatasetError, match="1 images are in no class folder"):
+        configured("image_folder", root=tmp_path)

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from nave.data import sample
-from nave.data.errors import MissingDataset
+from nave.data.interface import MissingDatasetError
 from nave.data.sample import Sample
 
 
-def test_eight_photographs_with_boxes_inside_them() -> None:
+def test_eight_photographs_with_boxes_inside() -> None:
     photographs = Sample()
     assert [photographs.image_id(index) for index in range(len(photographs))] == [
         *("astronaut", "camera", "chelsea", "china", "coffee", "flower", "motorcycle_left", "rocket")
@@ -45,11 +45,13 @@ def test_neither_package_is_imported() -> None:
 
 def test_a_package_without_the_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sample._FILES, "chelsea", ("skimage", "data/no_such_cat.png"))
-    with pytest.raises(MissingDataset, match=r"sample photographs not found.*\n.*\n.*no_such_cat\.png\n.*pip install"):
+    with pytest.raises(
+        MissingDatasetError, match=r"sample photographs not found.*\n.*\n.*no_such_cat\.png\n.*pip install"
+    ):
         Sample()
 
 
 def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sample._FILES, "chelsea", ("no_such_package", "cat.png"))
-    with pytest.raises(MissingDataset, match=r"no_such_package/cat\.png"):
+    with pytest.raises(MissingDatasetError, match=r"no_such_package/cat\.png"):
         Sample()

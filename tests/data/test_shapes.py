@@ -1,21 +1,22 @@
 import numpy as np
 import pytest
 
-from nave.data.photograph import Dataset, Masked
-from nave.data.shapes import CLASSES, Shapes
+from nave.data.interface import Dataset, Masked
+from nave.data.shapes import CLASSES
+from tests.helpers.datasets import configured
 
 
 def test_equal_arguments_give_equal_images_and_others_differ():
-    one, again = Shapes("test", images=6), Shapes("test", images=6)
-    others = [Shapes("train", images=6), Shapes("test", images=6, seed=1)]
+    first, again = configured("shapes", split="test", images=6), configured("shapes", split="test", images=6)
+    others = [configured("shapes", split="train", images=6), configured("shapes", split="test", images=6, seed=1)]
     for index in range(6):
-        pixels = np.asarray(one.image(index))
+        pixels = np.asarray(first.image(index))
         assert (pixels == np.asarray(again.image(index))).all()
         assert all((pixels != np.asarray(other.image(index))).any() for other in others)
 
 
-def test_it_is_a_data_set_with_masks():
-    data = Shapes(images=10, size=48)
+def test_shapes_are_a_data_set_with_masks():
+    data = configured("shapes", images=10, size=48)
     assert isinstance(data, Dataset)
     assert isinstance(data, Masked)
     assert len(data) == 10
@@ -26,8 +27,8 @@ def test_it_is_a_data_set_with_masks():
         data.image_id(10)
 
 
-def test_classes_take_turns_and_masks_number_them():
-    data = Shapes(images=10)
+def test_classes_alternate_and_masks_number_them():
+    data = configured("shapes", images=10)
     assert [data.labels(index) for index in range(10)] == [(name,) for name in CLASSES] * 2
     for index in range(10):
         shown = sorted(np.unique(data.mask(index)).tolist())
@@ -35,7 +36,7 @@ def test_classes_take_turns_and_masks_number_them():
 
 
 def test_boxes_are_the_extent_of_the_mask():
-    data = Shapes(images=10)
+    data = configured("shapes", images=10)
     for index in range(10):
         truth, inside = data.truth(index), data.object_mask(index) > 0
         x1, y1, x2, y2 = truth.boxes[0].astype(int)
@@ -48,7 +49,7 @@ def test_boxes_are_the_extent_of_the_mask():
 
 
 def test_colour_and_contrast_do_not_tell_where_the_object_is():
-    data = Shapes(images=200)
+    data = configured("shapes", images=200)
     means = [
         (np.asarray(data.image(i), float)[inside].mean(0), np.asarray(data.image(i), float)[~inside].mean(0))
         for i in range(200)
@@ -59,6 +60,6 @@ def test_colour_and_contrast_do_not_tell_where_the_object_is():
 
 
 @pytest.mark.parametrize(("arguments", "message"), [({"split": "dev"}, "split=dev: choose"), ({"size": 8}, "size=8")])
-def test_what_cannot_be_is_refused(arguments, message):
+def test_impossible_options_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        Shapes(**arguments)
+        configured("shapes", **arguments)

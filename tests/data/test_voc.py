@@ -2,14 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from nave.data.errors import MalformedData, MissingDataset
-from nave.data.photograph import UnreadableImage
+from nave.data.interface import MalformedDataError, MissingDatasetError, UnreadableImageError
 from nave.data.voc import CLASSES, VOC
-from tests.data.writers import Thing, voc_xml, write_mask, write_text, write_voc
+from tests.helpers.datasets import Thing, configured, voc_xml, write_mask, write_text, write_voc
 
 THINGS = {
     "000005": [Thing("cat", (5, 3, 20, 18)), Thing("dog", (1, 1, 40, 30), difficult=1)],
@@ -19,36 +19,41 @@ THINGS = {
 XML = Path("VOCdevkit/VOC2007/Annotations/000005.xml")
 
 
+def voc(root: Path | None, year: int = 2007, **changes: Any) -> VOC:
+    dataset: VOC = configured("voc07", root=root, year=year, **changes)
+    return dataset
+
+
 def test_boxes_from_zero_and_half_open(tmp_path: Path) -> None:
-    voc = VOC(write_voc(tmp_path, things=THINGS), 2007)
-    assert [voc.image_id(index) for index in range(len(voc))] == list(THINGS)
-    truth = voc.truth(0)
+    dataset = voc(write_voc(tmp_path, things=THINGS))
+    assert [dataset.image_id(index) for index in range(len(dataset))] == list(THINGS)
+    truth = dataset.truth(0)
     assert truth.boxes.tolist() == [[4, 2, 20, 18], [0, 0, 40, 30]]
     assert (truth.classes, truth.hard) == (("cat", "dog"), (False, True))
-    assert voc.truth(1).boxes.shape == (0, 4)
-    assert voc.truth(2).boxes.tolist() == [[1.5, 3.25, 9.75, 12], [6, 6, 7, 7]]
-    assert voc.truth(2).hard == (True, False)
-    assert [voc.labels(index) for index in range(3)] == [("cat", "dog"), (), ("cat", "person")]
-    assert (voc.name, voc.size(0), voc.image(0).size) == ("voc07", (30, 40), (40, 30))
+    assert dataset.truth(1).boxes.shape == (0, 4)
+    assert dataset.truth(2).boxes.tolist() == [[1.5, 3.25, 9.75, 12], [6, 6, 7, 7]]
+    assert dataset.truth(2).hard == (True, False)
+    assert [dataset.labels(index) for index in range(3)] == [("cat", "dog"), (), ("cat", "person")]
+    assert (dataset.name, dataset.size(0), dataset.image(0).size) == ("voc07", (30, 40), (40, 30))
 
 
 def check_against_torchvision(root: Path, year: int, split: str) -> None:
     from torchvision.datasets import VOCDetection
 
-    voc = VOC(root, year, split)
+    dataset = voc(root, year, split=split)
     reference = VOCDetection(str(root), year=str(year), image_set=split)
-    assert len(voc) == len(reference)
-    for index in range(len(voc)):
+    assert len(dataset) == len(reference)
+    for index in range(len(dataset)):
         image, target = reference[index]
         objects = target["annotation"].get("object", [])
-        truth = voc.truth(index)
+        truth = dataset.truth(index)
         for box, name, item in zip(truth.boxes, truth.classes, objects, strict=True):
             expected = [float(item["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax")]
             assert (box + np.array([1, 1, 0, 0])).tolist() == expected
             assert name == item["name"]
         flags = [item.get(flag, "0") for item in objects for flag in ("difficult", "truncated")]
         assert truth.hard == tuple("1" in pair for pair in zip(flags[::2], flags[1::2], strict=True))
-        assert np.array_equal(np.asarray(voc.image(index)), np.asarray(image))
+        assert np.array_equal(np.asarray(dataset.image(index)), np.asarray(image))
 
 
 def test_as_torchvision_parses_it(tmp_path: Path) -> None:
@@ -63,38 +68,38 @@ def test_real_images_as_torchvision_parses_them(year: int) -> None:
 
 @pytest.mark.skipif("NAVE_DATA" not in os.environ, reason="needs the real samples")
 def test_real_masks_fit_their_images_and_boxes() -> None:
-    voc = VOC(os.environ["NAVE_DATA"], 2012, image_sets="Segmentation")
-    for index in range(len(voc)):
-        mask = voc.mask(index)
+    dataset = voc(os.environ["NAVE_DATA"], 2012, image_sets="Segmentation")
+    for index in range(len(dataset)):
+        mask = dataset.mask(index)
         assert mask is not None
-        assert mask.shape == voc.size(index)
+        assert mask.shape == dataset.size(index)
         shown = {CLASSES[label - 1] for label in np.unique(mask) if 0 < label < 255}
-        assert shown <= set(voc.labels(index))
+        assert shown <= set(dataset.labels(index))
 
 
 def test_masks(tmp_path: Path) -> None:
     from PIL import Image
 
     root = write_voc(tmp_path, things=THINGS)
-    voc = VOC(root, 2007)
-    mask = voc.mask(0)
+    dataset = voc(root)
+    mask = dataset.mask(0)
     assert mask is not None
     assert (mask.shape, mask.dtype, np.unique(mask).tolist()) == ((30, 40), np.int64, [0, 8, 255])
-    assert voc.mask_classes()[8] == "cat"
-    assert list(voc.mask_classes()) == list(range(1, 21))
-    assert voc.mask(1) is None
+    assert dataset.mask_classes()[8] == "cat"
+    assert list(dataset.mask_classes()) == list(range(1, 21))
+    assert dataset.mask(1) is None
     write_mask(tmp_path / "again.png", (30, 40))
     assert np.array_equal(mask, np.asarray(Image.open(tmp_path / "again.png")))
 
 
 @pytest.mark.parametrize("inside", ["", "VOCdevkit", "VOCdevkit/VOC2007"])
-def test_any_of_three_roots(tmp_path: Path, inside: str) -> None:
-    assert len(VOC(write_voc(tmp_path) / inside, 2007)) == 1
+def test_three_possible_roots(tmp_path: Path, inside: str) -> None:
+    assert len(voc(write_voc(tmp_path) / inside)) == 1
 
 
-def test_missing_data_set_says_where_what_and_how(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataset) as caught:
-        VOC(tmp_path / "gone", 2007)
+def test_a_missing_data_set_names_folder_layout_and_cure(tmp_path: Path) -> None:
+    with pytest.raises(MissingDatasetError) as caught:
+        voc(tmp_path / "gone")
     message = str(caught.value)
     for part in (
         f"looked in {tmp_path}/gone (which does not exist)",
@@ -106,38 +111,38 @@ def test_missing_data_set_says_where_what_and_how(tmp_path: Path) -> None:
 
 
 def test_no_root_and_the_wrong_year(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataset, match=r"neither data\.root nor the environment variable NAVE_DATA is set"):
-        VOC(None, 2012)
-    with pytest.raises(MissingDataset, match=r"VOC2007 not found"):
-        VOC(write_voc(tmp_path, 2012) / "VOCdevkit" / "VOC2012", 2007)
+    with pytest.raises(MissingDatasetError, match=r"neither data\.root nor the environment variable NAVE_DATA is set"):
+        voc(None, 2012)
+    with pytest.raises(MissingDatasetError, match=r"VOC2007 not found"):
+        voc(write_voc(tmp_path, 2012) / "VOCdevkit" / "VOC2012")
     with pytest.raises(ValueError, match="year=2009: choose from 2007, 2012"):
-        VOC(tmp_path, 2009)
+        voc(tmp_path, 2009)
 
 
-def test_another_split_lists_those_there(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataset, match=r"split=test: no .*Main/test\.txt; splits there: trainval"):
-        VOC(write_voc(tmp_path), 2007, "test")
+def test_an_unknown_split_lists_the_existing_ones(tmp_path: Path) -> None:
+    with pytest.raises(MissingDatasetError, match=r"split=test: no .*Main/test\.txt; splits there: trainval"):
+        voc(write_voc(tmp_path), split="test")
 
 
 @pytest.mark.parametrize("kind", ["JPEGImages/000007.jpg", "Annotations/000007.xml"])
 def test_listed_images_without_file(tmp_path: Path, kind: str) -> None:
     (write_voc(tmp_path, things=THINGS) / "VOCdevkit" / "VOC2007" / kind).unlink()
-    with pytest.raises(MalformedData, match=rf"trainval\.txt: 1 of 3 files are not in .*: {Path(kind).name}"):
-        VOC(tmp_path, 2007)
+    with pytest.raises(MalformedDataError, match=rf"trainval\.txt: 1 of 3 files are not in .*: {Path(kind).name}"):
+        voc(tmp_path)
 
 
 def test_an_image_listed_twice(tmp_path: Path) -> None:
     root = write_voc(tmp_path)
     write_text(root / "VOCdevkit" / "VOC2007" / "ImageSets" / "Main" / "trainval.txt", "000005\n000005\n")
-    with pytest.raises(MalformedData, match=r"trainval\.txt, line 2: '000005' is already on line 1"):
-        VOC(root, 2007)
+    with pytest.raises(MalformedDataError, match=r"trainval\.txt, line 2: '000005' is already on line 1"):
+        voc(root)
 
 
 def test_xml_without_size_is_read_as_torchvision_does(tmp_path: Path) -> None:
     root = write_voc(tmp_path)
     xml = (root / XML).read_text()
     write_text(root / XML, xml.replace(xml[xml.index("<size>") : xml.index("</size>") + 7], ""))
-    assert VOC(root, 2007).truth(0).boxes.tolist() == [[4, 2, 20, 18]]
+    assert voc(root).truth(0).boxes.tolist() == [[4, 2, 20, 18]]
     check_against_torchvision(root, 2007, "trainval")
 
 
@@ -156,13 +161,13 @@ def test_xml_without_size_is_read_as_torchvision_does(tmp_path: Path) -> None:
 def test_impossible_boxes(tmp_path: Path, box: tuple[float, float, float, float], message: str) -> None:
     root = write_voc(tmp_path)
     write_text(root / XML, voc_xml("000005", (30, 40), [Thing("cat", (5, 3, 20, 18)), Thing("dog", box)]))
-    with pytest.raises(MalformedData, match=r"000005\.xml: " + message):
-        VOC(root, 2007).truth(0)
+    with pytest.raises(MalformedDataError, match=r"000005\.xml: " + message):
+        voc(root).truth(0)
 
 
 def test_a_box_that_starts_at_zero_is_clipped(tmp_path: Path) -> None:
-    voc = VOC(write_voc(tmp_path, things={"a": [Thing("cat", (0, 0, 41, 31))]}), 2007)
-    assert voc.truth(0).boxes.tolist() == [[0, 0, 40, 30]]
+    dataset = voc(write_voc(tmp_path, things={"a": [Thing("cat", (0, 0, 41, 31))]}))
+    assert dataset.truth(0).boxes.tolist() == [[0, 0, 40, 30]]
 
 
 @pytest.mark.parametrize(
@@ -178,18 +183,18 @@ def test_a_box_that_starts_at_zero_is_clipped(tmp_path: Path) -> None:
 def test_broken_annotations(tmp_path: Path, old: str, new: str, message: str) -> None:
     root = write_voc(tmp_path)
     write_text(root / XML, (root / XML).read_text().replace(old, new))
-    with pytest.raises(MalformedData, match=rf"000005\.xml: {message}"):
-        VOC(root, 2007).truth(0)
+    with pytest.raises(MalformedDataError, match=rf"000005\.xml: {message}"):
+        voc(root).truth(0)
 
 
-def test_parts_of_a_person_are_no_objects(tmp_path: Path) -> None:
+def test_body_parts_are_not_objects(tmp_path: Path) -> None:
     root = write_voc(tmp_path)
     part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part></object>"
     write_text(root / XML, (root / XML).read_text().replace("</object>", part))
-    assert VOC(root, 2007).truth(0).classes == ("cat",)
+    assert voc(root).truth(0).classes == ("cat",)
 
 
-def test_orientation_is_ignored_since_boxes_were_drawn_without_it(tmp_path: Path) -> None:
+def test_orientation_is_ignored_like_in_the_annotations(tmp_path: Path) -> None:
     from PIL import ExifTags, Image
 
     root = write_voc(tmp_path)
@@ -199,12 +204,12 @@ def test_orientation_is_ignored_since_boxes_were_drawn_without_it(tmp_path: Path
     with Image.open(path) as image:
         image.load()
         image.save(path, exif=exif)
-    voc = VOC(root, 2007)
-    assert (voc.size(0), voc.image(0).size) == ((30, 40), (40, 30))
+    dataset = voc(root)
+    assert (dataset.size(0), dataset.image(0).size) == ((30, 40), (40, 30))
 
 
-def test_an_unreadable_image_has_no_truth_either(tmp_path: Path) -> None:
+def test_the_truth_needs_a_readable_image(tmp_path: Path) -> None:
     root = write_voc(tmp_path)
     write_text(root / "VOCdevkit" / "VOC2007" / "JPEGImages" / "000005.jpg", "no image")
-    with pytest.raises(UnreadableImage, match="000005: not an image"):
-        VOC(root, 2007).truth(0)
+    with pytest.raises(UnreadableImageError, match="000005: not an image"):
+        voc(root).truth(0)

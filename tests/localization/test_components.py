@@ -1,4 +1,4 @@
-"""Components against a slow literal reading of METHOD section 2: scipy's labelling, cluster by cluster."""
+"""Components against a slow literal reading of their definition: scipy's labelling, cluster by cluster."""
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -14,14 +14,14 @@ def literal(labels, min_area, border):
     height, width = labels.shape
     rows, columns = np.indices(labels.shape)
     inside = (rows >= border) & (rows < height - border) & (columns >= border) & (columns < width - border)
-    found = []
+    items = []
     for cluster in np.unique(labels[labels >= 0]):
         regions, count = ndimage.label((labels == cluster) & inside)
         for region in range(1, count + 1):
             ys, xs = np.nonzero(regions == region)
             if len(ys) > min_area:
-                found.append((ys[0] * width + xs[0], cluster, regions == region))
-    return [(cluster, mask) for _, cluster, mask in sorted(found, key=lambda item: item[0])]
+                items.append((ys[0] * width + xs[0], cluster, regions == region))
+    return [(cluster, mask) for _, cluster, mask in sorted(items, key=lambda item: item[0])]
 
 
 def literal_boxes(mask):
@@ -77,10 +77,10 @@ def test_thin_tail_does_not_stretch_the_inner_box():
     assert item == Component(cluster=1, area=120, box=(5, 5, 35, 15), inner_box=(5, 5, 17, 14))
 
 
-def test_area_must_be_larger_than_the_least():
+def test_a_component_has_more_pixels_than_min_area():
     labels = np.zeros((28 + 28, 28 + 28), np.int64)
-    assert components(labels).items == ()
-    assert components(np.zeros((56, 57), np.int64)).items == (
+    assert components(labels, min_area=784, border=14).items == ()
+    assert components(np.zeros((56, 57), np.int64), min_area=784, border=14).items == (
         Component(cluster=0, area=28 * 29, box=(14, 14, 43, 42), inner_box=(14, 14, 43, 42)),
     )
 
@@ -92,7 +92,7 @@ def test_diagonal_neighbours_are_not_connected():
 
 @pytest.mark.parametrize("shape", [(1, 1), (28, 500), (500, 28), (27, 27)])
 def test_a_map_that_is_all_border_has_no_components(shape):
-    result = components(np.zeros(shape, np.int64))
+    result = components(np.zeros(shape, np.int64), min_area=784, border=14)
     assert result.items == ()
     assert result.ids.shape == shape
     assert not result.ids.any()
@@ -101,4 +101,4 @@ def test_a_map_that_is_all_border_has_no_components(shape):
 @pytest.mark.parametrize("wrong", [{"border": -1}, {"min_area": -1}])
 def test_negative_sizes_are_refused(wrong):
     with pytest.raises(ValueError, match="must not be negative"):
-        components(np.zeros((40, 40), np.int64), **wrong)
+        components(np.zeros((40, 40), np.int64), **{"min_area": 784, "border": 14, **wrong})

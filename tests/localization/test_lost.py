@@ -5,12 +5,11 @@ import pytest
 import torch
 from scipy import ndimage
 
-from nave.localization.localizer import evidence
-from nave.localization.lost import Lost
+from tests.helpers.parts import localizer, tokens
 
 
 def literal(vectors, grid, patch, size, seeds):
-    """`vectors`: the features as a list in raster order. The mask on the grid, and the box in pixels."""
+    """The mask on the grid, and the box in pixels, from the tokens' ``vectors`` in raster order."""
     count = len(vectors)
     product = [[int(np.dot(p, q)) for q in vectors] for p in vectors]
     degree = [sum(product[p][q] > 0 for q in range(count)) for p in range(count)]
@@ -30,26 +29,26 @@ def test_equals_the_literal_reading(seed):
     patch, grid = int(generator.integers(2, 6)), tuple(generator.integers(2, 9, 2).tolist())
     size = tuple(int(side * patch - generator.integers(0, patch)) for side in grid)
     centre = generator.integers(-2, 3, 5)
-    tokens = (generator.integers(-3, 4, (5, *grid)) + centre[:, None, None]).astype(np.float32)
-    peer = Lost("tokens", centred=False, seeds=int(generator.integers(1, 30)))
-    labels, found = peer.partition(evidence(torch.from_numpy(tokens), (grid[0] * patch, grid[1] * patch), size))
-    mask, box = literal(list(tokens.reshape(5, -1).T), grid, patch, size, peer.seeds)
-    assert found.box == box
+    features = (generator.integers(-3, 4, (5, *grid)) + centre[:, None, None]).astype(np.float32)
+    lost = localizer("lost", centred=False, seeds=int(generator.integers(1, 30)))
+    labels, localization = lost(None, tokens(torch.from_numpy(features), (grid[0] * patch, grid[1] * patch), size))
+    mask, box = literal(list(features.reshape(5, -1).T), grid, patch, size, lost.seeds)
+    assert localization.box == box
     np.testing.assert_array_equal(labels, np.kron(mask, np.ones((patch, patch)))[: size[0], : size[1]])
 
 
-def test_centring_takes_away_what_all_tokens_share():
-    """A block on a background, all products positive: LOST finds everything, unless the mean is subtracted."""
-    tokens = torch.ones(2, 6, 6)
-    tokens[1, 2:4, 1:5] = 3
-    image = evidence(tokens, (60, 60), (60, 60))
-    assert Lost(centred=False).partition(image)[1].box == (0, 0, 60, 60)
-    assert Lost(centred=True).partition(image)[1].box == (10, 20, 50, 40)
+def test_centring_removes_what_all_tokens_share():
+    """A block on a background, all products positive: all tokens are similar unless the mean is subtracted."""
+    grid = torch.ones(2, 6, 6)
+    grid[1, 2:4, 1:5] = 3
+    image = tokens(grid, (60, 60))
+    assert localizer("lost", centred=False)(None, image)[1].box == (0, 0, 60, 60)
+    assert localizer("lost", centred=True)(None, image)[1].box == (10, 20, 50, 40)
 
 
 def test_equal_tokens_are_one_object():
-    labels, found = Lost().partition(evidence(torch.ones(3, 2, 3), (8, 12), (7, 10)))
-    assert found.box == (0, 0, 10, 7)
+    labels, localization = localizer("lost")(None, tokens(torch.ones(3, 2, 3), (8, 12), (7, 10)))
+    assert localization.box == (0, 0, 10, 7)
     assert not labels.any()
 
 
@@ -60,6 +59,6 @@ def test_equal_tokens_are_one_object():
         ({"seeds": 0}, r"localization\.seeds=0: must be at least 1"),
     ],
 )
-def test_options_that_cannot_be(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        Lost(**options)
+        localizer("lost", **options)

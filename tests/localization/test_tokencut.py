@@ -5,8 +5,7 @@ import pytest
 import torch
 from scipy import linalg, ndimage
 
-from nave.localization.localizer import evidence
-from nave.localization.tokencut import TokenCut
+from tests.helpers.parts import localizer, tokens
 
 
 def literal(vectors, grid, patch, size, tau, eps):
@@ -32,47 +31,47 @@ def literal(vectors, grid, patch, size, tau, eps):
 
 
 def drawn(generator):
-    """A random image and what the literal reading finds on it; drawn again while there are two solutions."""
+    """A random image and the literal reading's mask and box; drawn again while there are two solutions."""
     while True:
         patch, grid = int(generator.integers(2, 6)), tuple(generator.integers(3, 9, 2).tolist())
         size = tuple(int(side * patch - generator.integers(0, patch)) for side in grid)
-        tokens = generator.normal(size=(4, *grid)).astype(np.float32) + 0.5
-        peer = TokenCut(tau=float(generator.uniform(0, 0.7)))
-        expected = literal(list(tokens.reshape(4, -1).T), grid, patch, size, peer.tau, peer.eps)
+        features = generator.normal(size=(4, *grid)).astype(np.float32) + 0.5
+        tokencut = localizer("tokencut", tau=float(generator.uniform(0, 0.7)))
+        expected = literal(list(features.reshape(4, -1).T), grid, patch, size, tokencut.tau, tokencut.eps)
         if expected is not None:
-            return peer, torch.from_numpy(tokens), patch, size, *expected
+            return tokencut, torch.from_numpy(features), patch, size, *expected
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_equals_the_literal_reading(seed):
-    peer, tokens, patch, size, mask, box = drawn(np.random.default_rng(seed))
-    padded = (tokens.shape[1] * patch, tokens.shape[2] * patch)
-    labels, found = peer.partition(evidence(tokens, padded, size))
-    assert found.box == box
+    tokencut, grid, patch, size, mask, box = drawn(np.random.default_rng(seed))
+    padded = (grid.shape[1] * patch, grid.shape[2] * patch)
+    labels, localization = tokencut(None, tokens(grid, padded, size))
+    assert localization.box == box
     np.testing.assert_array_equal(labels, np.kron(mask, np.ones((patch, patch)))[: size[0], : size[1]])
 
 
 def test_a_block_is_cut_out_of_its_background():
-    tokens = torch.zeros(2, 6, 6)
-    tokens[0] = 1
-    tokens[:, 2:4, 1:5] = torch.tensor([0.0, 1.0])[:, None, None]
-    labels, found = TokenCut().partition(evidence(tokens, (60, 60), (58, 57)))
-    assert found.box == (10, 20, 50, 40)
+    grid = torch.zeros(2, 6, 6)
+    grid[0] = 1
+    grid[:, 2:4, 1:5] = torch.tensor([0.0, 1.0])[:, None, None]
+    labels, localization = localizer("tokencut")(None, tokens(grid, (60, 60), (58, 57)))
+    assert localization.box == (10, 20, 50, 40)
     assert labels.sum() == 40 * 20
 
 
 def test_one_token():
-    assert TokenCut().partition(evidence(torch.ones(3, 1, 1), (8, 8), (5, 6)))[1].box == (0, 0, 6, 5)
+    assert localizer("tokencut")(None, tokens(torch.ones(3, 1, 1), (8, 8), (5, 6)))[1].box == (0, 0, 6, 5)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"features": "values"}, r"localization\.features='values': choose tokens or keys"),
-        ({"tau": 1.0}, r"localization\.tau=1\.0: a cosine from -1 to below 1"),
+        ({"tau": 1.0}, r"localization\.tau=1\.0: must be a cosine from -1 to below 1"),
         ({"eps": 0.0}, r"localization\.eps=0\.0: must be above 0"),
     ],
 )
-def test_options_that_cannot_be(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        TokenCut(**options)
+        localizer("tokencut", **options)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import into, nave_run, photographs, record, voc
+from tests.helpers.running import into, nave_run, photographs, record, voc
 
 
 def test_csv_has_a_row_for_every_k(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_logger_that_fails_costs_no_results(
 ) -> None:
     run, overrides = tmp_path / "run", [*photographs(tmp_path, 1), "logger=csv"]
     with monkeypatch.context() as patch:
-        patch.setattr("nave.loggers.lightning.LightningLog.log", lambda *_: Path("/nowhere").stat())
+        patch.setattr("nave.loggers.lightning.LightningLogger.log", lambda *_: Path("/nowhere").stat())
         assert nave_run(*overrides, into(run)) == 1
     assert "logger=csv: [Errno 2]" in capsys.readouterr().out
     monkeypatch.setattr("nave.module.Explainer.predict_step", lambda *_: pytest.fail("computed again"))

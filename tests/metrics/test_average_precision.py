@@ -1,4 +1,4 @@
-"""AP and AR, torchmetrics' and resampled, against pycocotools, faster-coco-eval and plain repetition."""
+"""AP and AR against pycocotools, torchmetrics and faster-coco-eval; resamples against repeated images."""
 
 import contextlib
 import io
@@ -9,10 +9,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from nave.metrics import GroundTruth, Prediction
-from nave.metrics.average_precision import average_precision
-from nave.metrics.ranking import rank
-from nave.metrics.selection import with_objects, with_truth
+from nave.data.interface import GroundTruth
+from nave.metrics import Prediction
+from nave.metrics.average_precision import rank
+from nave.metrics.prediction import with_objects, with_truth
+from tests.helpers import torchmetrics_reference
 
 
 def rows(images, boxes, extra):
@@ -41,19 +42,19 @@ def coco(kind, images, rows):
 
 
 def evaluated(images, kind=COCO, evaluator=COCOeval):
-    """AP50 and AR@100 as the tool itself prints them, with its own default parameters."""
+    """AP50 and AR@100 as the tool itself prints them, with its default parameters."""
     true = rows(images, lambda i: i.truth.boxes.tolist(), lambda i: [{}] * len(i.truth.boxes))
-    found = rows(images, lambda i: i.boxes.tolist(), lambda i: [{"score": s} for s in i.scores.tolist()])
+    predicted = rows(images, lambda i: i.boxes.tolist(), lambda i: [{"score": s} for s in i.scores.tolist()])
     with contextlib.redirect_stdout(io.StringIO()):
-        run = evaluator(coco(kind, len(images), true), coco(kind, len(images), found), "bbox")
+        run = evaluator(coco(kind, len(images), true), coco(kind, len(images), predicted), "bbox")
         run.evaluate()
         run.accumulate()
         run.summarize()
     return {"ap50": 100 * run.stats[1], "ar100": 100 * run.stats[8]}
 
 
-def resampled(images, counts):
-    ranking = rank(images)
+def ours(images, counts=None):
+    ranking, counts = rank(images), np.ones(len(images), np.int64) if counts is None else counts
     return {"ap50": ranking.average_precision(counts), "ar100": ranking.average_recall(counts)}
 
 
@@ -67,8 +68,8 @@ def cases(run, seeds):
 def check(run, seeds):
     for images in cases(run, seeds):
         expected = pytest.approx(evaluated(images), abs=1e-9)
-        assert average_precision(images) == expected
-        assert resampled(images, np.ones(len(images), np.int64)) == expected
+        assert torchmetrics_reference.average_precision(images) == expected
+        assert ours(images) == expected
 
 
 @pytest.mark.slow
@@ -84,7 +85,7 @@ def test_equals_faster_coco_eval(run):
     faster = pytest.importorskip("faster_coco_eval")
     for images in cases(run, range(40)):
         expected = evaluated(images, faster.COCO, faster.COCOeval_faster)
-        assert average_precision(images) == pytest.approx(expected, abs=1e-9)
+        assert ours(images) == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_resample_is_the_images_repeated(run):
@@ -94,7 +95,7 @@ def test_a_resample_is_the_images_repeated(run):
         images = [replace(image, scores=image.scores - 1e-6 * np.arange(len(image.scores))) for image in tied]
         counts = generator.multinomial(len(images), np.full(len(images), 1 / len(images)))
         repeated = [image for image, count in zip(images, counts, strict=True) for _ in range(count)]
-        got = resampled(images, counts)
+        got = ours(images, counts)
         if with_objects(repeated):
             assert got == pytest.approx(evaluated(repeated), abs=1e-9)
         else:
@@ -104,17 +105,18 @@ def test_a_resample_is_the_images_repeated(run):
 def test_only_the_hundred_best_boxes_count():
     true = np.array([[0.0, 0, 10, 10]])
     boxes = np.concatenate([np.repeat(true + 50, 100, axis=0), true])
-    known = GroundTruth(true, ("cat",), np.array([False]))
+    known = GroundTruth(true, ("cat",), (False,))
     late = Prediction("a", None, boxes, boxes, np.linspace(1, 0, 101), known)
-    assert average_precision([late]) == {"ap50": 0, "ar100": 0}
-    assert resampled([late], np.ones(1, np.int64)) == {"ap50": 0, "ar100": 0}
+    assert torchmetrics_reference.average_precision([late]) == {"ap50": 0, "ar100": 0}
+    assert ours([late]) == {"ap50": 0, "ar100": 0}
     early = replace(late, scores=late.scores[::-1])
-    assert average_precision([early]) == pytest.approx({"ap50": 100, "ar100": 100})
-    assert resampled([early], np.ones(1, np.int64)) == {"ap50": 100, "ar100": 100}
+    assert torchmetrics_reference.average_precision([early]) == pytest.approx({"ap50": 100, "ar100": 100})
+    assert ours([early]) == {"ap50": 100, "ar100": 100}
 
 
 def test_a_recall_of_exactly_a_tenth_reaches_the_grid_point_of_a_tenth():
     true = np.array([[20.0 * i, 0, 20 * i + 10, 10] for i in range(10)])
-    known = GroundTruth(true, ("cat",) * 10, np.zeros(10, bool))
-    one = Prediction("a", None, true[:1], true[:1], np.ones(1), known)
-    assert average_precision([one])["ap50"] == pytest.approx(100 * 11 / 101)
+    known = GroundTruth(true, ("cat",) * 10, (False,) * 10)
+    image = Prediction("a", None, true[:1], true[:1], np.ones(1), known)
+    assert torchmetrics_reference.average_precision([image])["ap50"] == pytest.approx(100 * 11 / 101)
+    assert ours([image])["ap50"] == pytest.approx(100 * 11 / 101)

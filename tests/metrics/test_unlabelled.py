@@ -6,6 +6,7 @@ from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score
 
 from nave.metrics import cluster_balance, spatial_coherence, stability
+from nave.metrics.unlabelled import fragmentation
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -71,3 +72,17 @@ def test_coherence_of_halves_noise_and_a_chessboard():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (4, 4)])
 def test_a_map_of_one_cluster_is_coherent(shape):
     assert spatial_coherence(np.zeros(shape, np.int64)) == 1
+
+
+def test_whole_clusters_are_not_fragmented():
+    assert fragmentation(np.repeat(np.arange(4, dtype=np.uint8), 6).reshape(4, 6)) == 0
+
+
+def test_specks_count():
+    labels = np.zeros((10, 10), np.uint8)
+    labels[1, 1] = labels[5, 5] = labels[8, 2] = 1
+    assert fragmentation(labels) == pytest.approx(2 / 100)
+
+
+def test_diagonal_neighbours_are_apart():
+    assert fragmentation(np.eye(2, dtype=np.uint8)) == pytest.approx(0.5)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from nave.report import write_report
-from tests.report.writers import write_run, write_sweep
+from tests.helpers.pages import write_run, write_sweep
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")

@@ -7,9 +7,8 @@ from PIL import Image
 
 from nave.report import write_page, write_report
 from nave.report.__main__ import main
-from nave.report.page import PAGE
-from nave.results import RUN, write_json
-from tests.report.writers import write_run, write_sweep
+from nave.runs.layout import PAGE, RUN, write_json
+from tests.helpers.pages import write_run, write_sweep
 
 EVIL = "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>"
 
@@ -19,31 +18,33 @@ class Elements(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.found, self.texts, self._open = [], [], []
+        self.elements, self.texts, self._open = [], [], []
         self.feed(page.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
         self._open.append(tag)
 
     def handle_data(self, data):
         self.texts.append(data)
 
     def named(self, tag):
-        return [attributes for name, attributes in self.found if name == tag]
+        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def content(page, name="data"):
-    found = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page.read_text(encoding="utf-8"))
-    assert found is not None
-    return json.loads(found[1])
+    match = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page.read_text(encoding="utf-8"))
+    assert match is not None
+    return json.loads(match[1])
 
 
 def test_a_run_is_one_file_that_loads_nothing(tmp_path):
     page = write_report(write_run(tmp_path / "run", ks=(3, 5)))
     assert page == tmp_path / "run" / PAGE
     elements = Elements(page)
-    links = [value for _, attributes in elements.found for key, value in attributes.items() if key in ("src", "href")]
+    links = [
+        value for _, attributes in elements.elements for key, value in attributes.items() if key in ("src", "href")
+    ]
     assert all(link.startswith("#") for link in links)
     assert not (tmp_path / "run" / "report_files").exists()
     assert "default-src 'none'" in elements.named("meta")[3]["content"]
@@ -54,15 +55,15 @@ def test_the_page_holds_every_image_under_every_k_in_aligned_colours(tmp_path):
     data, detail = content(page), content(page, "image-0")
     assert [image["id"] for image in data["images"]] == ["b", "a"]
     assert [variant["label"] for variant in data["variants"]] == ["K 3", "K 10"]
-    assert [len(one["slots"]) for one in detail["maps"]] == [3, 10]
-    assert detail["maps"][0]["slots"] == [0, 1, 2]
+    assert [len(one["palette_index"]) for one in detail["maps"]] == [3, 10]
+    assert detail["maps"][0]["palette_index"] == [0, 1, 2]
     assert detail["photo"].startswith("data:image/jpeg;base64,")
 
 
 def test_overlaps_decide_between_hit_and_miss(tmp_path):
     data = content(write_report(write_run(tmp_path)))
     assert data["iou"] == 0.5
-    assert [image["found"][0][0] >= 0.5 for image in data["images"]] == [True, False, True]
+    assert [image["overlaps"][0][0] >= 0.5 for image in data["images"]] == [True, False, True]
 
 
 def test_scores_stand_with_their_intervals(tmp_path):
@@ -76,11 +77,11 @@ def test_scores_stand_with_their_intervals(tmp_path):
 
 def test_a_run_without_truth_has_images_but_no_scores(tmp_path):
     page = write_report(write_run(tmp_path, truth=False))
-    assert content(page)["images"][0]["found"] == [None]
+    assert content(page)["images"][0]["overlaps"] == [None]
     assert 'id="scores"' not in page.read_text()
 
 
-def test_what_came_from_outside_is_text(tmp_path):
+def test_foreign_text_is_escaped(tmp_path):
     evil = EVIL.replace("/", "∕")  # a file's name holds no slash
     run = write_run(tmp_path, image_ids=(evil,), record={"weights": EVIL, "error": EVIL})
     record = json.loads((run / RUN).read_text())
@@ -90,7 +91,7 @@ def test_what_came_from_outside_is_text(tmp_path):
     write_json(tmp_path / "failed" / RUN, record | {"status": "failed"})
     page = write_report(tmp_path)
     elements = Elements(page)
-    assert not [attributes for _, attributes in elements.found if any(key.startswith("on") for key in attributes)]
+    assert not [attributes for _, attributes in elements.elements if any(key.startswith("on") for key in attributes)]
     assert [attributes for attributes in elements.named("img") if attributes.get("src") == "x"] == []
     assert [attributes.get("type") for attributes in elements.named("script")][-1] is None
     assert sum("type" not in attributes for attributes in elements.named("script")) == 1
@@ -99,7 +100,7 @@ def test_what_came_from_outside_is_text(tmp_path):
 
 
 def test_a_class_name_cannot_end_its_script(tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.report.writers.CLASSES", (EVIL,) * 3)
+    monkeypatch.setattr("tests.helpers.pages.CLASSES", (EVIL,) * 3)
     page = write_report(write_run(tmp_path))
     assert content(page)["images"][0]["truth"]["classes"] == [EVIL]
     assert "alert(2)</script>" not in page.read_text()
@@ -179,7 +180,7 @@ def test_a_page_of_a_run_is_written_again_only_if_the_run_changed(tmp_path):
     assert (run / PAGE).read_text() != "as it was"
 
 
-def test_failed_runs_are_told_of(tmp_path):
+def test_failed_runs_are_listed(tmp_path):
     write_run(tmp_path / "good")
     write_json(tmp_path / "bad" / RUN, {"status": "failed", "error": "out of memory", "config": {}})
     page = write_report(tmp_path).read_text()
@@ -192,7 +193,10 @@ def test_equal_names_in_different_data_sets_are_different_images(tmp_path):
     write_run(tmp_path / "b", image_ids=("one",), overrides={"data.root": "second"})
     data = content(write_report(tmp_path))
     assert [image["id"] for image in data["images"]] == ["one", "one"]
-    assert [[found is None for found in image["found"]] for image in data["images"]] == [[False, True], [True, False]]
+    assert [[overlap is None for overlap in image["overlaps"]] for image in data["images"]] == [
+        [False, True],
+        [True, False],
+    ]
 
 
 def test_several_sweeps_stand_side_by_side(tmp_path, capsys):

@@ -3,15 +3,15 @@ from dataclasses import replace
 
 import pytest
 
-from nave.report.collect import runs, variants
 from nave.report.plots import key, layers_by_k, over_k
-from nave.report.settings import distinguished
-from tests.report.writers import write_run, write_sweep
+from nave.runs.reader import read_runs, runs_at_k
+from nave.runs.settings import distinguished
+from tests.helpers.pages import write_run, write_sweep
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
-    return distinguished(variants(runs([write_sweep(tmp_path_factory.mktemp("sweep"))])))
+    return distinguished(runs_at_k(read_runs([write_sweep(tmp_path_factory.mktemp("sweep"))])))
 
 
 def test_one_line_for_each_model_and_set_of_layers(sweep):
@@ -37,14 +37,14 @@ def test_a_heat_map_prints_its_values(sweep):
 
 
 def test_names_are_no_formulas_and_no_markup(sweep):
-    renamed = [replace(v, settings=dict(v.settings) | {"layers": f"$x<{v.settings['layers']}"}) for v in sweep]
+    renamed = [replace(run, settings=dict(run.settings) | {"layers": f"$x<{run.settings['layers']}"}) for run in sweep]
     ((_, plot), _) = layers_by_k(renamed, "corloc")
     assert "$x&lt;-1" in plot
 
 
 def test_nothing_is_drawn_without_scores_or_with_one_k(tmp_path):
-    alone = distinguished(variants(runs([write_run(tmp_path / "alone")])))
+    alone = distinguished(runs_at_k(read_runs([write_run(tmp_path / "alone")])))
     assert over_k(alone, "corloc") is None
     assert layers_by_k(alone, "corloc") == []
-    unknown = distinguished(variants(runs([write_run(tmp_path / "unknown", truth=False, ks=(3, 5))])))
+    unknown = distinguished(runs_at_k(read_runs([write_run(tmp_path / "unknown", truth=False, ks=(3, 5))])))
     assert over_k(unknown, "corloc") is None

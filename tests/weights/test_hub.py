@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import constants
 
 from nave.weights import hub
-from nave.weights.error import WeightsError
+from nave.weights.file import WeightsError
 from nave.weights.hub import hub_file
 
 TAG = "test_vit.r160_in1k"
@@ -34,7 +34,7 @@ def _point_to(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
 
 
 def fill_cache(cache: Path, name: str = "model.safetensors") -> Path:
-    """What `hf download` leaves behind, with random weights."""
+    """Fills the cache with random weights, as ``hf download`` does."""
     repository = cache / "models--timm--test_vit.r160_in1k"
     snapshot = repository / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)
@@ -47,7 +47,7 @@ def fill_cache(cache: Path, name: str = "model.safetensors") -> Path:
 
 @pytest.fixture
 def silent_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Takes connections and never answers."""
+    """A hub that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         _point_to(monkeypatch, f"http://127.0.0.1:{server.getsockname()[1]}")
         yield
@@ -61,14 +61,14 @@ def closed_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
-def test_a_cached_file_is_taken_without_asking(empty_cache: Path, closed_hub: None, name: str) -> None:
+def test_a_cached_file_needs_no_request(empty_cache: Path, closed_hub: None, name: str) -> None:
     expected = fill_cache(empty_cache, name)
     path = hub_file(TAG, REPOSITORY)
     assert path == expected
     assert path.parent.name == COMMIT
 
 
-def test_a_closed_port_gives_three_ways_on(closed_hub: None, empty_cache: Path) -> None:
+def test_a_closed_port_gives_three_solutions(closed_hub: None, empty_cache: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         hub_file(TAG, REPOSITORY)
     message = str(caught.value)
@@ -81,28 +81,28 @@ def test_a_closed_port_gives_three_ways_on(closed_hub: None, empty_cache: Path) 
     assert "3. packaged: model=vits14 or model=efficientnet_lite0" in message
 
 
-def test_a_silent_hub_is_given_up(silent_hub: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_hub_is_a_timeout(silent_hub: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.3)
     with pytest.raises(WeightsError, match=r"TimeoutError no answer within 0\.3 s"):
         hub_file(TAG, REPOSITORY)
 
 
 @pytest.mark.slow
-def test_a_silent_hub_is_given_up_within_fifteen_seconds(silent_hub: None) -> None:
+def test_a_silent_hub_fails_within_fifteen_seconds(silent_hub: None) -> None:
     start = time.monotonic()
-    with pytest.raises(WeightsError, match="Three ways on"):
+    with pytest.raises(WeightsError, match="Three solutions"):
         hub_file(TAG, REPOSITORY)
     assert time.monotonic() - start < 15
 
 
-def test_offline_mode_is_an_answer_too(closed_hub: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_mode_gives_the_same_solutions(closed_hub: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(WeightsError, match=r"Offline.*(\n.*)*Three ways on"):
+    with pytest.raises(WeightsError, match=r"Offline.*(\n.*)*Three solutions"):
         hub_file(TAG, REPOSITORY)
 
 
 class _Hub(BaseHTTPRequestHandler):
-    """The two requests of a download; `files` is what the repository holds."""
+    """The two requests of a download; ``files`` is what the repository holds."""
 
     files: dict[str, bytes]
 
@@ -136,7 +136,7 @@ def local_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Hub]]:
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
-def test_a_hub_that_answers_is_asked_once(local_hub: type[_Hub], name: str) -> None:
+def test_a_file_is_downloaded_once(local_hub: type[_Hub], name: str) -> None:
     local_hub.files = {name: b"some bytes"}
     path = hub_file(TAG, REPOSITORY)
     assert path.read_bytes() == b"some bytes"

@@ -61,9 +61,9 @@ async function decoded(map, width = Infinity) {
   context.drawImage(image, 0, 0, w, h);
   const pixels = context.getImageData(0, 0, w, h).data;
   const ids = new Uint8Array(w * h);
-  const counts = new Array(map.slots.length).fill(0);
+  const counts = new Array(map.palette_index.length).fill(0);
   for (let i = 0; i < ids.length; i++) counts[(ids[i] = pixels[4 * i])]++;
-  return { width: w, height: h, ids, shares: counts.map((count) => count / ids.length), colours: map.slots.map(colour) };
+  return { width: w, height: h, ids, shares: counts.map((count) => count / ids.length), colours: map.palette_index.map(colour) };
 }
 
 const colour = (slot) => page.palette[slot % page.palette.length];
@@ -93,7 +93,7 @@ function paint(canvas, map, { opacity = 0.5, off = new Set(), lit = null } = {})
 }
 
 // --- cards: the same in the gallery and in the grid ----------------------------------------------------------------------
-const overlap = (number, variant) => (page.images[number].found[variant] || [null])[0];
+const overlap = (number, variant) => (page.images[number].overlaps[variant] || [null])[0];
 const isHit = (number, variant) => overlap(number, variant) !== null && overlap(number, variant) >= page.iou;
 
 function fitness(number, variant) {
@@ -163,9 +163,9 @@ function drawBoxes(fit, number, options, map, simple = false) {
   const svg = $("svg", fit) || fit.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "svg"));
   svg.setAttribute("viewBox", `0 0 ${image.width} ${image.height}`);
   svg.setAttribute("preserveAspectRatio", "none");
-  const found = simple ? [] : map.components;
+  const components = simple ? [] : map.components;
   const lines = (name, key) =>
-    found.flatMap((one) => rectangle(one[key], "thin", { name, stroke: map.colours[one.cluster] }));
+    components.flatMap((one) => rectangle(one[key], "thin", { name, stroke: map.colours[one.cluster] }));
   svg.replaceChildren(
     ...(options.components && !simple ? lines("components", "box") : []),
     ...(options.inner && !simple ? lines("inner", "inner_box") : []),

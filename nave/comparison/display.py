@@ -1,0 +1,158 @@
+"""A comparison as tables, plot, figure of maps and files."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from nave.comparison.figure import STYLE, WIDTHS, figure, save
+from nave.comparison.pictures import Picture
+from nave.comparison.rows import Row
+from nave.runs.layout import k_order, write_json, write_whole
+from nave.runs.reader import RunAtK
+from nave.viz.palette import LINES, MARKERS
+from nave.viz.terminal import score_text
+
+TITLES = {
+    "mask_found": "cluster of its own, by mask (share of images, IoU of 0.5 or more)",
+    "box_found": "cluster of its own, by box (share of images, IoU of 0.5 or more)",
+    "mask_overlap": "overlap of the best cluster with the class's mask",
+    "box_overlap": "overlap of the best component's box with an object's box",
+    "saturation": "saturation: the watermark has a cluster of its own (share of images)",
+    "watermark_overlap": "overlap of the best cluster with the watermark",
+    "watermark_inertia": "share of the explained inertia that this cluster takes",
+    "fragmentation": "pixels outside their cluster's largest component",
+    "ari": "agreement of maps (ARI)",
+    "matched_iou": "agreement of maps (matched IoU)",
+}
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """Tables in percent with 95 % intervals: quantities, then agreements and differences for each reference."""
+    references = dict.fromkeys(row.against for row in rows if row.against)
+    return [_table("percent, with the 95 % interval", [row for row in rows if not row.against])] + [
+        _table(f"against {reference}", [row for row in rows if row.against == reference]) for reference in references
+    ]
+
+
+def presence_table(present: Mapping[tuple[str, str], Sequence[int]], quantity: str) -> Table:
+    """A table of the K at which each concept has a cluster, by run; see :func:`nave.comparison.rows.present_by_run`."""
+    runs = list(dict.fromkeys(run for _, run in present))
+    title = f"{TITLES[quantity].partition(' (')[0]}, in half of the images or more: at K"
+    table = Table("concept", *runs, title=title, title_justify="left")
+    for concept in dict.fromkeys(concept for concept, _ in present):
+        table.add_row(concept, *(", ".join(map(str, present.get((concept, run), ()))) or "-" for run in runs))
+    return table
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """The rows as CSV, in percent."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0].flat()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.flat() for row in rows)
+    return file.getvalue()
+
+
+def _table(title: str, rows: Sequence[Row]) -> Table:
+    columns = list(dict.fromkeys((row.run, row.k) for row in rows))
+    cells = {(row.quantity, row.concept, row.run, row.k): row.score for row in rows}
+    table = Table("", "concept", *(f"{run}\nK {k}" for run, k in columns), "images", title=title, title_justify="left")
+    for quantity, name in TITLES.items():
+        for concept in dict.fromkeys(row.concept for row in rows if row.quantity == quantity):
+            scores = [cells.get((quantity, concept, *column)) for column in columns]
+            images = max(score["images"] for score in scores if score is not None)
+            texts = ("-" if score is None else score_text(score) for score in scores)
+            table.add_row(name, concept, *texts, str(images))
+    return table
+
+
+AT_MOST = 8  # concepts in the plot: those of most images
+
+
+def plot(rows: Sequence[Row]) -> Figure:
+    """Plots one panel per K with a point and its 95 % interval for every concept and run; the watermark comes last.
+
+    Shows shares by mask if the runs have masks, else by box; without objects, the fragmentation of clusters.
+    """
+    shown = _shown(rows)
+    ks = sorted({row.k for row in shown}, key=k_order)
+    runs = list(dict.fromkeys(row.run for row in shown))
+    concepts = _concepts(shown)
+    with mpl.rc_context(STYLE | {"axes.spines.top": False, "axes.spines.right": False}):
+        page = Figure(figsize=(WIDTHS[2], 1.9 * len(ks) + 0.25 * len(runs)), layout="constrained")
+        panels = page.subplots(len(ks), 1, squeeze=False, sharex=True)[:, 0]
+        for ax, k in zip(panels, ks, strict=True):
+            for number, run in enumerate(runs):
+                shift = 0.7 * (number - (len(runs) - 1) / 2) / len(runs)
+                _points(ax, [row for row in shown if (row.k, row.run) == (k, run)], concepts, number, shift)
+            ax.set(ylabel=f"percent, K {k}", ylim=(-4, 104), xlim=(-0.5, len(concepts) - 0.5))
+            ax.set_xticks(range(len(concepts)), concepts)
+            ax.grid(axis="y", linewidth=0.3)
+        if (best := _best(rows)) != "fragmentation":
+            panels[0].set_title(TITLES[best], loc="left")
+        page.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", frameon=False)
+    return page
+
+
+def _shown(rows: Sequence[Row]) -> list[Row]:
+    defined = [row for row in rows if not row.against and row.score["value"] is not None]
+    return [row for row in defined if row.quantity in (_best(rows), "saturation")]
+
+
+def _best(rows: Sequence[Row]) -> str:
+    names = {row.quantity for row in rows if not row.against and row.score["value"] is not None}
+    return next(name for name in ("mask_found", "box_found", "fragmentation") if name in names)
+
+
+def _name(row: Row) -> str:
+    return row.concept or {"saturation": "watermark"}.get(row.quantity, row.quantity)
+
+
+def _concepts(shown: Sequence[Row]) -> list[str]:
+    images: Counter[str] = Counter()
+    for row in shown:
+        images[_name(row)] = max(images[_name(row)], row.score["images"])
+    kept = [name for name, _ in images.most_common(AT_MOST)]
+    return sorted(kept, key=lambda name: (name == "watermark", name == "any", name))
+
+
+def _points(ax: Axes, rows: Sequence[Row], concepts: Sequence[str], number: int, shift: float) -> None:
+    scores = [(concepts.index(_name(row)), row.score) for row in rows if _name(row) in concepts]
+    x = [place + shift for place, _ in scores]
+    intervals = np.array([(score["value"], score["low"], score["high"]) for _, score in scores], float)
+    value, low, high = intervals.reshape(-1, 3).T
+    colour = LINES[number % len(LINES)]
+    ax.vlines(x, low, high, color=colour, linewidth=1)
+    ax.plot(
+        x,
+        value,
+        linestyle="none",
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=3.5,
+        color=colour,
+        label=rows[0].run if rows else None,
+    )
+
+
+def write(folder: Path, rows: Sequence[Row]) -> None:
+    """Writes comparison.json, comparison.csv and the plot as PDF and PNG."""
+    write_json(folder / "comparison.json", [row.flat() for row in rows])
+    write_whole(folder / "comparison.csv", as_csv(rows))
+    page = plot(rows)
+    for suffix in ("pdf", "png"):
+        save(page, folder / f"comparison.{suffix}")
+
+
+def write_maps(folder: Path, runs: Sequence[RunAtK], shown: Sequence[Picture]) -> None:
+    """Writes maps.pdf and maps.png; raises the errors of :func:`nave.comparison.figure.figure`."""
+    page = figure(runs, shown)
+    for suffix in ("pdf", "png"):
+        save(page, folder / f"maps.{suffix}")

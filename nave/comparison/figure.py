@@ -1,0 +1,152 @@
+"""Figures for papers: maps of several images under several runs and K, in aligned colours."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
+from PIL import Image
+
+from nave.comparison.pictures import Picture
+from nave.runs.prediction import BoxLine, Line
+from nave.runs.reader import RunAtK
+from nave.runs.settings import axes, label
+from nave.viz.overlay import OPACITY, TRUTH, muted
+from nave.viz.palette import PaletteIndex, align, colours
+
+WIDTHS = {1: 3.35, 2: 6.9}  # inches: one column (85 mm) and two (175 mm) of common journals
+GAP = 0.04  # inches between pictures
+DPI, LETTERS = 300, 7.0
+STYLE: dict[Any, Any] = {  # Any: matplotlib's keys are literals, which | of two dicts loses
+    "pdf.fonttype": 42,  # embedded TrueType, since journals reject Type 3
+    "font.family": "sans-serif",
+    "font.size": LETTERS,
+    "text.parse_math": False,  # names may contain dollar signs
+}
+AT_MOST = 12
+
+
+def figure(runs: Sequence[RunAtK], shown: Sequence[Picture], *, columns: int = 2) -> Figure:
+    """Draws one row per image: the image, then its map under every run; clusters keep their colour along the row.
+
+    Boundaries and boxes are vector graphics; predicted boxes are solid, true boxes dashed.
+
+    Args:
+        runs: Runs at their K, one column each.
+        shown: The images, one row each.
+        columns: Width of the figure in columns of a journal, 1 or 2.
+
+    Raises:
+        ValueError: If there are more runs than fit on a page, or ``columns`` is neither 1 nor 2.
+        FileNotFoundError: If neither a run nor its data set has an image.
+    """
+    if columns not in WIDTHS:
+        raise ValueError(f"columns={columns}: a figure is 1 or 2 columns wide")
+    if len(runs) > AT_MOST:
+        raise ValueError(f"{len(runs)} runs and K, but a page shows {AT_MOST} at most: name fewer runs, or choose --k")
+    headings = ["photograph", *("\n".join(_heading(run, list(axes(runs)))) for run in runs)]
+    width = WIDTHS[columns]
+    cell = (width - GAP * len(runs)) / (len(runs) + 1)
+    heights = [cell * picture.line["height"] / picture.line["width"] for picture in shown]
+    letters = _fitting(headings, cell)
+    band = letters / 72 * 1.25 * max(text.count("\n") + 1 for text in headings) + 0.05
+    height = band + sum(heights) + GAP * (len(shown) - 1)
+    with mpl.rc_context(STYLE):
+        page = Figure(figsize=(width, height), dpi=DPI)
+        top = height - band
+        for number, (picture, tall) in enumerate(zip(shown, heights, strict=True)):
+            drawn = _row(page, picture, (width, height), cell, top - tall, tall)
+            for ax, text in zip(drawn, headings if number == 0 else [], strict=False):
+                ax.set_title(text, fontsize=letters, pad=2.5, linespacing=1.1)
+            top -= tall + GAP
+    return page
+
+
+def save(page: Figure, path: Path) -> None:
+    """Writes a figure; the suffix decides the format (pdf, svg, png and others of matplotlib)."""
+    dated = {".pdf": "CreationDate", ".svg": "Date"}
+    metadata = {dated[path.suffix]: None} if path.suffix in dated else None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(STYLE | {"svg.hashsalt": "nave"}):
+        page.savefig(path, dpi=DPI, metadata=metadata)
+
+
+def _heading(run: RunAtK, keys: Sequence[str]) -> list[str]:
+    """The settings of a run, one per line."""
+    return [label(run, [key]) for key in keys] or [label(run, [])]
+
+
+def _fitting(headings: Sequence[str], inches: float) -> float:
+    """The font size in points at which no line is wider than a picture, at most that of the figure."""
+    lines = [line for heading in headings for line in heading.splitlines()]
+    widest = max(TextPath((0, 0), line, size=LETTERS, usetex=False).get_extents().width for line in lines)
+    return min(LETTERS, LETTERS * 70 * inches / widest)
+
+
+def _row(
+    page: Figure, picture: Picture, size: tuple[float, float], cell: float, bottom: float, tall: float
+) -> list[Axes]:
+    labels = picture.maps()
+    maps = dict(zip(map(id, picture.present), zip(labels, align(labels), strict=True), strict=True))
+    photo = _photograph(picture, labels[0].shape)
+    drawn = []
+    for column, run in enumerate((None, *picture.runs)):
+        left = column * (cell + GAP)
+        ax = page.add_axes((left / size[0], bottom / size[1], cell / size[0], tall / size[1]))
+        ax.set_axis_off()
+        if column == 0:
+            ax.imshow(photo, aspect="auto")
+        elif run is not None:
+            truth = picture.line["truth"]
+            true_boxes = truth["boxes"] if truth else []
+            _draw(ax, photo, *maps[id(run)], run.lines[picture.image_id], true_boxes, weight=min(1.0, cell))
+        drawn.append(ax)
+    return drawn
+
+
+def _photograph(picture: Picture, shape: tuple[int, ...]) -> UInt8[np.ndarray, "h w 3"]:
+    content = picture.photograph
+    if content is None:
+        raise FileNotFoundError(
+            f"{picture.image_id}: its run kept no photograph (photographs=null) and its data set is not available"
+        )
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB").resize((shape[1], shape[0]), Image.Resampling.LANCZOS))
+
+
+def _draw(
+    ax: Axes,
+    photo: UInt8[np.ndarray, "h w 3"],
+    labels: UInt8[np.ndarray, "h w"],
+    palette_index: PaletteIndex,
+    line: Line,
+    true_boxes: Sequence[BoxLine],
+    weight: float,
+) -> None:
+    """Draws a map; ``weight`` scales the width of lines in narrow pictures."""
+    fill = colours(256)[np.array(palette_index)][labels].astype(np.float32)
+    mixed = (1 - OPACITY) * muted(photo.astype(np.float32)) + OPACITY * fill
+    ax.imshow(mixed.round().astype(np.uint8), aspect="auto")
+    for cluster in np.unique(labels)[1:]:
+        ax.contour(labels == cluster, levels=[0.5], colors="white", linewidths=0.4 * weight)
+    scale = labels.shape[1] / line["width"]
+    for box in true_boxes:
+        _box(ax, box, scale, tuple(part / 255 for part in TRUTH), weight, dashes=(0, (3, 2)))
+    _box(ax, line["box"], scale, (1.0, 1.0, 1.0), weight, dashes="-")
+
+
+def _box(
+    ax: Axes, box: Sequence[float], scale: float, colour: tuple[float, ...], weight: float, dashes: object
+) -> None:
+    x1, y1, x2, y2 = (side * scale - 0.5 for side in box)
+    for ink, thickness in (((0.0, 0.0, 0.0), weight), (colour, 0.5 * weight)):
+        ax.add_patch(
+            Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=ink, linewidth=thickness, linestyle=dashes)
+        )

@@ -1,0 +1,126 @@
+"""Images with their maps under several runs, small enough for a page."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from omegaconf import OmegaConf
+from PIL import Image
+
+from nave.build import instantiate
+from nave.data.interface import Dataset, MissingDatasetError, UnreadableImageError
+from nave.runs.prediction import Line
+from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
+from nave.runs.settings import distinguished
+from nave.viz.overlay import QUALITY, shrunk
+
+LONGEST = 640  # pixels of the longer side; 100 images take less than 10 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One image of a data set and the runs that explained it, None for those that did not."""
+
+    image_id: str
+    runs: tuple[RunAtK | None, ...]
+
+    @property
+    def present(self) -> list[RunAtK]:
+        """The runs that explained the image."""
+        return [run for run in self.runs if run is not None]
+
+    @property
+    def line(self) -> Line:
+        """The prediction of the first run; size and ground truth are the same for all."""
+        return self.present[0].lines[self.image_id]
+
+    @property
+    def photograph(self) -> bytes | None:
+        """The image as a small JPEG, from a run's folder or its data set; None if neither has it."""
+        runs = [at_k.run for at_k in self.present]
+        for run in runs:
+            path = run.folder.photograph(self.image_id)
+            if path.is_file():
+                return path.read_bytes()
+        return next((jpeg for run in runs if (jpeg := _from_dataset(run, self.image_id)) is not None), None)
+
+    def maps(self) -> list[UInt8[np.ndarray, "h w"]]:
+        """The maps of :attr:`present` at the size of the page; pixels are cluster ids.
+
+        Raises:
+            FileNotFoundError: If a map is missing, naming the file.
+        """
+        size = page_size(self.line["width"], self.line["height"])
+        maps = (Image.fromarray(run.read_map(self.image_id)) for run in self.present)
+        return [np.array(labels.resize(size, Image.Resampling.NEAREST), np.uint8) for labels in maps]
+
+
+def pictures(runs: Sequence[RunAtK]) -> list[Picture]:
+    """Every image of the runs, in the order of the data sets; equal ids in different data sets are different images."""
+    pairs = [(json.dumps(run.run.record["config"]["data"], sort_keys=True), run) for run in runs]
+    keys = dict.fromkeys((data, image_id) for data, run in pairs for image_id in run.lines)
+    return [
+        Picture(image_id, tuple(run if data == own and image_id in run.lines else None for own, run in pairs))
+        for data, image_id in keys
+    ]
+
+
+def chosen_runs(folders: Sequence[Path], ks: Sequence[str]) -> list[RunAtK]:
+    """The finished runs in or below ``folders`` at the given K (all if none is given), with their settings.
+
+    Raises:
+        FileNotFoundError: If there is no finished run.
+        ValueError: If no run has a given K, naming the existing ones.
+    """
+    runs = runs_at_k(read_runs(folders))
+    known = list(dict.fromkeys(run.k for run in runs))
+    if unknown := set(ks) - set(known):
+        raise ValueError(f"no run has K = {', '.join(sorted(unknown))}: choose of {', '.join(known)}")
+    return distinguished([run for run in runs if not ks or run.k in ks])
+
+
+def chosen_pictures(runs: Sequence[RunAtK], image_ids: Sequence[str], count: int) -> list[Picture]:
+    """The named images; if none is named, the first ``count`` that all runs explained.
+
+    Raises:
+        ValueError: If an image is not in the runs, naming some that are.
+    """
+    by_id = {picture.image_id: picture for picture in pictures(runs)}
+    if missing := [image_id for image_id in image_ids if image_id not in by_id]:
+        raise ValueError(f"no image {missing[0]!r}: the runs hold {', '.join([*by_id][:10])}{' …' * (len(by_id) > 10)}")
+    return [by_id[name] for name in image_ids] or [picture for picture in by_id.values() if all(picture.runs)][:count]
+
+
+def page_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height at which an image is shown; images are not enlarged."""
+    scale = min(1.0, LONGEST / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _from_dataset(run: Run, image_id: str) -> bytes | None:
+    opened = _dataset(run)
+    index = opened and opened[1].get(image_id)
+    if opened is None or index is None:
+        return None
+    try:
+        photograph = opened[0].image(index)
+    except UnreadableImageError:
+        return None
+    file = io.BytesIO()
+    shrunk(photograph, LONGEST).save(file, "JPEG", quality=QUALITY, optimize=True)
+    return file.getvalue()
+
+
+@cache
+def _dataset(run: Run) -> tuple[Dataset, dict[str, int]] | None:
+    """The data set of a run, if it still exists, and the index of every image_id."""
+    try:
+        dataset: Dataset = instantiate(OmegaConf.create(run.record["config"]["data"]))
+    except MissingDatasetError:
+        return None
+    return dataset, {dataset.image_id(index): index for index in range(len(dataset))}

@@ -1,0 +1,154 @@
+"""Reads an instances JSON in COCO's format in one pass (pycocotools' index keeps the outlines in memory)."""
+
+import json
+import logging
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from nave.data.interface import GroundTruth, MalformedDataError
+from nave.data.reading import Box, clipped, read_text
+
+_log = logging.getLogger(__name__)
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of the JSON; ``size`` is (height, width)."""
+
+    file_name: str
+    size: tuple[int, int]
+    truth: GroundTruth
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The images of the JSON, and the names of its categories by id."""
+
+    rows: list[Row]
+    categories: dict[int, str]
+
+
+def read_instances(file: Path, only: Collection[str] | None = None) -> Instances:
+    """Reads the images of an instances JSON, in its order.
+
+    Skips crowd regions, boxes without area in their image, and annotations of images that are not listed, as the
+    official tools do; logs how many.
+
+    Args:
+        file: the JSON.
+        only: file names, to read only these images; their folders are ignored. None for all.
+
+    Raises:
+        MalformedDataError: for invalid JSON, missing or repeated entries, unknown categories, and boxes that are not
+            four numbers.
+    """
+    table = _load(file)
+    images = _by_id(file, table, "images", "file_name", "height", "width")
+    categories = {key: str(entry["name"]) for key, entry in _by_id(file, table, "categories", "name").items()}
+    skipped: Counter[str] = Counter()
+    objects = _objects(file, table, images, categories, skipped)
+    names = _file_names(file, images)
+    if only is not None:
+        selected = {PurePosixPath(name).name for name in only}
+        names = {key: name for key, name in names.items() if PurePosixPath(name).name in selected}
+    rows = [_row(name, images[key], objects[key], skipped, f"{file}: image {key!r}") for key, name in names.items()]
+    _log.info("%s: left out %s", file, dict(skipped) or "nothing")
+    return Instances(rows, categories)
+
+
+def _objects(
+    file: Path, table: Entry, images: Mapping[Any, Entry], categories: Mapping[Any, str], skipped: Counter[str]
+) -> dict[Any, list[tuple[Box, str]]]:
+    objects: dict[Any, list[tuple[Box, str]]] = {key: [] for key in images}
+    for number, annotation in enumerate(_entries(file, table, "annotations", "image_id", "category_id", "bbox")):
+        place = f"{file}: annotations[{number}]"
+        if annotation["image_id"] not in objects:
+            skipped["boxes of images that are not listed"] += 1
+        elif annotation.get("iscrowd"):
+            skipped["crowd regions"] += 1
+        else:
+            labelled = _box(annotation, place), _category(annotation, categories, place)
+            objects[annotation["image_id"]].append(labelled)
+    return objects
+
+
+def _file_names(file: Path, images: Mapping[Any, Entry]) -> dict[Any, str]:
+    owner: dict[str, Any] = {}
+    for key, image in images.items():
+        path = PurePosixPath(str(image["file_name"]))
+        if path.is_absolute() or ".." in path.parts or not path.name:
+            raise MalformedDataError(f"{file}: image {key!r}: file_name {str(path)!r} leads out of its folder")
+        if path.as_posix() in owner:
+            both = f"{owner[path.as_posix()]!r} and {key!r}"
+            raise MalformedDataError(f"{file}: {str(path)!r} is the file of two images, {both}")
+        owner[path.as_posix()] = key
+    return {key: name for name, key in owner.items()}
+
+
+def _load(file: Path) -> Entry:
+    try:
+        table = json.loads(read_text(file), object_hook=_without_outlines)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise MalformedDataError(f"{file}: broken JSON at {where}: {error.msg}") from error
+    if not isinstance(table, dict):
+        raise MalformedDataError(f"{file}: a {type(table).__name__}, not the object that an instances JSON is")
+    return table
+
+
+def _without_outlines(entry: Entry) -> Entry:
+    entry.pop("segmentation", None)  # unused, and nine tenths of the memory
+    return entry
+
+
+def _entries(file: Path, table: Entry, key: str, *needed: str) -> list[Entry]:
+    entries = table.get(key)
+    if not isinstance(entries, list):
+        raise MalformedDataError(f"{file}: no list {key!r}; an instances JSON has images, annotations, categories")
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict) or any(name not in entry for name in needed):
+            raise MalformedDataError(f"{file}: {key}[{number}] lacks one of {', '.join(needed)}")
+    return entries
+
+
+def _by_id(file: Path, table: Entry, key: str, *needed: str) -> dict[Any, Entry]:
+    entries: dict[Any, Entry] = {}
+    for number, entry in enumerate(_entries(file, table, key, "id", *needed)):
+        if entry["id"] in entries:
+            raise MalformedDataError(f"{file}: {key}[{number}] repeats id {entry['id']!r}")
+        entries[entry["id"]] = entry
+    return entries
+
+
+def _category(annotation: Entry, categories: Mapping[Any, str], place: str) -> str:
+    if annotation["category_id"] not in categories:
+        raise MalformedDataError(f"{place}: category {annotation['category_id']!r} is not among the categories")
+    return categories[annotation["category_id"]]
+
+
+def _box(annotation: Entry, place: str) -> Box:
+    try:
+        x, y, width, height = (float(number) for number in annotation["bbox"])
+    except (TypeError, ValueError) as error:
+        raise MalformedDataError(f"{place}: bbox {annotation['bbox']!r} is not [x, y, width, height]") from error
+    if not all(map(math.isfinite, (x, y, width, height))):
+        raise MalformedDataError(f"{place}: bbox {annotation['bbox']!r} is not finite")
+    return x, y, x + width, y + height
+
+
+def _row(name: str, image: Entry, objects: list[tuple[Box, str]], skipped: Counter[str], place: str) -> Row:
+    size = (image["height"], image["width"])
+    if not all(isinstance(side, int) and side > 0 for side in size):
+        raise MalformedDataError(f"{place}: height {size[0]!r} and width {size[1]!r} are no numbers of pixels")
+    boxes = clipped([box for box, _ in objects], size)
+    keep = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
+    if not keep.all():
+        skipped["boxes without area in their image"] += int((~keep).sum())
+    classes = tuple(category for (_, category), kept in zip(objects, keep, strict=True) if kept)
+    return Row(name, size, GroundTruth(boxes[keep], classes, (False,) * len(classes)))

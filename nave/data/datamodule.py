@@ -1,0 +1,219 @@
+"""The Lightning data module for every data set: batches of equal size, dealt to the processes."""
+
+from collections.abc import Collection, Hashable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from lightning import LightningDataModule
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from nave.data.interface import Dataset, GroundTruth, UnreadableImageError, prepare
+
+
+class Batch:
+    """Images of equal size; ``image_ids``, ``indices``, ``sizes`` and ``truths`` have one entry per image.
+
+    Args:
+        image_ids: ids of the images.
+        indices: their positions in the data set.
+        images: uint8, ``(B, 3, H, W)``; B is 0 if no image of the batch could be read.
+        sizes: the original (height, width).
+        truths: the ground truth, None where it is unknown.
+        unreadable: (index, image id, reason) of the images that could not be read.
+    """
+
+    # not a dataclass: under mixed precision Lightning copies dataclasses, and fails on the frozen ones in truths
+
+    def __init__(
+        self,
+        image_ids: list[str],
+        indices: list[int],
+        images: UInt8[Tensor, "B 3 H W"],
+        sizes: list[tuple[int, int]],
+        truths: list[GroundTruth | None],
+        unreadable: list[tuple[int, str, str]],
+    ) -> None:
+        self.image_ids, self.indices, self.images = image_ids, indices, images
+        self.sizes, self.truths, self.unreadable = sizes, truths, unreadable
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
+        """The batch with its images on ``device``; called by Lightning."""
+        return self._with(self.images.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "Batch":
+        """The batch in page-locked memory; called by the data loader."""
+        return self._with(self.images.pin_memory())
+
+    def _with(self, images: UInt8[Tensor, "B 3 H W"]) -> "Batch":
+        return Batch(self.image_ids, self.indices, images, self.sizes, self.truths, self.unreadable)
+
+
+def load_batch(dataset: Dataset, indices: Sequence[int], image_size: tuple[int, int] | None = None) -> Batch:
+    """Decodes the images at ``indices``.
+
+    Args:
+        dataset: the data set.
+        indices: positions in the data set.
+        image_size: (height, width) to resize to; None keeps the images' own size, which must then be equal.
+    """
+    images: dict[int, Image.Image] = {}
+    unreadable: list[tuple[int, str, str]] = []
+    for index in indices:
+        try:
+            images[index] = dataset.image(index)
+        except UnreadableImageError as error:
+            unreadable.append((index, error.image_id, error.reason))
+    return Batch(
+        image_ids=[dataset.image_id(index) for index in images],
+        indices=list(images),
+        images=_stack([_resized(image, image_size) for image in images.values()]),
+        sizes=[(image.height, image.width) for image in images.values()],
+        truths=[dataset.truth(index) for index in images],
+        unreadable=unreadable,
+    )
+
+
+def _stack(images: list[Image.Image]) -> UInt8[Tensor, "B 3 H W"]:
+    if not images:
+        return torch.empty((0, 3, 0, 0), dtype=torch.uint8)
+    return torch.stack([torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images])
+
+
+def _resized(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
+    return image if size is None else image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+
+
+def batches(keys: Sequence[Hashable], indices: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Groups ``indices`` into batches of at most ``batch_size`` with equal keys; each index appears exactly once.
+
+    Full batches come first, in the order in which they are filled; incomplete ones follow in the order of their first
+    index. The order of ``indices`` is kept inside a batch.
+
+    Args:
+        keys: the key of each index, such as its image size.
+        indices: positions in the data set.
+        batch_size: the largest number of indices in a batch.
+    """
+    open_batches: dict[Hashable, list[int]] = {}
+    complete: list[list[int]] = []
+    for key, index in zip(keys, indices, strict=True):
+        batch = open_batches.setdefault(key, [])
+        batch.append(index)
+        if len(batch) == batch_size:
+            complete.append(open_batches.pop(key))
+    return complete + list(open_batches.values())
+
+
+def shard(all_batches: list[list[int]], rank: int, world_size: int) -> list[list[int]]:
+    """The batches of process ``rank``: every ``world_size``-th one, so that each batch goes to exactly one process."""
+    return all_batches[rank::world_size]
+
+
+class ImageModule(LightningDataModule):
+    """Batches for ``Trainer.predict``: each image once over all processes, images of equal size, in a fixed order.
+
+    The batches are dealt to the processes here, so the Trainer needs ``use_distributed_sampler=False``.
+
+    Args:
+        dataset: the images.
+        image_size: None keeps each image's own size; else every image is resized to (height, width), or to a square
+            for one integer (bilinear, antialiased, aspect ratio ignored).
+        batch_size: the largest number of images in a batch.
+        num_workers: processes that load images.
+        limit: use only the first ``limit`` images.
+        skip: ids of images to leave out.
+
+    Raises:
+        ValueError: for sizes, counts and limits below 1.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        image_size: int | Sequence[int] | None,
+        batch_size: int,
+        num_workers: int,
+        limit: int | None,
+        skip: Collection[str] = (),
+    ) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.image_size = _height_width(image_size)
+        self.batch_size = _positive("batch_size", batch_size)
+        self.num_workers = num_workers
+        self.limit = None if limit is None else _positive("limit", limit)
+        self.skip = frozenset(skip)
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer images than devices
+
+    @property
+    def count(self) -> int:
+        """Number of images over all processes."""
+        return len(self._indices())
+
+    def prepare_data(self) -> None:
+        """Prepares the data set, once per machine; called by Lightning."""
+        prepare(self.dataset)
+
+    def predict_dataloader(self) -> "DataLoader[Batch]":
+        """The batches of this process."""
+        items = shard(self._batches(), *_rank_and_world_size())
+        return DataLoader(
+            _Batches(self.dataset, items, self.image_size),
+            batch_size=None,  # the items are batches already, so Lightning has no sampler to replace
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _indices(self) -> list[int]:
+        stop = min(len(self.dataset), self.limit or len(self.dataset))
+        return [index for index in range(stop) if self.dataset.image_id(index) not in self.skip]
+
+    def _batches(self) -> list[list[int]]:
+        indices = self._indices()
+        one_size = self.batch_size == 1 or self.image_size is not None  # then no header has to be read
+        keys = [None if one_size else _size_or_none(self.dataset, index) for index in indices]
+        return batches(keys, indices, self.batch_size)
+
+
+class _Batches(TorchDataset[Batch]):
+    def __init__(self, dataset: Dataset, items: list[list[int]], image_size: tuple[int, int] | None) -> None:
+        self._dataset, self._items, self._image_size = dataset, items, image_size
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, position: int) -> Batch:
+        return load_batch(self._dataset, self._items[position], self._image_size)
+
+
+def _size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:
+    try:
+        return dataset.size(index)
+    except UnreadableImageError:
+        return None
+
+
+def _height_width(image_size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    if image_size is None:
+        return None
+    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    if len(sides) != 2 or min(sides) < 1:
+        raise ValueError(f"image_size={image_size}: give null (own size), an integer >= 1, or [height, width]")
+    return sides[0], sides[1]
+
+
+def _positive(name: str, value: int) -> int:
+    if value < 1:
+        raise ValueError(f"{name}={value}: must be at least 1")
+    return value
+
+
+def _rank_and_world_size() -> tuple[int, int]:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

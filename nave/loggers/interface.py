@@ -1,0 +1,118 @@
+"""The interface of loggers, and what they have in common.
+
+A run is logged from disk after it has finished, so that a killed run leaves no trace and a resumed run is logged once.
+"""
+
+import random
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from lightning.pytorch.loggers import Logger
+
+from nave.data.interface import Dataset
+from nave.runs.reader import Run, RunAtK
+
+
+@runtime_checkable
+class RunLogger(Protocol):
+    """A logger of the configuration group ``logger``; checks its options when it is created, before the run."""
+
+    def log(self, run: Run, dataset: Dataset | None) -> None:
+        """Logs a run, once.
+
+        Args:
+            run: A finished or failed run.
+            dataset: Data set of the run; None if the run failed.
+        """
+        ...
+
+    def training_logger(self, folder: Path, attempt: int) -> Logger:
+        """Creates a Lightning logger for a training.
+
+        Args:
+            folder: Folder of the training.
+            attempt: 1 for a new training, more if it is resumed.
+        """
+        ...
+
+
+class LoggerError(RuntimeError):
+    """A logger failed to log a run, whose results are on disk."""
+
+
+def log_run(
+    loggers: Mapping[str, RunLogger], run: Run, dataset: Dataset | None, logged: Collection[str] = ()
+) -> list[str]:
+    """Logs a run with all loggers that have not logged it before.
+
+    Args:
+        loggers: Loggers by name.
+        run: The run.
+        dataset: Data set of the run; None if the run failed.
+        logged: Names of the loggers that have logged the run before.
+
+    Returns:
+        Names of all loggers that have logged the run.
+
+    Raises:
+        LoggerError: If a logger fails, naming it and the reason.
+    """
+    names = [name for name in loggers if name not in logged]
+    for name in names:
+        try:
+            loggers[name].log(run, dataset)
+        except Exception as error:
+            reason = error.__cause__ or error
+            raise LoggerError(f"logger={name}: {reason}; run again to log the results") from error
+    return sorted({*logged, *names})
+
+
+def metrics_by_step(run: Run) -> list[tuple[int, dict[str, float]]]:
+    """The step and the flattened scores with their intervals, for every K."""
+    return [(at_k.step, _flat_scores(at_k)) for at_k in run.at_k]
+
+
+def _flat_scores(run: RunAtK) -> dict[str, float]:
+    flat: dict[str, float] = {}
+    for name, score in run.scores.items():
+        values = {name: score["value"], f"{name}_low": score["low"], f"{name}_high": score["high"]}
+        flat |= {key: value for key, value in values.items() if value is not None}
+    return flat
+
+
+def work_figures(run: Run) -> dict[str, float]:
+    """Times, speed and numbers of images of a run; empty if it failed."""
+    if not run.finished:
+        return {}
+    record = run.record
+    stages = {f"seconds/{stage}": seconds for stage, seconds in record["seconds"].items()}
+    return stages | {
+        "images": record["images"],
+        "images_per_second": record["images_per_second"],
+        "unreadable": len(record["unreadable"]),
+    }
+
+
+def select_examples(overlaps: Mapping[str, float | None], count: int, seed: int) -> dict[str, str]:
+    """Selects images to show: a third each of the worst, the best and random others.
+
+    Ties are broken by image_id. Images without annotated objects can only be selected at random. The selection is
+    deterministic.
+
+    Args:
+        overlaps: Overlap of each image's box with the ground truth by image_id; None without annotated objects.
+        count: Largest number of images.
+        seed: Seed of the random images.
+
+    Returns:
+        ``worst``, ``best`` or ``random`` by image_id, in this order.
+    """
+    judged = sorted((overlap, image_id) for image_id, overlap in overlaps.items() if overlap is not None)
+    third = min(count // 3, len(judged) // 2)
+    worst = [image_id for _, image_id in judged[:third]]
+    best = [image_id for _, image_id in sorted(judged[len(judged) - third :], key=lambda pair: (-pair[0], pair[1]))]
+    others = sorted(overlaps.keys() - set(worst) - set(best))
+    drawn = random.Random(seed).sample(others, min(count - 2 * third, len(others)))
+    groups = {"worst": worst, "best": best, "random": sorted(drawn)}
+    return {image_id: group for group, ids in groups.items() for image_id in ids}

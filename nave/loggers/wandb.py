@@ -1,0 +1,190 @@
+"""Weights & Biases: one W&B run per run, with maps and boxes for review."""
+
+import hashlib
+import netrc
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from nave.data.interface import Dataset
+from nave.loggers.interface import metrics_by_step, select_examples, work_figures
+from nave.loggers.wandb_media import picture
+from nave.runs.reader import Run, RunAtK
+
+if TYPE_CHECKING:
+    import wandb
+    from lightning.pytorch.loggers import Logger
+
+
+MODES = ("online", "offline", "disabled", "shared")
+LONGEST_NAME = 128  # characters, of projects and artifacts
+COLUMNS = ("picture", "image_id", "group", "k", "iou", "clusters", "components", "inertia")
+
+
+class WandbLogger:
+    """Logs configuration, scores with intervals, times, and images with maps and boxes that can be toggled.
+
+    Args:
+        project: W&B project.
+        entity: W&B team or user; None for the owner of the key.
+        images: Largest number of images: the worst, the best and random ones, a third each.
+        artifact: Whether to upload the run folder as an artifact.
+        tags: W&B tags.
+        mode: W&B mode; None for WANDB_MODE, else ``online`` if there is a key and ``offline`` if not, without a prompt.
+
+    Raises:
+        ValueError: If W&B does not allow the name of the project, or the mode is unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        project: str,
+        entity: str | None,
+        images: int,
+        artifact: bool,
+        tags: Sequence[str],
+        mode: str | None,
+    ) -> None:
+        if project and (unfit := re.findall(r"[/\\#?%:]", project) or len(project) > LONGEST_NAME):
+            reason = f"no more than {LONGEST_NAME} characters" if unfit is True else f"no {unfit[0]}"
+            raise ValueError(f"logger.wandb.project={project!r}: W&B allows {reason} in a project's name")
+        if mode not in (None, *MODES):
+            raise ValueError(f"logger.wandb.mode={mode!r}: choose {', '.join(MODES)}, or null")
+        self.project, self.entity, self.images, self.artifact = project, entity, images, artifact
+        self.tags, self.mode = tuple(tags), mode or os.environ.get("WANDB_MODE") or default_mode()
+
+    def log(self, run: Run, dataset: Dataset | None) -> None:
+        """Logs a run; prints the command that uploads it if it was logged offline."""
+        with _staged_in(run.folder.path):
+            board = self._begin(run)
+            if run.finished:
+                self._fill(board, run, dataset)
+            else:
+                board.summary["error"] = run.record["error"]
+            folder, offline = Path(board.dir).parent, board.offline
+            board.finish(exit_code=0 if run.finished else 1)
+        if offline:
+            print(f"to upload: wandb sync {shlex.quote(str(folder))}")
+
+    def training_logger(self, folder: Path, attempt: int) -> "Logger":  # noqa: ARG002 - W&B appends by itself
+        """Creates a Lightning logger with a fixed id, so that a resumed training continues its W&B run if online."""
+        from lightning.pytorch.loggers import WandbLogger
+
+        identity = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]
+        return WandbLogger(
+            name=folder.name,
+            save_dir=folder,
+            id=identity,
+            project=self.project or "nave",  # ${name} of a training is null by default
+            offline=self.mode == "offline",
+            entity=self.entity,
+            tags=list(self.tags),
+            job_type="train",
+        )
+
+    def _begin(self, run: Run) -> "wandb.Run":
+        import wandb
+
+        return wandb.init(
+            project=self.project,
+            entity=self.entity,
+            dir=run.folder.path,
+            name=run.folder.path.name,
+            group=run.sweep,
+            job_type="explain",
+            tags=self.tags,
+            config={**run.record["config"], "encoder": _encoder(run), "run": _provenance(run)},
+            mode=self.mode,  # type: ignore[arg-type] # one of MODES
+            reinit="finish_previous",
+            settings=wandb.Settings(console="off", silent=True, disable_code=True, x_disable_stats=True),
+        )
+
+    def _fill(self, board: "wandb.Run", run: Run, dataset: Dataset | None) -> None:
+        board.define_metric("*", step_metric="k")
+        for k, metrics in metrics_by_step(run):
+            board.log({"k": k, **metrics})
+            if len(run.at_k) > 1:
+                board.summary.update({f"k{k}/{name}": value for name, value in metrics.items()})
+        board.summary.update(work_figures(run))
+        if dataset is not None and self.images:
+            self._show(board, run, dataset)
+        if self.artifact:
+            board.log_artifact(_artifact(run))
+
+    def _show(self, board: "wandb.Run", run: Run, dataset: Dataset) -> None:
+        import wandb
+
+        overlaps = run.overlaps()
+        chosen = select_examples(overlaps, self.images, run.record["config"]["seed"])
+        indices = {dataset.image_id(index): index for index in range(len(dataset))}
+        pictures = {name: picture(run, dataset, indices[name], group) for name, group in chosen.items()}
+        rows = [
+            [pictures.get(image_id), image_id, chosen.get(image_id, ""), *_cells(at_k, image_id)]
+            for at_k in run.at_k
+            for image_id in at_k.lines
+        ]
+        rows.sort(key=lambda row: (row[4] is None, row[4], row[1], row[3]))
+        # one key per image, since W&B requires all images under a key to have the same size
+        gallery = {f"{chosen[image_id]}/{image_id}": shown for image_id, shown in pictures.items()}
+        board.log({**gallery, "images": wandb.Table(columns=list(COLUMNS), data=rows)})
+
+
+def _cells(run: RunAtK, image_id: str) -> list[Any]:
+    line = run.lines[image_id]
+    return [run.k, run.overlap(image_id), line["clusters"], len(line["components"]), line["inertia"]]
+
+
+def default_mode() -> str:
+    """``online`` if there is a key for the W&B server, else ``offline``."""
+    if os.environ.get("WANDB_API_KEY"):
+        return "online"
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    try:
+        return "online" if netrc.netrc(path).authenticators(host) else "offline"
+    except (OSError, netrc.NetrcParseError):
+        return "offline"
+
+
+def _encoder(run: Run) -> str:
+    """Model and training in one word, by which panels can group runs."""
+    config = run.record["config"]
+    return f"{config['model']['name']}-{run.record.get('training', config['training'])}"
+
+
+def _provenance(run: Run) -> dict[str, Any]:
+    """The record without the configuration, which is logged separately, and details."""
+    left_out = ("config", "unreadable", "seconds", "traceback")
+    return {key: value for key, value in run.record.items() if key not in left_out}
+
+
+def _artifact(run: Run) -> "wandb.Artifact":
+    import wandb
+
+    folder = run.folder.path
+    name = re.sub(r"[^\w.-]+", "-", f"{folder.parent.name}-{folder.name}", flags=re.ASCII)[:LONGEST_NAME]
+    artifact = wandb.Artifact(name, type="run")
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.is_file() and inside.parts[0] not in ("wandb", ".hydra"):
+            artifact.add_file(str(path), inside.as_posix())
+    return artifact
+
+
+@contextmanager
+def _staged_in(folder: Path) -> Iterator[None]:
+    """Stages tables and artifacts in the run folder, not in the user's home, which may be small on a cluster."""
+    before = os.environ.get("WANDB_DATA_DIR")
+    os.environ["WANDB_DATA_DIR"] = before or str(folder / "wandb")
+    try:
+        yield
+    finally:
+        os.environ.pop("WANDB_DATA_DIR")
+        if before is not None:
+            os.environ["WANDB_DATA_DIR"] = before

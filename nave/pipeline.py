@@ -1,0 +1,132 @@
+"""The steps of a run, in order: from a configuration to maps, boxes and scores in a folder."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from lightning import Trainer
+from omegaconf import DictConfig
+
+from nave.build import build_dataset, build_explainer, build_loggers, instantiate
+from nave.config import check, resolved
+from nave.data.datamodule import ImageModule
+from nave.data.interface import Dataset, prepare
+from nave.distributed import is_first, leave_process_group
+from nave.loggers.interface import LoggerError, RunLogger, log_run
+from nave.module import Explainer
+from nave.runs.journal import Journal
+from nave.runs.layout import RunFolder
+from nave.runs.provenance import begin, device_name, of_data, of_encoder, recorded, save
+from nave.runs.reader import Run
+from nave.runs.record import Record, read_record
+from nave.runs.resume import ConflictingResultsError, check_same, matching_run, reuse_results
+from nave.runs.scoring import evaluate
+from nave.runs.writer import Writer
+from nave.viz.progress import ImageProgress
+
+log = logging.getLogger(__name__)
+
+
+class NothingExplainedError(RuntimeError):
+    """Not one image of the data set could be explained."""
+
+
+def run(cfg: DictConfig, folder: RunFolder) -> Record:
+    """Explains ``cfg.data`` into ``folder`` and scores what has ground truth; the record, which is run.json too.
+
+    Images that an earlier attempt has finished there are not computed again, and a run that is complete somewhere is
+    not repeated if ``skip_existing`` says so. The record lies in the folder from the start, and says how it ended.
+
+    Raises:
+        ConflictingResultsError: if the folder holds results of another configuration, other weights or other data.
+        NothingExplainedError: if no image could be read; and what :func:`nave.build.build_explainer` raises.
+    """
+    config = resolved(cfg)
+    before = read_record(folder)
+    check_same(before, Record(config=config), folder)
+    record = begin(config, before)
+    if before is None:
+        save(folder, record)
+    loggers: dict[str, RunLogger] = {}
+    try:
+        with recorded(folder, record):
+            check(cfg)
+            loggers |= build_loggers(cfg.logger)
+            dataset = build_dataset(cfg, cfg.data)
+            _compute(cfg, folder, before, record, dataset)
+    except ConflictingResultsError:
+        raise
+    except Exception:
+        with suppress(LoggerError):  # the first error is the one to report
+            _log(loggers, folder, record, None)
+        raise
+    with recorded(folder, record):  # a failing logger fails the run, which then repeats the logging alone
+        _log(loggers, folder, record, dataset)
+    if is_first():
+        Journal(folder, record["ks"]).discard()
+    return record
+
+
+def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: Record, dataset: Dataset) -> None:
+    """From images to scores, or the results of an equal run."""
+    explainer = build_explainer(cfg)
+    prepare(dataset)
+    record |= of_encoder(explainer.encoder) | of_data(dataset) | Record(ks=list(explainer.ks))
+    check_same(before, record, folder)
+    if cfg.skip_existing and (source := matching_run(folder, record, Path(cfg.outputs))):
+        log.info("complete already: %s", source.path)
+        record |= reuse_results(source, folder)
+        return
+    journal = Journal(folder, explainer.ks)
+    if before and before["status"] == "ok" and is_first():
+        journal.clear()
+    explain(cfg, explainer, dataset, journal, record)
+    if is_first():
+        evaluate(folder)
+
+
+def explain(cfg: DictConfig, explainer: Explainer, dataset: Dataset, journal: Journal, record: Record) -> None:
+    """Adds to the folder what it lacks, on all devices, and to ``record`` the figures of the work."""
+    images: ImageModule = instantiate(cfg.loader, dataset=dataset, skip=journal.finished())
+    total = record["total"] = len(images.skip) + images.count
+    writer = Writer(journal, dataset, cfg.overlays, cfg.photographs)
+    progress = ImageProgress(images.count)
+    trainer: Trainer = instantiate(cfg.trainer, callbacks=[writer, progress])
+    record["device"] = device_name(trainer.strategy.root_device, trainer.world_size)
+    save(journal.folder, record)
+    _announce(record, images, cfg.k, journal.folder)
+    if images.count:
+        trainer.predict(explainer, images, return_predictions=False)
+    leave_process_group()
+    if not is_first():
+        return
+    record["unreadable"] = journal.collect(total)
+    record["images"] = total - len(record["unreadable"])
+    record["images_per_second"] = round(images.count / progress.seconds, 3) if progress.seconds else 0.0
+    record["seconds"] = {name: round(seconds, 3) for name, seconds in (explainer.seconds | writer.seconds).items()}
+    if not record["images"]:
+        raise NothingExplainedError(f"none of {total} images of {dataset.name} could be read: {_reasons(record)}")
+
+
+def _log(loggers: Mapping[str, RunLogger], folder: RunFolder, record: Record, dataset: Dataset | None) -> None:
+    """Gives the run to the loggers that do not know it; ``dataset`` is None where the run failed."""
+    if is_first() and loggers:
+        record["logged"] = log_run(loggers, Run(folder, record), dataset, record.get("logged", []))
+        save(folder, record)
+
+
+def _announce(record: Record, images: ImageModule, k: object, folder: RunFolder) -> None:
+    if not is_first():
+        return
+    done = f" ({len(images.skip)} more are done)" if images.skip else ""
+    clusters = "without clusters" if record["ks"] == [None] else f"k={k}"
+    log.info(
+        "%s (training %s, %s) on %s: %d images of %s%s, %s, to %s",
+        *(record["model"], record["training"], record["weights"], record["device"]),
+        *(images.count, record["data"], done, clusters, folder.path),
+    )
+
+
+def _reasons(record: Record, first: int = 3) -> str:
+    return "; ".join(f"{image['image_id']}: {image['reason']}" for image in record["unreadable"][:first])

@@ -1,0 +1,1 @@
+"""The run folder: its layout, writing results to it and reading them."""

@@ -1,0 +1,187 @@
+"""Every path in the folder of a run, and atomic writing of text and JSON.
+
+::
+
+    run.json                      configuration, versions, weights, status           (record.py)
+    parts/<rank>.jsonl            images that each process has finished, during the run (journal.py)
+    photographs/<image_id>.jpg    small copies of the images
+    report.html                   the report
+    k3/, k5/, ...                 one folder per K; with a single K, the run folder itself:
+        predictions.jsonl         one line per image                                 (prediction.py)
+        metrics.json              scores with their intervals                        (scoring.py)
+        maps/<image_id>.png       cluster ids as pixel values
+        overlays/<image_id>.jpg   the image with its clusters and boxes
+        centroids/<image_id>.npy  for data sets with masks or watermarks
+
+The folder of a sweep holds sweep.json, summary.csv, summary.md and one run folder per job. refused/<job>.txt explains
+why a job was refused its folder.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from PIL import Image
+
+K = int | str | None  # the requested number of clusters, "auto", or None for a baseline, which does not cluster
+RUN, PLAN, PAGE = "run.json", "sweep.json", "report.html"
+BY_IMAGE = ("maps", "overlays", "centroids")  # sub-folders with one file per image
+PHOTOGRAPHS = "photographs"
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """The folder with the results of a run at one K."""
+
+    path: Path
+
+    @property
+    def predictions(self) -> Path:
+        """One line per image, in the data set's order."""
+        return self.path / "predictions.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """Scores by name."""
+        return self.path / "metrics.json"
+
+    def map(self, image_id: str) -> Path:
+        """The map of one image: an indexed PNG of the original image's size."""
+        return self.path / "maps" / f"{image_id}.png"
+
+    def overlay(self, image_id: str) -> Path:
+        """The image with its clusters and boxes."""
+        return self.path / "overlays" / f"{image_id}.jpg"
+
+    def centroids(self, image_id: str) -> Path:
+        """The centroids of one image: a NumPy file of shape ``(K, D)``."""
+        return self.path / "centroids" / f"{image_id}.npy"
+
+    @property
+    def has_centroids(self) -> bool:
+        """Whether the run kept centroids."""
+        return (self.path / "centroids").is_dir()
+
+    def read_map(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
+        """The map of one image at the original image's size; pixels are cluster ids.
+
+        Raises:
+            FileNotFoundError: if the map is missing, naming the file.
+        """
+        with Image.open(self.map(image_id)) as image:
+            return np.array(image, np.uint8)
+
+    def write_centroids(self, image_id: str, centroids: Float[np.ndarray, "K D"]) -> None:
+        """Writes the centroids of one image, unless there are none."""
+        if not centroids.size:
+            return
+        path = self.centroids(image_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}")
+        np.save(temporary, centroids.astype(np.float32))
+        temporary.replace(path)
+
+    def read_centroids(self, image_id: str) -> Float32[np.ndarray, "K D"]:
+        """The centroids of one image.
+
+        Raises:
+            ValueError: if the file is missing or damaged, naming the file.
+        """
+        path = self.centroids(image_id)
+        try:
+            centroids: Float32[np.ndarray, "K D"] = np.load(path)
+        except (OSError, ValueError, EOFError) as error:
+            raise ValueError(f"{path}: no centroids can be read from it ({error}): run the images again") from error
+        return centroids
+
+    def files(self) -> list[Path]:
+        """Predictions and scores, as far as they exist."""
+        return [file for file in (self.predictions, self.metrics) if file.is_file()]
+
+    def clear(self) -> None:
+        """Deletes all results."""
+        for name in BY_IMAGE:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for file in self.files():
+            file.unlink()
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of a run."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """Configuration, versions, weights, times and status of the run."""
+        return self.path / RUN
+
+    @property
+    def parts(self) -> Path:
+        """The folder of the journals; it exists until the run has finished."""
+        return self.path / "parts"
+
+    def part(self, rank: int) -> Path:
+        """The journal of the process ``rank``."""
+        return self.parts / f"{rank}.jsonl"
+
+    def photograph(self, image_id: str) -> Path:
+        """The small copy of one image: a JPEG."""
+        return self.path / PHOTOGRAPHS / f"{image_id}.jpg"
+
+    @property
+    def page(self) -> Path:
+        """The report on this run."""
+        return self.path / PAGE
+
+    @property
+    def refusal(self) -> Path:
+        """Why this job of a sweep was refused its folder, which belongs to another run and stays untouched."""
+        return self.path.parent / "refused" / f"{self.path.name}.txt"
+
+    def at(self, k: K, ks: Sequence[K]) -> ResultsFolder:
+        """The folder of the results at ``k``, one of the run's ``ks``."""
+        return ResultsFolder(self.path / f"k{k}" if len(ks) > 1 else self.path)
+
+
+def k_text(k: K) -> str:
+    """``k`` as it is printed: a dash for a baseline."""
+    return "-" if k is None else str(k)
+
+
+def k_order(k: K) -> tuple[int, str]:
+    """Sorting key of K: numbers by size, then ``auto`` and the dash of baselines."""
+    text = k_text(k)
+    return (int(text), "") if text.isdigit() else (256, text)
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        ValueError: if the file is damaged, naming it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: no JSON ({error.msg}, line {error.lineno})") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes indented JSON atomically."""
+    write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file atomically; creates its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

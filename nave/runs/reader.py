@@ -1,0 +1,153 @@
+"""Reading finished runs from disk, for loggers, reports, figures, comparisons, studies and summaries."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from nave.metrics.bootstrap import Score
+from nave.metrics.prediction import Prediction, best_overlap
+from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, ResultsFolder, RunFolder, k_order, k_text, read_json
+from nave.runs.prediction import Line, read_lines
+from nave.runs.record import Record, read_record
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run and its record; the run may have failed."""
+
+    folder: RunFolder
+    record: Record
+
+    @classmethod
+    def read(cls, path: Path) -> "Run":
+        """Reads the run in the folder ``path``.
+
+        Raises:
+            FileNotFoundError: If the folder holds no run.
+            ValueError: If run.json is damaged.
+        """
+        record = read_record(RunFolder(path))
+        if record is None:
+            raise FileNotFoundError(f"no {RUN} in {path}: name the folder of a run")
+        return cls(RunFolder(path), record)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended without an error."""
+        return self.record["status"] == "ok"
+
+    @property
+    def sweep(self) -> str | None:
+        """Name of the sweep's folder if the run is a job of a sweep."""
+        parent = self.folder.path.parent
+        return parent.name if (parent / PLAN).is_file() else None
+
+    @cached_property
+    def at_k(self) -> tuple["RunAtK", ...]:
+        """The results at every K, in order of K; empty if the run did not finish."""
+        ks = self.record["ks"] if self.finished else []
+        return tuple(RunAtK(self, self.folder.at(k, ks), k_text(k)) for k in sorted(ks, key=k_order))
+
+    def overlaps(self) -> dict[str, float | None]:
+        """Overlap of each image's box with the ground truth, averaged over K; None if no object is annotated."""
+        ids = list(self.at_k[0].lines) if self.at_k else []
+        return {image_id: _mean([results.overlap(image_id) for results in self.at_k]) for image_id in ids}
+
+    def newer_than(self, path: Path) -> bool:
+        """Whether record, predictions or scores changed after the file ``path``, or there is no such file."""
+        files = [self.folder.record, *(file for at_k in self.at_k for file in at_k.results.files())]
+        return not path.is_file() or path.stat().st_mtime < max(file.stat().st_mtime for file in files)
+
+
+@dataclass(frozen=True, eq=False)
+class RunAtK:
+    """A run at one K: the map and the prediction of every image, and the scores.
+
+    Args:
+        run: The run.
+        results: Folder of the results at this K.
+        k: The requested number of clusters, ``auto``, or a dash for a baseline, which does not cluster.
+        settings: What distinguishes this run from the others it is shown with; see :mod:`nave.runs.settings`.
+    """
+
+    run: Run
+    results: ResultsFolder
+    k: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def step(self) -> int:
+        """K as a logger's step; 0 if K is not a number."""
+        return int(self.k) if self.k.isdigit() else 0
+
+    @cached_property
+    def lines(self) -> Mapping[str, Line]:
+        """The predictions by image_id, in the data set's order."""
+        return {line["image_id"]: line for line in read_lines(self.results)}
+
+    @cached_property
+    def scores(self) -> Mapping[str, Score]:
+        """The scores by name; empty if the run was never scored."""
+        scores: dict[str, Score] = read_json(self.results.metrics) if self.results.metrics.is_file() else {}
+        return scores
+
+    def with_settings(self, settings: Mapping[str, str]) -> "RunAtK":
+        """A copy with other settings, which shares what has been read from disk."""
+        other = copy(self)
+        object.__setattr__(other, "settings", settings)
+        return other
+
+    def overlap(self, image_id: str) -> float | None:
+        """Overlap of the image's box with the best true box; None if no object is annotated."""
+        return best_overlap(Prediction.from_line(self.lines[image_id]))
+
+    def read_map(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
+        """The map of one image at the original image's size."""
+        return self.results.read_map(image_id)
+
+
+def read_runs(paths: Sequence[Path]) -> list[Run]:
+    """Reads every run in or below the given folders, each once.
+
+    Raises:
+        FileNotFoundError: If a folder holds no run.
+        ValueError: If a run.json is damaged.
+    """
+    runs: dict[Path, Run] = {}
+    for path in paths:
+        folders = list(_run_folders(path))
+        if not folders:
+            raise FileNotFoundError(f"no {RUN} in {path} or below: name the folder of a run or of a sweep")
+        runs |= {folder: Run.read(folder) for folder in folders}
+    return list(runs.values())
+
+
+def runs_at_k(runs: Sequence[Run]) -> list[RunAtK]:
+    """Every finished run at each of its K, in the order of the runs.
+
+    Raises:
+        FileNotFoundError: If no run has finished.
+    """
+    finished = [at_k for run in runs for at_k in run.at_k]
+    if not finished:
+        ended = ", ".join(f"{run.folder.path} {run.record['status']}" for run in runs)
+        raise FileNotFoundError(f"nothing to show, no run has finished: {ended}")
+    return finished
+
+
+def _run_folders(path: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted(set(folders) - {*BY_IMAGE, PHOTOGRAPHS})
+        if RUN in files:
+            yield Path(folder)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,95 @@
+"""Scores a finished run from its predictions on disk, without images or encoder."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nave import metrics
+from nave.config import Evaluation
+from nave.metrics.bootstrap import Score
+from nave.metrics.class_iou import ClusteredImage, class_miou
+from nave.metrics.prediction import Prediction
+from nave.runs.layout import ResultsFolder, RunFolder, k_order, write_json
+from nave.runs.prediction import Line, read_lines
+from nave.runs.record import read_record
+
+SEGMENTATION = ("miou", "object_miou", "ari", "nmi")
+Scores = dict[str, Score]
+
+
+def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[str, Scores]:
+    """Scores a run at every K and writes metrics.json beside each predictions.jsonl.
+
+    Args:
+        folder: Folder of the run.
+        options: Overrides of the run's own ``evaluation`` options (``hard=false``); with them nothing is written.
+
+    Returns:
+        The scores by sub-folder, in order of K: ``k3``, ``k5``; ``.`` for a single K.
+
+    Raises:
+        FileNotFoundError: If ``folder`` does not hold a finished run.
+        ValueError: If a predictions.jsonl is damaged, naming file and line, or an option is unknown.
+    """
+    record = read_record(folder)
+    if record is None or "ks" not in record:
+        raise FileNotFoundError(f"{folder.path} holds no predictions: is it the folder of a finished run?")
+    config, ks = record["config"], sorted(record["ks"], key=k_order)
+    evaluation = _evaluation(config["evaluation"], options or ())
+    by_results = {results: _score(results, evaluation, config["seed"]) for results in (folder.at(k, ks) for k in ks)}
+    for results, scores in by_results.items() if options is None else ():
+        write_json(results.metrics, scores)
+    return {results.path.relative_to(folder.path).as_posix(): scores for results, scores in by_results.items()}
+
+
+def _score(results: ResultsFolder, options: Evaluation, seed: int) -> Scores:
+    """Box protocols (None without boxes), mean statistics of the maps, and class mIoU if there are masks.
+
+    Lines are read one at a time, so that only the boxes and a few numbers of each image stay in memory.
+    """
+    images: list[Prediction] = []
+    statistics: list[dict[str, float | None]] = []
+    for line in read_lines(results):
+        images.append(Prediction.from_line(line))
+        statistics.append(_statistics(line))
+    by_name: Scores = metrics.scores(images, iou=options.iou, hard=options.hard, inner=options.inner, seed=seed)
+    by_name |= {name: s for name, s in metrics.mean_scores(statistics, seed=seed).items() if s["value"] is not None}
+    if options.per_class:
+        by_name |= _prefixed(metrics.corloc_per_class(images, iou=options.iou, hard=options.hard, seed=seed))
+    if options.per_size:
+        by_name |= _prefixed(metrics.corloc_per_size(images, iou=options.iou, hard=options.hard, seed=seed))
+    if results.has_centroids:
+        by_name["class_miou"] = class_miou(lambda: _described(results), groups=options.groups, seed=seed)
+    return by_name
+
+
+def _evaluation(own: Mapping[str, object], changes: Sequence[str]) -> Evaluation:
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Evaluation), own, OmegaConf.from_dotlist(list(changes)))
+    except OmegaConfBaseException as error:
+        choices = ", ".join(Evaluation.__dataclass_fields__)
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"option {' '.join(changes)}: {reason}; options are {choices}") from error
+    options = OmegaConf.to_object(merged)
+    assert isinstance(options, Evaluation)
+    return options.checked()
+
+
+def _statistics(line: Line) -> dict[str, float | None]:
+    segmentation = line.get("segmentation")
+    agreement = {name: segmentation[name] for name in SEGMENTATION} if segmentation else {}  # type: ignore[literal-required]
+    return {**line["map"], **agreement}
+
+
+def _prefixed(groups: Mapping[str, Score]) -> Scores:
+    return {f"corloc/{name}": score for name, score in groups.items()}
+
+
+def _described(results: ResultsFolder) -> Iterator[ClusteredImage]:
+    for line in read_lines(results):
+        if segmentation := line.get("segmentation"):
+            classes = tuple(segmentation["classes"])
+            pixels = np.array(segmentation["pixels"], np.int64).reshape(-1, len(classes))
+            yield ClusteredImage(results.read_centroids(line["image_id"]), classes, pixels)

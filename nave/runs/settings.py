@@ -1,0 +1,107 @@
+"""The settings that distinguish runs shown side by side: the keys in which their configurations differ."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nave.runs.layout import k_order
+from nave.runs.reader import RunAtK
+from nave.runs.record import flat
+
+LONGEST_NAME = 3  # parts of a name that fit into a heading
+IGNORED = (  # shown under another key, or without effect on a map
+    *("model.", "loader.", "trainer.", "logger.", "evaluation.", "localization.name"),
+    *("name", "outputs", "skip_existing", "objective", "stability", "overlays", "photographs", "report"),
+)
+
+
+def distinguished(runs: Sequence[RunAtK]) -> list[RunAtK]:
+    """Adds settings to the runs: model, training, K and every key that differs; the folder if no key does.
+
+    Runs keep their order, except that runs which differ in K alone are grouped and sorted by K.
+    """
+    full = [_settings(run) for run in runs]
+    short = short_names([settings["training"] for settings in full])
+    full = [settings | {"training": short[settings["training"]]} for settings in full]
+    differing = [key for key in dict.fromkeys(key for settings in full for key in settings) if _varies(full, key)]
+    kept = ["model", "training", "k", *(key for key in differing if key not in ("model", "training", "k"))]
+    chosen = [{key: settings.get(key, "–") for key in kept} for settings in full]
+    if max(Counter(tuple(settings.values()) for settings in chosen).values()) > 1:
+        names = _differing_parts([run.run.folder.path for run in runs])
+        chosen = [settings | {"run": name} for settings, name in zip(chosen, names, strict=True)]
+    named = [run.with_settings(settings) for run, settings in zip(runs, chosen, strict=True)]
+    groups = list(dict.fromkeys(_without_k(run) for run in named))
+    return sorted(named, key=lambda run: (groups.index(_without_k(run)), k_order(run.k)))
+
+
+def short_names(trainings: Sequence[str]) -> dict[str, str]:
+    """Shortens the long names that ``nave.train`` gives to encoders to the parts in which they differ.
+
+    Short names, and names that would become ambiguous, stay as they are.
+    """
+    parts = {name: re.split(r"-(?=[A-Za-z])", name) for name in dict.fromkeys(trainings)}
+    long = {name: words for name, words in parts.items() if len(words) > LONGEST_NAME}
+    common = set[str]().union(*long.values()).intersection(*long.values())
+    own = {name: "-".join(word for word in words if word not in common) for name, words in long.items()}
+    short = {name: own.get(name) or name for name in parts}
+    return short if len(set(short.values())) == len(short) else {name: name for name in parts}
+
+
+def _without_k(run: RunAtK) -> tuple[tuple[str, str], ...]:
+    return tuple((key, value) for key, value in run.settings.items() if key != "k")
+
+
+def axes(runs: Sequence[RunAtK]) -> dict[str, list[str]]:
+    """The settings that vary, with their values; K in order."""
+    values = {key: list(dict.fromkeys(run.settings[key] for run in runs)) for key in runs[0].settings}
+    values["k"].sort(key=k_order)
+    return {key: different for key, different in values.items() if len(different) > 1}
+
+
+def label(run: RunAtK, keys: Sequence[str]) -> str:
+    """Names a run by the given settings, as ``vits14 dino, layers -2 -1, K 5``; by K alone if no key is given."""
+    settings = run.settings
+    names = " ".join(settings[key] for key in ("model", "training") if key in keys)
+    others = [f"{_plain(key)} {settings[key]}" for key in keys if key not in ("model", "training", "k")]
+    number = [f"K {settings['k']}"] if "k" in keys or not keys else []
+    return ", ".join([part for part in (names, *others) if part] + number)
+
+
+def names_without_k(runs: Sequence[RunAtK]) -> list[str]:
+    """Names each run by the settings that vary, without K."""
+    keys = [key for key in axes(runs) if key != "k"] or ["model", "training"]
+    return [label(run, keys) for run in runs]
+
+
+def _plain(key: str) -> str:
+    return key.removesuffix("._target_").removeprefix("composite.").replace("_", " ")
+
+
+def _settings(run: RunAtK) -> dict[str, str]:
+    record = run.run.record
+    config = record["config"]
+    names = {"model": config["model"]["name"], "training": record.get("training", config["training"]), "k": run.k}
+    return names | {
+        key: _text(value) for key, value in flat(config) if key not in names and not key.startswith(IGNORED)
+    }
+
+
+def _text(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text.rpartition(".")[2] if text.startswith("nave.") else text
+
+
+def _varies(settings: Sequence[Mapping[str, str]], key: str) -> bool:
+    """Whether the runs that have the key differ in it; an option of a single class is implied by the class."""
+    return len({values[key] for values in settings if key in values}) > 1
+
+
+def _differing_parts(folders: Sequence[Path]) -> list[str]:
+    """The ends of the paths from where they differ, so that a report does not reveal the full paths."""
+    parts = [folder.absolute().parts for folder in folders]
+    common = 0
+    while len({part[: common + 1] for part in parts}) == 1 and common < min(map(len, parts)) - 1:
+        common += 1
+    return ["/".join(part[common:]) for part in parts]

@@ -1,0 +1,220 @@
+"""Summary tables: the images of a run, and the jobs of a sweep."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.table import Table
+
+from nave.metrics import FIGURES, PROTOCOLS
+from nave.metrics.bootstrap import Score
+from nave.metrics.prediction import Prediction, best_overlap
+from nave.runs.journal import Journal
+from nave.runs.layout import RUN, k_text
+from nave.runs.prediction import Line, read_lines
+from nave.runs.reader import Run
+from nave.runs.record import state
+from nave.viz.terminal import score_table, score_text, show
+
+ROWS = 20  # images in the table of a run
+
+
+def show_run(run: Run) -> None:
+    """Prints the images of a run, its scores, unreadable images and its folder."""
+    record = run.record
+    for at_k in run.at_k:
+        show(image_table(read_lines(at_k.results), record["images"]))
+    scores = {at_k.results.path.name: at_k.scores for at_k in run.at_k}
+    if any(score["value"] is not None for by_name in scores.values() for score in by_name.values()):
+        show(score_table("percent, with the 95 % interval", scores))
+    for image in record["unreadable"]:
+        show(f"skipped {image['image_id']}: {image['reason']}")
+    speed = record["images_per_second"]
+    show(f"{record['images']} images, {speed:.2f} a second, written to {run.folder.path}")
+
+
+def image_table(lines: Iterable[Line], images: int) -> Table:
+    """One row per image: clusters, components, the box and its overlap with the best true box.
+
+    Args:
+        lines: Predictions; the first ones are shown.
+        images: Number of all predictions.
+    """
+    table = Table(caption=_rest(images))
+    for heading in ("image", "size", "k", "clusters", "components", "box x1 y1 x2 y2", "IoU"):
+        table.add_column(heading, justify="left" if heading == "image" else "right")
+    for line in islice(lines, ROWS):
+        overlap = best_overlap(Prediction.from_line(line))
+        table.add_row(
+            line["image_id"],
+            f"{line['width']} x {line['height']}",
+            k_text(line["k"]),
+            str(line["clusters"]),
+            str(len(line["components"])),
+            " ".join(f"{side:.0f}" for side in line["box"]),
+            "" if overlap is None else f"{overlap:.2f}",
+        )
+    return table
+
+
+def _rest(count: int) -> str | None:
+    return f"and {count - ROWS} more in predictions.jsonl" if count > ROWS else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job of a sweep at one K.
+
+    Attributes:
+        job: Name of the job's folder.
+        choices: The job's overrides by key.
+        k: A number of clusters, ``auto`` or, for a baseline, a dash; all requested ones if the job did not finish.
+        images: Number of finished images, of ``total``.
+    """
+
+    job: str
+    choices: Mapping[str, str]
+    status: str
+    model: str
+    training: str
+    k: str
+    images: int
+    total: int | None
+    images_per_second: float | None = None
+    seconds: float | None = None
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    error: str = ""
+
+    def value(self, figure: str) -> float | None:
+        """The score called ``figure``, in percent."""
+        score = self.scores.get(figure)
+        return None if score is None else score["value"]
+
+
+def summary(folder: Path, ended: bool = False) -> list[Row]:
+    """The rows of all jobs of a sweep, failed ones too, by name.
+
+    Args:
+        folder: Folder of the sweep.
+        ended: Whether the sweep has ended, so that jobs whose status is ``running`` were killed.
+    """
+    jobs = [Run.read(path.parent) for path in sorted(folder.glob(f"*/{RUN}"))]
+    return [row for job in jobs for row in _rows(job, ended)]
+
+
+def varied(rows: Sequence[Row]) -> list[str]:
+    """The keys that the sweep varies, in the order of the command line, without ``k``, which has its own column."""
+    keys = dict.fromkeys(key for row in rows for key in row.choices)
+    return [key for key in keys if key != "k" and len({row.choices.get(key) for row in rows}) > 1]
+
+
+def figures(rows: Sequence[Row]) -> list[str]:
+    """The scores to show: the box protocols, or all others if no job has scored boxes."""
+    known = [name for name in FIGURES if any(row.value(name) is not None for row in rows)]
+    return list(PROTOCOLS) if set(PROTOCOLS) & set(known) or not known else known
+
+
+def _rows(job: Run, ended: bool) -> Iterator[Row]:
+    """One row for every K of a finished job, a single row for another."""
+    record, config = job.record, job.record["config"]
+    common: dict[str, Any] = {
+        "job": job.folder.path.name,
+        "choices": _choices(job.folder.path),
+        "model": config["model"]["name"],
+        "training": record.get("training", config["training"]),
+        "total": record.get("total"),
+    }
+    refused = job.folder.refusal.is_file()
+    if job.finished and not refused:
+        for at_k in job.at_k:
+            yield Row(
+                **common,
+                status="ok",
+                k=at_k.k,
+                images=record["images"],
+                images_per_second=record["images_per_second"],
+                seconds=record["seconds"]["total"],
+                scores=at_k.scores,
+            )
+        return
+    requested = config["k"] if isinstance(config["k"], list) else [config["k"]]
+    yield Row(
+        **common,
+        status="refused" if refused else state(record, job.folder, ended),
+        k=", ".join(map(str, requested)),
+        images=len(Journal(job.folder, record.get("ks", requested)).finished()),
+        error=job.folder.refusal.read_text(encoding="utf-8") if refused else record.get("error", ""),
+    )
+
+
+def _choices(job: Path) -> dict[str, str]:
+    """The overrides of one job by key."""
+    path = job / ".hydra" / "overrides.yaml"
+    overrides = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """The rows as CSV; a score has three columns: value, low and high end of its interval."""
+    names = [name for name in varied(rows) if name not in ("model", "training")]
+    flat = [_flat(row, names) for row in rows]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, fieldnames=list(flat[0]) if flat else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return file.getvalue()
+
+
+def _flat(row: Row, names: Sequence[str]) -> dict[str, Any]:
+    flat = {key: value for key, value in vars(row).items() if key not in ("choices", "scores")}
+    flat |= {name: row.choices.get(name) for name in names}
+    for name in FIGURES:
+        score: Mapping[str, Any] = row.scores.get(name, {})
+        flat |= {name: score.get("value"), f"{name}_low": score.get("low"), f"{name}_high": score.get("high")}
+    return flat
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """The table as Markdown."""
+    headings, *lines = _lines(rows)
+    lines = [headings, ["---"] * len(headings), *lines]
+    return "".join("| " + " | ".join(_one_line(cell) for cell in line) + " |\n" for line in lines)
+
+
+def _one_line(cell: str) -> str:
+    return " ".join(cell.replace("|", "\\|").split())
+
+
+def as_table(rows: Sequence[Row]) -> Table:
+    """The table for a terminal."""
+    table = Table()
+    headings, *lines = _lines(rows)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def _lines(rows: Sequence[Row]) -> list[list[str]]:
+    """Headings, then cells. The varied keys come first, or the jobs' names if nothing was varied."""
+    names, shown = varied(rows), figures(rows)
+    headings = [*(names or ["job"]), "k", "images", *shown, "images/s", "status"]
+    return [headings, *(_cells(row, names, shown) for row in rows)]
+
+
+def _cells(row: Row, names: Sequence[str], shown: Sequence[str]) -> list[str]:
+    first = [row.choices.get(name, "") for name in names] or [row.job]
+    scores = (score_text(row.scores[name]) if name in row.scores else "-" for name in shown)
+    status = row.status + (f": {row.error.splitlines()[0]}" if row.error else "")
+    speed = "" if row.images_per_second is None else f"{row.images_per_second:.2f}"
+    return [*first, row.k, _progress(row), *scores, speed, status]
+
+
+def _progress(row: Row) -> str:
+    return f"{row.images} of {row.total or '?'}" if row.status != "ok" else str(row.images)

@@ -1,0 +1,158 @@
+"""Sweeps: the plan of their jobs, the state of the jobs, and the commands that finish them."""
+
+import shlex
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypedDict
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from nave.distributed import outlive_lost_jobs
+from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole
+from nave.runs.record import read_record
+from nave.runs.summary import Row, as_csv, as_markdown, as_table, summary
+from nave.viz.terminal import show
+
+REPLACED = ("hydra.sweep.dir=", "hydra.mode=", "skip_existing=")
+
+
+class Plan(TypedDict):
+    """sweep.json: the overrides of the command line and those of each job (None if a sweeper chooses them later)."""
+
+    overrides: list[str]
+    jobs: list[list[str]] | None
+
+
+class Summary(Callback):
+    """Writes the plan of a sweep; at its end writes and prints the summary, and fails if any job has failed."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
+        """Writes the plan; called by Hydra when the sweep starts."""
+        folder = Path(config.hydra.sweep.dir)
+        shutil.rmtree(_refusals(folder), ignore_errors=True)
+        write_json(folder / PLAN, plan(config))
+        if "submitit" in config.hydra.launcher._target_:
+            outlive_lost_jobs()
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
+        """Writes and prints the summary; called by Hydra when the sweep has ended."""
+        folder = Path(config.hydra.sweep.dir)
+        rows = summary(folder, ended=True)
+        write_whole(folder / "summary.csv", as_csv(rows))
+        write_whole(folder / "summary.md", as_markdown(rows))
+        show(as_table(rows), f"written to {folder}")
+        if config.report and any(row.status == "ok" for row in rows):
+            from nave.report import write_report  # imports matplotlib, which is slow
+
+            show(f"look at {write_report(folder)}")
+        if not rows or any(row.status != "ok" for row in rows):
+            show(f"to see what failed, and how to finish it: python -m nave.sweep {folder}")
+            sys.exit(1)
+
+
+class Failures(Callback):
+    """At the end of a sweep of trainings, prints those that failed or were refused their folders, and fails."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
+        """Notes the start; called by Hydra when the sweep starts."""
+        self._start = datetime.now().astimezone()
+        shutil.rmtree(_refusals(Path(config.hydra.sweep.dir)), ignore_errors=True)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
+        """Prints the failures; called by Hydra when the sweep has ended."""
+        folder = Path(config.hydra.sweep.dir)
+        refused = {path.stem: path.read_text() for path in sorted(_refusals(folder).glob("*.txt"))}
+        failed = _failed(folder, self._start) | refused
+        if failed:
+            show(*(f"{name}: {reason}\n" for name, reason in failed.items()))
+            sys.exit(1)
+
+
+def plan(config: DictConfig) -> Plan:
+    """The jobs that a sweep is going to run."""
+    task, hydra = (_as_given(config.hydra.overrides[part]) for part in ("task", "hydra"))
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    try:
+        (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(task), max_batch_size=None)
+    except HydraException:  # such as an interval for a search
+        return Plan(overrides=hydra + task, jobs=None)
+    grid = str(config.hydra.sweeper._target_).endswith("BasicSweeper") and not config.hydra.sweeper.params
+    return Plan(overrides=hydra + task, jobs=jobs if grid else None)
+
+
+def report(folder: Path) -> tuple[list[Row], str]:
+    """The state of a sweep: rows of its jobs, and a text with their counts and the commands that finish the sweep.
+
+    Raises:
+        FileNotFoundError: If ``folder`` holds no sweep.
+    """
+    if not (folder / PLAN).is_file():
+        raise FileNotFoundError(f"{folder} holds no {PLAN}: is it the folder of a sweep (python -m nave.run -m …)?")
+    sweep: Plan = read_json(folder / PLAN)
+    rows = summary(folder)
+    states = {row.job: row.status for row in rows}
+    jobs = "?" if sweep["jobs"] is None else len(sweep["jobs"])
+    counts = ", ".join(f"{number} {status}" for status, number in sorted(Counter(states.values()).items()))
+    lines = [f"{jobs} jobs, {len(states)} begun: {counts or 'none'}"]
+    return rows, "\n".join([*lines, *_commands(folder, sweep, states)])
+
+
+def _commands(folder: Path, sweep: Plan, states: Mapping[str, str]) -> list[str]:
+    unfinished = [job for job, status in states.items() if status not in ("ok", "running")]
+    not_started = sweep["jobs"] is not None and len(states) < len(sweep["jobs"])
+    single = [resume_command(folder / job) for job in unfinished]
+    if "running" in states.values() or sweep["jobs"] is None:
+        return ["jobs that ended without results are resumed by", *single] if single else []
+    if not single and not not_started:
+        return ["complete"]
+    kept = [override for override in sweep["overrides"] if not override.startswith(REPLACED)]
+    everything = _command("-m", *kept, f"hydra.sweep.dir={_quoted(folder)}", "skip_existing=true")
+    one_by_one = ["or job by job", *single] if single else []
+    return ["the sweep is finished by", everything, *one_by_one]
+
+
+def resume_command(job: Path) -> str:
+    """The command line that resumes one job in its own folder."""
+    overrides = _as_given(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
+    return _command(*overrides, f"hydra.run.dir={_quoted(job)}")
+
+
+def _as_given(overrides: Any) -> list[str]:
+    """The overrides as strings, their ``${…}`` unresolved, since they differ between jobs."""
+    given = OmegaConf.to_container(overrides, resolve=False)
+    assert isinstance(given, list)
+    return [str(override) for override in given]
+
+
+def _command(*arguments: str) -> str:
+    return shlex.join(["python", "-m", "nave.run", *arguments])
+
+
+def _quoted(path: Path) -> str:
+    return f'"{path}"'  # Hydra would interpret = and , in the name of a folder
+
+
+def _failed(folder: Path, start: datetime) -> dict[str, str]:
+    """Errors, by name, of the trainings that started or resumed after ``start`` and did not succeed."""
+    records = {path.parent.name: read_record(RunFolder(path.parent)) for path in sorted(folder.glob(f"*/{RUN}"))}
+    return {
+        name: record.get("error", record["status"])
+        for name, record in records.items()
+        if record is not None
+        and record["status"] != "ok"
+        and datetime.fromisoformat(record["attempts"][-1]["started"]) >= start
+    }
+
+
+def _refusals(folder: Path) -> Path:
+    """The folder with the reasons why jobs were refused their folders."""
+    return RunFolder(folder / "job").refusal.parent

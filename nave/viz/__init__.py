@@ -1,0 +1,1 @@
+"""Visualisation: overlays, palettes, tables in a terminal and the progress bar."""

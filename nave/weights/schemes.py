@@ -1,0 +1,110 @@
+"""The training schemes of a model, and the encoders trained by ``nave.train``."""
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors import SafetensorError
+
+from nave.weights.file import WeightsError
+
+RANDOM = "random"
+PACKAGE = "package:"
+ENCODERS = Path("outputs/encoders")  # where names of trained encoders are looked up, in the working directory
+SUFFIX = ".safetensors"
+CARD = "nave"  # the only key of the file's metadata: safetensors does not keep their order, and bytes must repeat
+
+Card = dict[str, Any]
+
+
+def trained_file(training: str, schemes: Mapping[str, str]) -> Path | None:
+    """The file of a trained encoder: ``training`` is its path, or its name in ENCODERS.
+
+    None if ``training`` is one of ``schemes``, which take precedence, or if there is no encoder of that name.
+    """
+    if training in schemes:
+        return None
+    path = Path(training) if training.endswith(SUFFIX) else ENCODERS / f"{training}{SUFFIX}"
+    return path if path.is_file() or training.endswith(SUFFIX) else None
+
+
+def read_card(path: Path) -> Card:
+    """The card in the metadata of a trained encoder.
+
+    Raises:
+        WeightsError: if the file does not exist, is not a safetensors file, or has no card.
+    """
+    if not path.is_file():
+        raise WeightsError(f"there is no trained encoder {path.absolute()}{_close(path)}")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a whole safetensors file ({error}); train it again") from error
+    if CARD not in metadata:
+        raise WeightsError(
+            f"{path} has no card, so it was not made by nave.train; to explain it: training=random weights={path}"
+        )
+    card: Card = json.loads(metadata[CARD])
+    return card
+
+
+def check_fits(card: Mapping[str, Any], path: Path, model: str, architectures: set[str]) -> None:
+    """Raises WeightsError unless the card's architecture is one of ``architectures``, those of the model."""
+    if card["architecture"] not in architectures:
+        raise WeightsError(
+            f"{path} is an encoder of model={card['model']} ({card['architecture']}), not of model={model} "
+            f"({', '.join(sorted(architectures))}): choose model={card['model']}, or another training"
+        )
+
+
+def trained_names() -> list[str]:
+    """The names of the encoders in ENCODERS, sorted."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in ENCODERS.glob(f"*{SUFFIX}"))
+
+
+def _close(path: Path) -> str:
+    names = [other.name for other in path.parent.glob(f"*{SUFFIX}")]
+    close = get_close_matches(path.name, names, n=1)
+    return f". Did you mean {path.parent / close[0]}?" if close else "; python -m nave.train makes one"
+
+
+def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str, str]:
+    """Follows aliases such as ``default: dino``.
+
+    Returns:
+        The scheme's own name, and its place: ``random``, ``package:NAME`` or a timm name ``architecture.tag``.
+
+    Raises:
+        WeightsError: for a scheme that the model does not have, and for circular aliases.
+    """
+    seen: list[str] = []
+    while training not in seen:
+        if training not in schemes:
+            raise WeightsError(_unknown(model, training, schemes))
+        place = schemes[training]
+        if _is_place(place):
+            return training, place
+        seen.append(training)
+        training = place
+    raise WeightsError(f"model={model}: training schemes {' -> '.join([*seen, training])} only name each other")
+
+
+def _is_place(text: str) -> bool:
+    return text == RANDOM or text.startswith(PACKAGE) or "." in text
+
+
+def _unknown(model: str, training: str, schemes: Mapping[str, str]) -> str:
+    trained = trained_names()
+    close = get_close_matches(training, [*schemes, *trained], n=1)
+    hint = f" Did you mean training={close[0]}?" if close else ""
+    own = f", and of {ENCODERS}: {', '.join(trained)}" if trained else ""
+    return f"model={model} has no training={training!r}; it has: {', '.join(schemes)}{own}.{hint}"
+
+
+def encoder_path(folder: Path, suffix: str = "") -> Path:
+    """``outputs/encoders/NAME<suffix>.safetensors`` for the training's folder ``outputs/encoders/NAME``."""
+    return folder.parent / f"{folder.name}{suffix}{SUFFIX}"

@@ -1,0 +1,23 @@
+from nave.loggers.interface import select_examples
+
+OVERLAPS = {"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.5, "e": 0.0, "f": None, "g": 0.7}
+
+
+def test_a_third_each() -> None:
+    selected = select_examples(OVERLAPS, 6, seed=0)
+    assert list(selected)[:4] == ["e", "a", "b", "g"]
+    assert list(selected.values()) == ["worst"] * 2 + ["best"] * 2 + ["random"] * 2
+    assert set(list(selected)[4:]) <= {"c", "d", "f"}
+
+
+def test_the_same_every_time_whatever_the_order() -> None:
+    backwards = dict(reversed(OVERLAPS.items()))
+    assert select_examples(OVERLAPS, 5, seed=0) == select_examples(backwards, 5, seed=0)
+    assert len({tuple(select_examples(OVERLAPS, 3, seed=seed)) for seed in range(20)}) > 1
+
+
+def test_never_more_than_there_are() -> None:
+    assert select_examples(OVERLAPS, 100, seed=0).keys() == OVERLAPS.keys()
+    assert select_examples({"a": None, "b": None}, 5, seed=0) == {"a": "random", "b": "random"}
+    assert select_examples({}, 5, seed=0) == {}
+    assert select_examples({"a": 0.5}, 3, seed=0) == {"a": "random"}

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from nave.runs import journal as module
+from nave.runs.journal import Journal
+from nave.runs.layout import ResultsFolder, RunFolder, write_whole
+from nave.runs.prediction import read_lines
+
+
+def journal(path: Path, *ks: int | str) -> Journal:
+    return Journal(RunFolder(path), ks)
+
+
+def note(index: int, k: int | str = 2) -> dict[str, object]:
+    return {"index": index, "k": k, "line": {"image_id": f"image{index}", "k": k}}
+
+
+def unreadable(index: int) -> dict[str, object]:
+    return {"index": index, "unreadable": {"image_id": f"image{index}", "reason": "torn"}}
+
+
+def written_ids(path: Path) -> list[str]:
+    return [line["image_id"] for line in read_lines(ResultsFolder(path))]
+
+
+def test_parts_are_collected_in_the_data_sets_order(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    for rank, index in ((0, 4), (1, 1), (1, 3), (0, 0)):
+        notes.append(rank, note(index))
+    notes.append(1, unreadable(2))
+    assert notes.finished() == {f"image{index}" for index in range(5)}
+    assert notes.collect(5) == [{"image_id": "image2", "reason": "torn"}]
+    assert written_ids(tmp_path) == ["image0", "image1", "image3", "image4"]
+    notes.discard()
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.jsonl"]
+
+
+def test_an_image_is_finished_when_it_is_noted_under_every_k(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2, "auto")
+    notes.append(0, note(0, 2))
+    notes.append(0, note(1, 2))
+    notes.append(0, note(0, "auto"))
+    notes.append(0, unreadable(2))
+    assert notes.finished() == {"image0", "image2"}
+
+
+def test_a_torn_line_is_passed_over_and_written_again(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    notes.append(0, note(0))
+    notes.append(0, note(1))
+    part = notes.folder.part(0)
+    part.write_text(part.read_text()[:-5])
+    assert notes.finished() == {"image0"}
+    notes.append(0, note(1))
+    notes.append(0, note(1))  # twice is once
+    notes.collect(2)
+    assert written_ids(tmp_path) == ["image0", "image1"]
+
+
+def test_missing_notes_are_waited_for_then_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    notes = journal(tmp_path, 2)
+    notes.append(0, note(0))
+    with pytest.raises(RuntimeError, match="1 of 2 images are noted as finished: run it again"):
+        notes.collect(2)
+
+
+def test_clear_leaves_nothing_of_an_earlier_run(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2, 3)
+    notes.append(0, note(0))
+    for k in (2, 3):
+        results = notes.folder.at(k, notes.ks)
+        for place in (results.map, results.overlay, results.centroids):
+            write_whole(place("trip/beach"), "")
+        for file in (results.predictions, results.metrics):
+            write_whole(file, "")
+    write_whole(notes.folder.record, "{}")
+    notes.clear()
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["run.json"]

@@ -1,0 +1,52 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nave.runs.layout import ResultsFolder, k_order, write_json
+from nave.viz.overlay import indexed
+
+
+def test_a_map_is_read_as_it_was_written(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    labels = np.array([[0, 1], [2, 1], [0, 0]], np.uint8)
+    path = results.map("trip/beach")
+    path.parent.mkdir(parents=True)
+    indexed(labels, [2, 0, 1]).save(path)
+    assert np.array_equal(results.read_map("trip/beach"), labels)
+    with pytest.raises(FileNotFoundError, match="trip/sea"):
+        results.read_map("trip/sea")
+
+
+def test_one_file_an_image_in_sub_folders_too(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    centroids = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+    results.write_centroids("trip/beach", centroids)
+    np.testing.assert_array_equal(results.read_centroids("trip/beach"), centroids)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["beach.npy"]
+
+
+def test_no_file_for_a_map_without_centroids(tmp_path: Path) -> None:
+    ResultsFolder(tmp_path).write_centroids("a", np.empty((0, 0), np.float32))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no array"])
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+    results = ResultsFolder(tmp_path)
+    if content is not None:
+        results.centroids("a").parent.mkdir()
+        results.centroids("a").write_bytes(content)
+    with pytest.raises(ValueError, match=r"centroids/a\.npy: no centroids can be read.*run the images again"):
+        results.read_centroids("a")
+
+
+def test_whole_files_appear_at_once(tmp_path: Path) -> None:
+    write_json(tmp_path / "deep" / "file.json", {"a": [1]})
+    assert json.loads((tmp_path / "deep" / "file.json").read_text()) == {"a": [1]}
+    assert len(list((tmp_path / "deep").iterdir())) == 1
+
+
+def test_auto_comes_after_the_numbers() -> None:
+    assert sorted(["auto", "10", "3"], key=k_order) == ["3", "10", "auto"]

@@ -1,0 +1,53 @@
+from nave.runs.reader import read_runs, runs_at_k
+from nave.runs.settings import axes, distinguished, label, short_names
+from tests.helpers.pages import write_run
+
+
+def shown(*folders):
+    return distinguished(runs_at_k(read_runs(folders)))
+
+
+def test_k_alone_names_the_maps_of_one_run(tmp_path):
+    runs = shown(write_run(tmp_path, ks=(10, 3)))
+    assert axes(runs) == {"k": ["3", "10"]}
+    assert [label(run, list(axes(runs))) for run in runs] == ["K 3", "K 10"]
+
+
+def test_only_what_differs_is_named(tmp_path):
+    write_run(tmp_path / "a", overrides={"model.name": "resnet18"})
+    write_run(tmp_path / "b", overrides={"model.name": "swin_t", "name": "other", "overlays": False})
+    runs = shown(tmp_path)
+    assert list(axes(runs)) == ["model"]  # layers follow the model, name and overlays matter to no map
+    assert [label(run, ["model"]) for run in runs] == ["resnet18", "swin_t"]
+
+
+def test_keys_of_one_class_alone_are_distinguished_by_the_class(tmp_path):
+    write_run(
+        tmp_path / "a", overrides={"clustering": {"_target_": "nave.clustering.factored.Factored", "tolerance": 0}}
+    )
+    write_run(tmp_path / "b", overrides={"clustering": {"_target_": "nave.clustering.agglomerative.Agglomerative"}})
+    runs = shown(tmp_path)
+    assert axes(runs) == {"clustering._target_": ["Factored", "Agglomerative"]}
+    assert label(runs[1], list(axes(runs))) == "clustering Agglomerative"
+
+
+def test_runs_of_the_same_settings_are_distinguished_by_their_folders(tmp_path):
+    runs = shown(write_run(tmp_path / "first" / "job"), write_run(tmp_path / "second" / "job"))
+    assert axes(runs) == {"run": ["first/job", "second/job"]}
+
+
+def test_long_names_of_trained_encoders_are_distinguished_by_what_differs():
+    made = "resnet_tiny-shapes-supervised-optimizer.lr_{}-watermark_{}-seed0"
+    assert short_names([made.format("3e-3", "null"), made.format("1e-3", "square"), "random", "dino-v2"]) == {
+        made.format("3e-3", "null"): "optimizer.lr_3e-3-watermark_null",
+        made.format("1e-3", "square"): "optimizer.lr_1e-3-watermark_square",
+        "random": "random",
+        "dino-v2": "dino-v2",
+    }
+
+
+def test_a_name_of_common_parts_alone_stays_and_so_do_names_that_would_be_alike():
+    plain, more = "resnet_tiny-shapes-supervised-seed0", "resnet_tiny-shapes-supervised-exclude_dog-seed0"
+    assert short_names([plain, more]) == {plain: plain, more: "exclude_dog"}
+    assert short_names([plain, more, "exclude_dog"])[more] == more
+    assert short_names([plain]) == {plain: plain}

@@ -1,0 +1,47 @@
+"""Nothing of one job's processes reaches the next job."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+from nave.distributed import is_first, single_job
+from tests.helpers.compositions import composed
+
+
+@pytest.fixture
+def hydra(monkeypatch: pytest.MonkeyPatch) -> HydraConfig:
+    config = HydraConfig()
+    config.set_config(composed("config", "k=3", "hydra.mode=MULTIRUN", with_hydra=True))
+    monkeypatch.setattr(HydraConfig, "instance", lambda *_: config)
+    return config
+
+
+def test_lightning_repeats_the_jobs_command_line_and_not_the_sweeps(
+    hydra: HydraConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run.py", "-m", "k=3,5"])
+    with single_job(Path("job")):
+        assert sys.argv == ["run.py", "k=3"]
+        assert HydraConfig.get().run.dir == "job"
+    assert sys.argv == ["run.py", "-m", "k=3,5"]
+
+
+def test_what_lightning_puts_into_the_environment_is_gone_after_a_job_that_fails(hydra: HydraConfig) -> None:
+    def fail() -> None:
+        with single_job(Path("job")):
+            os.environ["MASTER_ADDR_OF_A_TEST"] = "127.0.0.1"
+            raise ValueError("k=0")
+
+    with pytest.raises(ValueError, match="k=0"):
+        fail()
+    assert "MASTER_ADDR_OF_A_TEST" not in os.environ
+
+
+@pytest.mark.parametrize(("rank", "first"), [(0, True), (1, False)])
+def test_one_process_writes_for_all(monkeypatch: pytest.MonkeyPatch, rank: int, first: bool) -> None:
+    monkeypatch.setattr(rank_zero_only, "rank", rank, raising=False)
+    assert is_first() is first

@@ -1,0 +1,96 @@
+import re
+
+import pytest
+from rich.table import Table
+
+from nave.viz.terminal import command, score_table, show
+
+CONTROL = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def table(*cells):
+    made = Table(*(f"column {number}" for number in range(len(cells))))
+    made.add_row(*cells)
+    return made
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Standard output that counts as a narrow terminal."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def colours(text):
+    """Codes that set a colour; bold and faint are none."""
+    return [code for code in re.findall(r"\x1b\[([0-9;]*)m", text) if re.search(r"(^|;)(3[0-8]|9[0-7])(;|$)", code)]
+
+
+def test_a_log_has_no_control_codes_and_whole_lines(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    show(table("x" * 100, "y" * 100), "z" * 300)
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "x" * 100 in out
+    assert "z" * 300 in out
+
+
+def test_a_terminal_is_never_exceeded(terminal, capsys):
+    show(table("x" * 100, "y" * 10))
+    assert max(map(len, CONTROL.sub("", capsys.readouterr().out).splitlines())) <= 40
+
+
+def test_no_color_is_respected(terminal, capsys, monkeypatch):
+    coloured = Table(title="scores")
+    coloured.add_column("x", style="red")
+    coloured.add_row("1")
+    show(coloured)
+    assert colours(capsys.readouterr().out)
+    monkeypatch.setenv("NO_COLOR", "1")
+    show(coloured)
+    assert not colours(capsys.readouterr().out)
+
+
+def test_names_are_printed_unchanged(capsys):
+    show(table("[/] [red]a[/red] :smile:"), "[/b] :cat: /tmp/x.png")
+    out = capsys.readouterr().out
+    assert "[/] [red]a[/red] :smile:" in out
+    assert "[/b] :cat: /tmp/x.png" in out
+
+
+def test_every_k_has_a_column(capsys):
+    score = {"value": 50.0, "low": 40.0, "high": 60.0, "images": 3}
+    show(score_table("percent", {"k3": {"corloc": score}, "k10": {"corloc": score | {"value": 7.0}}}))
+    out = capsys.readouterr().out
+    assert out.index("k3") < out.index("k10")
+    assert "50.0 (40.0 to 60.0)" in out
+
+
+@command
+def main(error: Exception | None = None) -> None:
+    if error:
+        raise error
+
+
+@command
+def failed() -> int:
+    return 3
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("no such run"), ValueError("k=0")])
+def test_an_error_that_a_user_can_fix_is_one_line(error, capsys):
+    assert main(error) == 1
+    assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_a_command_returns_its_exit_code(capsys):
+    assert main() == 0
+    assert failed() == 3
+    assert capsys.readouterr().err == ""
+
+
+def test_bugs_keep_their_traceback():
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(RuntimeError("a bug"))
