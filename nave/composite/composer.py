@@ -16,6 +16,7 @@ from nave.encoder.hooks import Activations
 Resolution = Literal["input", "grid"] | Sequence[int]
 Normalisation = Literal["none", "standardise", "l2"]
 LayerWeighting = Literal["equal", "channels"]
+CANCELLATION = 1e-7  # share of an image's largest squared norm that float32 cannot tell from zero
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def _normalise(block: Block, normalisation: Normalisation, weight: float) -> Blo
         varies = deviation > ROUNDING * mean.abs().clamp_min(ROUNDING)
         return replace(block, features=(block.features - mean) * (weight / deviation).where(varies, 0))
     if normalisation == "l2":
-        return replace(block, scale=weight / block.squared_norms().sqrt().clamp_min(1e-12))
+        squared = block.squared_norms()
+        # below the floor a sum of products of neighbours is rounding alone, which a division would blow up
+        floor = (CANCELLATION * squared.amax((1, 2), keepdim=True)).clamp_min(1e-24)
+        return replace(block, scale=weight / squared.maximum(floor).sqrt())
     return replace(block, features=block.features * weight)
 
 
