@@ -47,7 +47,7 @@ def test_damaged_exif_data_leaves_the_image_readable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "I", "F"])
 def test_any_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
-    path = tmp_path / "photo.tif"
+    path = tmp_path / ("photo.jpg" if mode == "YCbCr" else "photo.tif")  # Pillow before 13 writes YCbCr TIFF truncated
     source = photograph((9, 7)).convert("L") if mode in {"I;16", "I", "F"} else photograph((9, 7))
     if mode == "HSV":  # no file holds it, Pillow converts
         source.convert(mode).convert("RGB").save(path)
