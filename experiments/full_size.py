@@ -41,7 +41,7 @@ def write(folder: Path, names: list[str]) -> None:
         for box in _boxes(generator):
             annotations.append({"id": len(annotations), "image_id": key, "category_id": 1, "iscrowd": 0, "bbox": box})
     tables = {"images": entries, "annotations": annotations, "categories": [{"id": 1, "name": "thing"}]}
-    (folder / "coco" / "annotations" / "instances_train2014.json").write_text(json.dumps(tables))
+    (folder / "coco" / "annotations" / "instances_train2014.json").write_text(json.dumps(tables, allow_nan=False))
 
 
 def _picture(generator: np.random.Generator, file: Path) -> bytes:

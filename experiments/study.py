@@ -1,7 +1,6 @@
 """Shared by the studies: training and explaining with NAVE's commands, scores over seeds, tables and plots."""
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from nave.comparison.measure import Figures, figures
 from nave.comparison.pictures import Picture, chosen_runs
 from nave.comparison.rows import Row, average, over_seeds, present_by_run, rows, stamped
 from nave.metrics.bootstrap import Score
+from nave.runs.layout import write_json
 from nave.runs.reader import RunAtK, read_runs, runs_at_k
 from nave.viz.palette import LINES, MARKERS
 from nave.viz.terminal import score_text
@@ -117,12 +117,12 @@ class Line:
 
 
 def lines(by_condition: Mapping[str, Sequence[Figures]], quantities: Quantities) -> list[Line]:
-    """One line per condition; the interval is Student's over seeds, or the bootstrap over images for a single seed."""
+    """One line per condition; the interval is Student's over seeds, or that over images for a single seed."""
     return [_line(condition, seeds, quantities) for condition, seeds in by_condition.items()]
 
 
 def _line(condition: str, seeds: Sequence[Figures], quantities: Quantities) -> Line:
-    scores = {heading: [average(seed.get(key, {})) for seed in seeds] for heading, key in quantities.items()}
+    scores = {heading: [average(key[0], seed.get(key, {})) for seed in seeds] for heading, key in quantities.items()}
     values = {h: [score["value"] for score in each if score["value"] is not None] for h, each in scores.items()}
     return Line(
         condition,
@@ -166,7 +166,8 @@ def plot(plot_lines: Sequence[Line], path: Path) -> None:
             colour, marker = LINES[number % len(LINES)], MARKERS[number % len(MARKERS)]
             for place, heading in enumerate(headings):
                 x, score = place + 0.6 * (number - (len(plot_lines) - 1) / 2) / len(plot_lines), line.scores[heading]
-                ax.vlines(x, score["low"], score["high"], color=colour)
+                if score["low"] is not None:
+                    ax.vlines(x, score["low"], score["high"], color=colour)
                 ax.plot([x + 0.06] * len(line.seeds[heading]), line.seeds[heading], ".", color=colour, alpha=0.4)
                 label = line.condition if place == 0 else None
                 style = {"color": colour, "marker": marker, "markersize": 4, "linestyle": "none"}
@@ -182,7 +183,7 @@ def plot(plot_lines: Sequence[Line], path: Path) -> None:
 def finish(folder: Path, table_lines: Sequence[Line], start: float) -> None:
     """Writes outcome.json and outcome.md with the minutes since ``start`` (of :func:`clock`); prints the latter."""
     content = [{"condition": line.condition, "scores": line.scores, "seeds": line.seeds} for line in table_lines]
-    (folder / "outcome.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_json(folder / "outcome.json", content)
     _write_outcome(folder, [table(table_lines)], start)
 
 

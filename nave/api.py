@@ -16,7 +16,7 @@ from torch import Tensor
 from nave.build import build_explainer, instantiate
 from nave.config import numbers_of_clusters, register
 from nave.data.datamodule import Batch, ImageModule
-from nave.data.in_memory import Images, InMemory
+from nave.data.pixels import InMemory, Pixels
 from nave.encoder.hooks import Activations
 from nave.module import Explanation
 from nave.runs.prediction import Line
@@ -24,6 +24,7 @@ from nave.runs.writer import at_original_size, line_of
 from nave.viz.overlay import overlay
 from nave.viz.palette import align, colours
 
+Images = Sequence[Image.Image | Pixels] | Image.Image | Pixels | Tensor
 GROUPS = ("model", "composite", "clustering", "localization")
 
 

@@ -1,8 +1,12 @@
 """The processes of a job and the jobs of a cluster: all that touches private corners of Lightning and submitit."""
 
 import os
+import signal
+import socket
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,8 +15,13 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
+from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Callback
 from omegaconf import open_dict, read_write
+
+LIGHTNINGS = "train_ddp_process"  # Hydra's names of the processes that Lightning starts
+GRACE = 10.0  # seconds until a process that does not react to SIGTERM is ended
 
 
 def is_first() -> bool:
@@ -44,6 +53,8 @@ def single_job(folder: Path) -> Iterator[None]:
         sys.argv[1:] = list(hydra.overrides.task)
         with read_write(hydra), open_dict(hydra):
             hydra.run.dir = str(folder)
+    if str(hydra.job.name).startswith(LIGHTNINGS):
+        threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
     try:
         yield
     finally:
@@ -52,6 +63,73 @@ def single_job(folder: Path) -> Iterator[None]:
             del os.environ[name]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when the one that started it has vanished: it would go on writing beside the next attempt."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+@contextmanager
+def stopped_by_sigterm(stuck: Callable[[], None]) -> Iterator[None]:
+    """Lets SIGTERM end the work at once, as Ctrl-C does; Lightning notes it and goes on to predict.
+
+    Python handles a signal between two of its own instructions. Where that takes longer than ``GRACE``, as within one
+    long computation or while waiting for another process, ``stuck`` is called and the process ends without it.
+
+    What others, such as submitit, do on SIGTERM is left alone.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    reads, writes = socket.socketpair()
+    writes.setblocking(False)
+    done = threading.Event()
+    watching = threading.Thread(target=_watch, args=(reads, done, stuck), name="sigterm", daemon=True)
+    watching.start()
+    woken = signal.set_wakeup_fd(writes.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        done.set()
+        signal.set_wakeup_fd(woken)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        writes.close()
+        watching.join()
+        reads.close()
+
+
+def _stop(number: int, frame: object) -> None:  # noqa: ARG001 - of signal handlers
+    raise SystemExit(128 + number)
+
+
+def _watch(wakeups: socket.socket, done: threading.Event, stuck: Callable[[], None]) -> None:
+    while number := wakeups.recv(1):
+        if number[0] == signal.SIGTERM and not done.wait(GRACE):
+            stuck()
+            os._exit(128 + signal.SIGTERM)
+
+
+class StopAtOnce(Callback):
+    """Puts back the handler of :func:`stopped_by_sigterm`, which Lightning replaces by its own when it begins."""
+
+    def __init__(self) -> None:
+        self._ours = signal.getsignal(signal.SIGTERM) is _stop
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's
+        """Before the first image."""
+        self._put_back()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's
+        """Before the first step."""
+        self._put_back()
+
+    def _put_back(self) -> None:
+        if self._ours and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _stop)
 
 
 def outlive_lost_jobs() -> None:

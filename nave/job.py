@@ -1,20 +1,29 @@
 """One job of ``nave.run`` or ``nave.train``: its folder, what is quiet, and how its failure is reported."""
 
 import logging
+import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.types import RunMode
 
-from nave.distributed import single_job
+from nave.distributed import is_first, single_job, stopped_by_sigterm
 from nave.runs.layout import RunFolder, write_whole
+from nave.runs.provenance import save
+from nave.runs.record import FolderInUseError, Record, claimed, read_record
 from nave.runs.resume import ConflictingResultsError
+from nave.runs.sweep import FollowUpError
 
 log = logging.getLogger(__name__)
+REFUSALS = (ConflictingResultsError, FolderInUseError)
 NO_NEWS = ("does not have many workers", "predict returned None", "`srun` command is available")
 
 
@@ -27,19 +36,65 @@ def job_folder() -> RunFolder:
 def job(folder: RunFolder, no_news: Sequence[str] = ()) -> Iterator[None]:
     """Around the work of one job. An error becomes one line; alone, the job ends the command with exit code 1.
 
+    One process at a time works in a folder; those of one job are one. SIGTERM interrupts the job at once.
+
     In a multirun the failure is noted in the job's run.json and the next job is done; the sweep fails in the end.
     ``no_news``: further warnings of Lightning that tell a user nothing.
     """
     _quiet((*NO_NEWS, *no_news))
     try:
-        with single_job(folder.path):
+        with stopped_by_sigterm(lambda: _interrupted(folder)), single_job(folder.path), _claimed(folder):
             yield
     except Exception as error:
-        log.error("error: %s (traceback in %s)", error, folder.record)  # noqa: TRY400 - short
+        where = "" if isinstance(error, (FollowUpError, *REFUSALS)) else f" (traceback in {folder.record})"
+        log.error("error: %s%s", error, where)  # noqa: TRY400 - short
         if HydraConfig.get().mode == RunMode.RUN:
             sys.exit(1)
-        if isinstance(error, ConflictingResultsError):  # run.json is that of the other run
+        if isinstance(error, REFUSALS):  # run.json is that of the other run
             write_whole(folder.refusal, str(error))
+
+
+def _claimed(folder: RunFolder) -> AbstractContextManager[None]:
+    return claimed(folder) if is_first() else nullcontext()
+
+
+def _interrupted(folder: RunFolder) -> None:
+    """Notes what a process that hangs cannot note itself."""
+    with suppress(Exception):
+        if (record := read_record(folder)) is not None and record["status"] == "running":
+            save(folder, record | Record(status="interrupted", error="SystemExit: SIGTERM"))
+
+
+def with_quoting_hint(main: Callable[[], Any]) -> Callable[[], Any]:
+    """``main`` of Hydra, which says how to quote where Hydra cannot read an override, such as ``data.root=a=b``."""
+
+    @wraps(main)
+    def command() -> Any:
+        try:
+            return main()
+        except SystemExit:
+            for override in filter(_is_unreadable, sys.argv[1:]):
+                print(f"Quote the value, for Hydra and for the shell: {shlex.quote(quoted(override))}", file=sys.stderr)
+            raise
+
+    return command
+
+
+def quoted(override: str) -> str:
+    """``key="value"``, in which Hydra's grammar takes every character of the value as it is."""
+    key, _, value = override.partition("=")
+    return '{}="{}"'.format(key, value.replace('"', '\\"'))
+
+
+def _is_unreadable(override: str) -> bool:
+    """Whether Hydra's grammar refuses an override, or takes it for several values where one is wanted."""
+    if override.startswith("-") or "=" not in override:
+        return False
+    try:
+        several = OverridesParser.create().parse_override(override).is_sweep_override()
+    except HydraException:
+        return True
+    return several and not {"-m", "--multirun"} & set(sys.argv)
 
 
 def _quiet(messages: Sequence[str]) -> None:

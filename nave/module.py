@@ -19,7 +19,7 @@ from nave.data.datamodule import Batch
 from nave.data.seed import seed_of
 from nave.encoder.activation_cache import ActivationCache
 from nave.encoder.encoder import Encoder
-from nave.encoder.hooks import Activations
+from nave.encoder.hooks import Activations, check_finite
 from nave.localization.interface import Localization, Localizer, patch_tokens
 from nave.metrics.unlabelled import stability
 
@@ -84,11 +84,16 @@ class Explainer(LightningModule):
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[Explanation]:
-        """Explains the images of the batch for every K; an empty list if no image was readable."""
+        """Explains the images of the batch for every K; an empty list if no image was readable.
+
+        Raises:
+            nave.encoder.hooks.NonFiniteError: for activations that cannot be clustered.
+        """
         if not batch.image_ids:
             return []
         with self._timed("encoder"):
             activations = self.cache(self.encoder, batch.images) if self.cache else self.encoder(batch.images)
+            check_finite(activations, batch.image_ids)
         with torch.autocast(self.device.type, enabled=False):  # reduced precision is for the encoder alone
             clusters = self._clusters(batch, activations)
             with self._timed("localization"):

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from lightning import Trainer
@@ -12,15 +11,15 @@ from nave.build import build_dataset, build_explainer, build_loggers, instantiat
 from nave.config import check, resolved
 from nave.data.datamodule import ImageModule
 from nave.data.interface import Dataset, prepare
-from nave.distributed import is_first, leave_process_group
+from nave.distributed import StopAtOnce, is_first, leave_process_group
 from nave.loggers.interface import LoggerError, RunLogger, log_run
 from nave.module import Explainer
 from nave.runs.journal import Journal
-from nave.runs.layout import RunFolder
-from nave.runs.provenance import begin, device_name, of_data, of_encoder, recorded, save
+from nave.runs.layout import RunFolder, remove_temporary
+from nave.runs.provenance import begin, device_name, of_data, of_device, of_encoder, recorded, save
 from nave.runs.reader import Run
 from nave.runs.record import Record, read_record
-from nave.runs.resume import ConflictingResultsError, check_same, matching_run, reuse_results
+from nave.runs.resume import ConflictingResultsError, Current, check_same, matching_run, named, reuse_results
 from nave.runs.scoring import evaluate
 from nave.runs.writer import Writer
 from nave.viz.progress import ImageProgress
@@ -38,14 +37,16 @@ def run(cfg: DictConfig, folder: RunFolder) -> Record:
     Images that an earlier attempt has finished there are not computed again, and a run that is complete somewhere is
     not repeated if ``skip_existing`` says so. The record lies in the folder from the start, and says how it ended.
 
+    A logger that fails is noted in the record as ``unlogged``, and given the run again by the next attempt, which
+    computes nothing then.
+
     Raises:
-        ConflictingResultsError: if the folder holds results of another configuration, other weights or other data.
+        ConflictingResultsError: if the folder holds results of another configuration, other weights, data or code.
         NothingExplainedError: if no image could be read; and what :func:`nave.build.build_explainer` raises.
     """
-    config = resolved(cfg)
-    before = read_record(folder)
-    check_same(before, Record(config=config), folder)
-    record = begin(config, before)
+    before = _before(folder)
+    record = begin(resolved(cfg), before)
+    check_same(before, record, folder)
     if before is None:
         save(folder, record)
     loggers: dict[str, RunLogger] = {}
@@ -58,41 +59,59 @@ def run(cfg: DictConfig, folder: RunFolder) -> Record:
     except ConflictingResultsError:
         raise
     except Exception:
-        with suppress(LoggerError):  # the first error is the one to report
-            _log(loggers, folder, record, None)
+        _log(loggers, folder, record, None)
         raise
-    with recorded(folder, record):  # a failing logger fails the run, which then repeats the logging alone
-        _log(loggers, folder, record, dataset)
-    if is_first():
+    _log(loggers, folder, record, dataset)
+    if is_first() and "unlogged" not in record:
         Journal(folder, record["ks"]).discard()
     return record
+
+
+def _before(folder: RunFolder) -> Record | None:
+    """The record of an earlier attempt; nothing that a folder without a readable one holds is relied on."""
+    try:
+        return read_record(folder)
+    except ValueError as error:
+        log.warning("%s: the power may have gone; everything is computed again", error)
+        if is_first():
+            Journal(folder, ()).discard()
+        return None
 
 
 def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: Record, dataset: Dataset) -> None:
     """From images to scores, or the results of an equal run."""
     explainer = build_explainer(cfg)
     prepare(dataset)
+    trainer: Trainer = instantiate(cfg.trainer)
     record |= of_encoder(explainer.encoder) | of_data(dataset) | Record(ks=list(explainer.ks))
+    record |= of_device(trainer.strategy.root_device, explainer.clustering, explainer.ks)
     check_same(before, record, folder)
-    if cfg.skip_existing and (source := matching_run(folder, record, Path(cfg.outputs))):
+    if cfg.skip_existing and (source := matching_run(folder, record, Path(cfg.outputs), dataset)):
         log.info("complete already: %s", source.path)
         record |= reuse_results(source, folder)
         return
     journal = Journal(folder, explainer.ks)
-    if before and before["status"] == "ok" and is_first():
+    if before and before["status"] == "ok" and "unlogged" not in before and is_first():
         journal.clear()
-    explain(cfg, explainer, dataset, journal, record)
+    if before and is_first():
+        remove_temporary(folder.path)
+    explain(cfg, explainer, dataset, journal, record, trainer)
     if is_first():
         evaluate(folder)
 
 
-def explain(cfg: DictConfig, explainer: Explainer, dataset: Dataset, journal: Journal, record: Record) -> None:
+def explain(
+    cfg: DictConfig, explainer: Explainer, dataset: Dataset, journal: Journal, record: Record, trainer: Trainer
+) -> None:
     """Adds to the folder what it lacks, on all devices, and to ``record`` the figures of the work."""
-    images: ImageModule = instantiate(cfg.loader, dataset=dataset, skip=journal.finished())
+    current = Current(journal.folder, journal.ks, dataset, record.get("config", {}))
+    images: ImageModule = instantiate(cfg.loader, dataset=dataset, skip=journal.finished(current))
+    if changed := list(current.changed):
+        log.info("computed again, as it is not what it was when it was explained: %s", named(changed))
     total = record["total"] = len(images.skip) + images.count
     writer = Writer(journal, dataset, cfg.overlays, cfg.photographs)
     progress = ImageProgress(images.count)
-    trainer: Trainer = instantiate(cfg.trainer, callbacks=[writer, progress])
+    trainer.callbacks.extend([writer, progress, StopAtOnce()])  # type: ignore[attr-defined] # a list
     record["device"] = device_name(trainer.strategy.root_device, trainer.world_size)
     save(journal.folder, record)
     _announce(record, images, cfg.k, journal.folder)
@@ -101,19 +120,34 @@ def explain(cfg: DictConfig, explainer: Explainer, dataset: Dataset, journal: Jo
     leave_process_group()
     if not is_first():
         return
-    record["unreadable"] = journal.collect(total)
+    record["unreadable"] = journal.collect(total, current if images.skip or changed else None)
     record["images"] = total - len(record["unreadable"])
-    record["images_per_second"] = round(images.count / progress.seconds, 3) if progress.seconds else 0.0
-    record["seconds"] = {name: round(seconds, 3) for name, seconds in (explainer.seconds | writer.seconds).items()}
+    record["remarks"] = journal.remarks()
+    for remark, count in record["remarks"].items():
+        log.warning("%d of %d images of %s: %s", count, total, dataset.name, remark)
+    if images.count or "seconds" not in record:
+        record["images_per_second"] = round(images.count / progress.seconds, 3) if progress.seconds else 0.0
+        record["seconds"] = {name: round(seconds, 3) for name, seconds in (explainer.seconds | writer.seconds).items()}
     if not record["images"]:
         raise NothingExplainedError(f"none of {total} images of {dataset.name} could be read: {_reasons(record)}")
 
 
 def _log(loggers: Mapping[str, RunLogger], folder: RunFolder, record: Record, dataset: Dataset | None) -> None:
-    """Gives the run to the loggers that do not know it; ``dataset`` is None where the run failed."""
-    if is_first() and loggers:
-        record["logged"] = log_run(loggers, Run(folder, record), dataset, record.get("logged", []))
-        save(folder, record)
+    """Gives the run to the loggers that do not know it; ``dataset`` is None where the run failed.
+
+    Results are what they are: a failing logger is noted, and the others are given the run.
+    """
+    if not is_first() or not loggers:
+        return
+    failed = {}
+    for name, logger in loggers.items():
+        try:
+            record["logged"] = log_run({name: logger}, Run(folder, record), dataset, record.get("logged", []))
+        except LoggerError as error:
+            failed[name] = str(error)
+    if failed and dataset is not None:
+        record["unlogged"] = failed
+    save(folder, record)
 
 
 def _announce(record: Record, images: ImageModule, k: object, folder: RunFolder) -> None:

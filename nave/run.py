@@ -5,11 +5,11 @@ from omegaconf import DictConfig
 
 from nave.config import register
 from nave.distributed import is_first
-from nave.job import job, job_folder
+from nave.job import job, job_folder, with_quoting_hint
 from nave.pipeline import run
 from nave.runs.reader import Run
 from nave.runs.summary import show_run
-from nave.viz.terminal import show
+from nave.runs.sweep import follow_up
 
 register()
 
@@ -26,10 +26,7 @@ def explain(cfg: DictConfig) -> float | None:
         if is_first():
             score = _best(finished, cfg.objective)
             show_run(finished)
-        if is_first() and cfg.report:
-            from nave.report import write_report  # plots need matplotlib, which takes its time to import
-
-            show(f"look at {write_report(folder.path)}")
+            follow_up(finished, cfg.report)
     return score
 
 
@@ -39,7 +36,7 @@ def _best(run: Run, objective: str) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-main = hydra.main(version_base="1.3", config_path="pkg://nave.conf", config_name="config")(explain)
+main = with_quoting_hint(hydra.main(version_base="1.3", config_path="pkg://nave.conf", config_name="config")(explain))
 
 if __name__ == "__main__":
     from nave.run import main as importable  # a cluster's jobs find it by name; ``__main__`` they could not

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from nave.config import register
 from nave.distributed import is_first
-from nave.job import job, job_folder
+from nave.job import job, job_folder, with_quoting_hint
 from nave.runs.layout import RunFolder
 from nave.runs.record import Record
 from nave.training.fit import train
@@ -38,7 +38,7 @@ def _announce(record: Record, folder: RunFolder) -> None:
     log.info("to explain it: python -m nave.run model=%s training=%s", card["model"], training)
 
 
-main = hydra.main(version_base="1.3", config_path="pkg://nave.conf", config_name="train")(fit)
+main = with_quoting_hint(hydra.main(version_base="1.3", config_path="pkg://nave.conf", config_name="train")(fit))
 
 if __name__ == "__main__":
     from nave.train import main as importable  # the jobs of a cluster import it by name

@@ -92,7 +92,7 @@ def test_coco(tmp_path: Path) -> None:
 
 
 def test_chest_xrays_with_boxes_are_scored_and_all_are_described(tmp_path: Path) -> None:
-    root = write_chestxray14(tmp_path, {"1.png": "Mass", "2.png": "No Finding"}, ["1.png,Mass,1,2,30,40"])
+    root = write_chestxray14(tmp_path, {"1.png": "Mass", "2.png": "No Finding"}, ["1.png,Mass,16,32,480,640"])
     metrics = ran(tmp_path / "run", "data=chestxray14", f"data.root={root}", "stability=2", *TINY)
     assert metrics["corloc"]["images"] == 1
     for name in ("balance", "coherence", "stability"):

@@ -10,7 +10,9 @@ from torch.utils.data import DataLoader
 
 from nave.clustering.interface import Clusters
 from nave.data.datamodule import Batch
+from nave.encoder.activation_cache import ActivationCache
 from nave.encoder.encoder import Encoder
+from nave.encoder.hooks import NonFiniteError
 from nave.module import Explainer, by_size, image_seeds
 from tests.helpers.parts import UNTRAINED, composer, factored, nave_localizer
 
@@ -154,3 +156,31 @@ def test_an_explanation_is_immutable():
     explanation = explainer().predict_step(batch(["cat"]))[0]
     with pytest.raises(dataclasses.FrozenInstanceError):
         explanation.k = 7
+
+
+def overflowing(model, factor):
+    """The encoder with a last block that gives values beyond float16, or beyond float32."""
+    norm = model.encoder.network.blocks[-1].ls2 = torch.nn.Module()
+    norm.forward = lambda x: factor * x
+    return model
+
+
+def test_an_activation_that_is_no_number_ends_the_run_by_name():
+    model = overflowing(explainer(), float("nan"))
+    with pytest.raises(NonFiniteError, match=r"of blocks\.5 are NaN or infinite for cat, trip/beach, dog"):
+        model.predict_step(batch())
+
+
+def test_overflow_in_a_cache_of_half_precision_is_an_error_at_once_and_when_read(tmp_path):
+    model = overflowing(explainer(), 1e7)
+    assert len(model.predict_step(batch(["cat"]))) == 1
+    for _ in range(2):
+        model.cache = ActivationCache(tmp_path, "float16")
+        with pytest.raises(NonFiniteError, match=r"blocks\.5 .* for cat: .*cache_dtype=float32"):
+            model.predict_step(batch(["cat"]))
+
+
+def test_overflow_under_autocast_is_an_error():
+    model = overflowing(explainer(), 1e7)
+    with torch.autocast("cpu", torch.float16), pytest.raises(NonFiniteError, match=r"trainer\.precision=32-true"):
+        model.predict_step(batch(["cat"]))

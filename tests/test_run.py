@@ -12,10 +12,14 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from nave.data.pixels import FIRST_FRAME
 from nave.module import Explainer
 from nave.runs.layout import RUN
-from tests.helpers.datasets import photograph, write_photograph, write_stl10
+from nave.runs.provenance import versions
+from tests.helpers.datasets import photograph, write_folder, write_photograph, write_stl10
 from tests.helpers.running import QUICK, into, nave_run, one_thread, photographs, record, results, voc
+
+VERSIONS = versions()
 
 
 def count_images(monkeypatch: pytest.MonkeyPatch, fail_at: int | None = None) -> list[str]:
@@ -180,6 +184,25 @@ def test_images_that_cannot_be_read_are_counted(tmp_path: Path, capsys: pytest.C
     assert "skipped truncated" in told
 
 
+def test_what_is_passed_over_and_decided_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_folder(tmp_path / "photos", {"a.png": (40, 48), ".b.png": (40, 48)})
+    Image.fromarray(np.arange(40 * 48, dtype=np.uint16).reshape(40, 48)).save(root / "deep.png")
+    first = photograph((40, 48))
+    for name in ("pages.tif", os.fsdecode(b"caf\xe9.tif")):
+        first.save(root / name, "TIFF", save_all=True, append_images=[first])
+    (root / "gone.jpg").symlink_to("nowhere.jpg")
+    run = tmp_path / "run"
+    assert nave_run("data=folder", f"data.root={root}", "report=true", into(run)) == 0
+    found, told, page = record(run), capsys.readouterr().out, (run / "report.html").read_text()
+    assert found["passed_over"] == {"hidden images": 1, "broken links": 1}
+    assert found["remarks"] == {FIRST_FRAME: 2, "uint16 pixels taken as 12 bit": 1}
+    assert {path.stem for path in (run / "maps").glob("*")} == {"a", "deep", "pages", "caf%E9"}
+    for text in ("passed over: 1 hidden images", "passed over: 1 broken links", f"2 of 4 images: {FIRST_FRAME}"):
+        assert text in " ".join(told.split())
+    assert "1 hidden images" in page
+    assert f"2 images: {FIRST_FRAME}" in page
+
+
 def test_nothing_explained_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "text.jpg").write_text("no image")
     assert nave_run("data=folder", f"data.root={tmp_path}", into(tmp_path / "run")) == 1
@@ -290,3 +313,160 @@ def test_a_data_set_is_fetched_before_it_is_counted(tmp_path: Path, monkeypatch:
     data = ["data=stl10", f"data.root={tmp_path / 'fetched'}", "data.download=true"]
     assert nave_run(*data, into(tmp_path / "run")) == 0
     assert record(tmp_path / "run")["images"] == 2
+
+
+def voc_annotation(root: Path, number: int) -> Path:
+    return root / "VOCdevkit" / "VOC2007" / "Annotations" / f"{number:06}.xml"
+
+
+def move_box(annotation: Path) -> None:
+    """Another box of the same length in bytes."""
+    annotation.write_text(annotation.read_text().replace("<xmin>5<", "<xmin>9<"))
+
+
+def change_photograph(root: Path) -> None:
+    write_photograph(root / "VOCdevkit" / "VOC2007" / "JPEGImages" / "000001.jpg", seed=9)
+
+
+@pytest.mark.parametrize("change", [lambda root: move_box(voc_annotation(root, 1)), change_photograph])
+def test_a_run_over_data_that_have_changed_is_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: Any
+) -> None:
+    overrides = [*voc(tmp_path, 2), f"outputs={tmp_path / 'outputs'}", "skip_existing=true"]
+    first, second, third = (tmp_path / "outputs" / name for name in ("first", "second", "third"))
+    assert nave_run(*overrides, into(first)) == 0
+    change(tmp_path)
+    seen = count_images(monkeypatch)
+    assert nave_run(*overrides, into(second)) == 0
+    assert len(seen) == 2
+    assert f"not reused: {first} (000001 has changed)" in capsys.readouterr().out
+    assert results(second) != results(first)
+    assert nave_run(*overrides, into(third)) == 0
+    assert len(seen) == 2
+    assert record(third)["same_as"] == str(second)
+
+
+def test_a_resumed_run_explains_again_what_has_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides, broken, run = voc(tmp_path, 4), voc_annotation(tmp_path, 3), tmp_path / "run"
+    sound = broken.read_text()
+    broken.write_text(sound[:-20])
+    assert nave_run(*overrides, into(run)) == 1
+    assert (run / "parts" / "0.jsonl").read_text().count("\n") >= 2
+    broken.write_text(sound)
+    for number in (0, 1):
+        move_box(voc_annotation(tmp_path, number))
+    change_photograph(tmp_path)
+    capsys.readouterr()
+    assert nave_run(*overrides, into(tmp_path / "fresh")) == 0
+    assert nave_run(*overrides, into(run)) == 0
+    assert "computed again, as it is not what it was when it was explained: 000000 and 1 more" in (
+        capsys.readouterr().out
+    )
+    assert results(run) == results(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "difference"),
+    [
+        ("nave.runs.provenance.code_sha256", lambda: "other", "code_sha256 was "),
+        ("nave.runs.provenance.versions", lambda: {**VERSIONS, "torch": "1.0"}, "is '1.0'"),
+        ("nave.runs.provenance.engine_name", lambda *_: "cuml 26.8.0", "engine was 'factored', is 'cuml 26.8.0'"),
+    ],
+)
+def test_results_of_other_code_are_neither_mixed_nor_taken_over(
+    finished: tuple[Path, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+    value: Any,
+    difference: str,
+) -> None:
+    run, overrides = finished
+    monkeypatch.setattr(place, value)
+    assert nave_run(*overrides, into(run)) == 1
+    assert difference in capsys.readouterr().out
+    seen = count_images(monkeypatch, fail_at=0)
+    other = run.parent / difference.partition(" ")[0].replace("is", "version")
+    assert nave_run(*overrides, f"outputs={run.parent}", "skip_existing=true", into(other)) == 1
+    assert f"not reused: {run.parent}/" in capsys.readouterr().out
+    assert seen == []
+
+
+def test_the_record_says_which_engine_and_which_code(finished: tuple[Path, list[str]]) -> None:
+    found = record(finished[0])
+    assert (found["engine"], found["device_type"]) == ("factored", "cpu")
+    assert len(found["code_sha256"]) == 64
+    assert "k=[2,3]" in found["overrides"]
+
+
+def test_a_failing_logger_is_repeated_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides, run = [*photographs(tmp_path), "logger=[csv]", into(tmp_path / "run")], tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("nave.loggers.lightning.LightningLogger.log", lambda *_: 1 / 0)
+        assert nave_run(*overrides) == 1
+    out = capsys.readouterr().out
+    assert f"error: {run} is complete, but logger=csv: division by zero" in out
+    assert f"to log it: python -m nave.run {QUICK[0]}" in out
+    found, before = record(run), results(run)
+    assert (found["status"], found["images"], list(found["unlogged"])) == ("ok", 4, ["csv"])
+    seen = count_images(monkeypatch)
+    assert nave_run(*overrides) == 0
+    assert seen == []
+    again = record(run)
+    assert (again["status"], again["logged"], again["seconds"]) == ("ok", ["csv"], found["seconds"])
+    assert "unlogged" not in again
+    assert results(run) == before
+    assert not (run / "parts").exists()
+
+
+def test_a_failing_report_leaves_a_run_that_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nave.report.write_report", lambda *_: 1 / 0)
+    assert nave_run(*photographs(tmp_path), "report=true", into(tmp_path / "run")) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("error")]
+    assert line.endswith(f"to write it: python -m nave.report {tmp_path / 'run'}")
+    assert record(tmp_path / "run")["status"] == "ok"
+
+
+def test_a_folder_in_which_another_process_works_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides, run = photographs(tmp_path, 1), tmp_path / "run"
+    assert nave_run(*overrides, into(run)) == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "run.log"}
+    other = {"host": os.uname().nodename, "pid": os.getppid(), "slurm_job": None}
+    (run / ".claim").write_text(json.dumps(other))
+    assert nave_run(*overrides, into(run)) == 1
+    assert f"{run} is in use by process {os.getppid()} on {os.uname().nodename}: wait" in capsys.readouterr().out
+    (run / ".claim").unlink()
+    after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "run.log"}
+    assert before == after
+
+
+@pytest.mark.slow
+def test_two_runs_in_one_second_have_a_folder_each(tmp_path: Path) -> None:
+    alone = [*QUICK, *voc(tmp_path, 20)]
+    told(command_line(tmp_path, *alone, "seed=0", into(tmp_path / "one")))
+    told(command_line(tmp_path, *alone, "seed=1", into(tmp_path / "other")))
+    same_name = 'hydra.run.dir="${outputs}/${now:%Y}"'  # the second is not hit for sure
+    both = [command_line(tmp_path, *alone, f"seed={seed}", same_name) for seed in (0, 1)]
+    for process in both:
+        told(process)
+    runs = {record(run)["config"]["seed"]: run for run in (tmp_path / "outputs" / "nave").iterdir()}
+    assert results(runs[0]) == results(tmp_path / "one")
+    assert results(runs[1]) == results(tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_of_two_runs_in_a_named_folder_one_is_refused(tmp_path: Path) -> None:
+    overrides = [*QUICK, *voc(tmp_path, 20), into(tmp_path / "run")]
+    both = [command_line(tmp_path, *overrides) for _ in range(2)]
+    outs = {process.communicate(timeout=300)[0]: process.returncode for process in both}
+    assert sorted(outs.values()) == [0, 1]
+    (refused,) = [out for out, code in outs.items() if code]
+    assert "is in use by process" in refused
+    told(command_line(tmp_path, *QUICK, *voc(tmp_path, 20), into(tmp_path / "alone")))
+    assert results(tmp_path / "run") == results(tmp_path / "alone")

@@ -163,3 +163,17 @@ def test_a_killed_command_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     assert start("b").wait() == 0
     shas = [json.loads((tmp_path / name / "same.json").read_text())["sha256"] for name in "ab"]
     assert shas[0] == shas[1]
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "message"), [("[]", "loss has become nan in epoch 1"), ("[1]", "weights have become infinite or NaN")]
+)
+def test_a_training_that_diverges_ends_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], snapshots: str, message: str
+) -> None:
+    folder = tmp_path / "diverged"
+    rate = ("optimizer=sgd", "optimizer.lr=1e30", "warmup=0")
+    assert nave_train(*stl10(tmp_path), into(folder), *rate, "epochs=3", f"snapshots={snapshots}") == 1
+    assert f"optimizer.lr=1e+30: the {message}; give a lower" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.safetensors"))
+    assert not (folder / "last.ckpt").exists()

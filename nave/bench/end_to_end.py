@@ -116,7 +116,7 @@ def full_run(cfg: DictConfig, explainer: Explainer, dataset: Folder, folder: Pat
     """Seconds of a run from its first batch to its last file, and seconds of writing."""
     record = Record(model="", training="", weights="", data=dataset.name, ks=list(explainer.ks))
     start = time.perf_counter()
-    explain(cfg, explainer, dataset, Journal(RunFolder(folder), explainer.ks), record)
+    explain(cfg, explainer, dataset, Journal(RunFolder(folder), explainer.ks), record, instantiate(cfg.trainer))
     took = time.perf_counter() - start
     speed = record["images_per_second"]
     return (len(dataset) / speed if speed else took), record["seconds"]["writing"]

@@ -118,10 +118,25 @@ class Auto:
         """See :class:`nave.clustering.interface.Clustering`."""
         device = composite.device.type
         if device not in self._chosen:
-            self._chosen[device] = self._choose(device)
+            self._chosen[device] = self.engine(device)
+            log.info("clustering=auto: %s on %s", type(self._chosen[device]).__name__.lower(), device)
         return self._chosen[device](composite, k, seeds, init)
 
-    def _choose(self, device: str) -> Clustering:
-        engine = Cuml if device == "cuda" and find_spec("cuml") is not None else Factored
-        log.info("clustering=auto: %s on %s", engine.__name__.lower(), device)
-        return engine(self.n_init, self.max_iter, self.tolerance)
+    def engine(self, device: str) -> Clustering:
+        """The engine for a type of device, ``cpu`` or ``cuda``."""
+        chosen = Cuml if device == "cuda" and find_spec("cuml") is not None else Factored
+        return chosen(self.n_init, self.max_iter, self.tolerance)
+
+
+def engine_name(clustering: Clustering, device: str) -> str:
+    """The engine that clusters on a type of device: ``factored``, or ``cuml 26.8.0``, whose version decides results.
+
+    Raises:
+        RuntimeError: for cuML without a CUDA device or without the package.
+    """
+    engine = clustering.engine(device) if isinstance(clustering, Auto) else clustering
+    name = type(engine).__name__.lower()
+    if not isinstance(engine, Cuml):
+        return name
+    _import_cuml(torch.device(device))
+    return f"{name} {importlib.import_module('cuml').__version__}"

@@ -62,7 +62,7 @@ class Picture:
 
 def pictures(runs: Sequence[RunAtK]) -> list[Picture]:
     """Every image of the runs, in the order of the data sets; equal ids in different data sets are different images."""
-    pairs = [(json.dumps(run.run.record["config"]["data"], sort_keys=True), run) for run in runs]
+    pairs = [(json.dumps(run.run.record["config"]["data"], sort_keys=True, allow_nan=False), run) for run in runs]
     keys = dict.fromkeys((data, image_id) for data, run in pairs for image_id in run.lines)
     return [
         Picture(image_id, tuple(run if data == own and image_id in run.lines else None for own, run in pairs))

@@ -9,16 +9,22 @@ import numpy as np
 from scipy.stats import t
 
 from nave.comparison.measure import Box, Figures, agreements, figures, present_at
-from nave.metrics.bootstrap import DIGITS, Score, mean, score
+from nave.metrics.bootstrap import DIGITS, Score, mean, proportion, score
 from nave.runs.reader import RunAtK
 from nave.runs.settings import names_without_k
 
 PerImage = Mapping[str, float]  # a value in 0 to 1 (for differences -1 to 1) by image_id
 
 
-def average(figures: PerImage, *, seed: int = 0) -> Score:
-    """Mean over images in percent, with its bootstrap interval."""
-    return score(mean(np.array(list(figures.values()))), len(figures), seed=seed)
+SHARES = ("mask_found", "box_found", "saturation")  # quantities that are 0 or 1 in every image
+
+
+def average(quantity: str, figures: PerImage, *, seed: int = 0) -> Score:
+    """Mean over images in percent, with Wilson's interval if the quantity is one of SHARES, else the bootstrap's."""
+    values = np.array(list(figures.values()))
+    if quantity in SHARES and np.isin(values, (0, 1)).all():  # a study may give means of several runs
+        return proportion(values == 1)
+    return score(mean(values), len(values), seed=seed)
 
 
 def difference(ours: PerImage, theirs: PerImage, *, seed: int = 0) -> Score:
@@ -32,7 +38,7 @@ def difference(ours: PerImage, theirs: PerImage, *, seed: int = 0) -> Score:
 
 
 def over_seeds(values: Sequence[float], images: int) -> Score:
-    """Mean over seeds with its 95 % interval (Student's t, n - 1 degrees of freedom).
+    """Mean over seeds with its 95 % interval (Student's t, n - 1 degrees of freedom); none if all seeds agree.
 
     Args:
         values: One value per seed, each a mean over images; for the interval of a difference, the paired differences.
@@ -46,6 +52,8 @@ def over_seeds(values: Sequence[float], images: int) -> Score:
     mean, error = np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
     half = t.ppf(0.975, len(values) - 1) * error
     low, high = (round(float(mean + sign * half), DIGITS) for sign in (-1, 1))
+    if low == high:
+        return Score(value=round(float(mean), DIGITS), low=None, high=None, images=images)
     return Score(value=round(float(mean), DIGITS), low=low, high=high, images=images)
 
 
@@ -110,7 +118,7 @@ def present_by_run(rows: Sequence[Row], quantity: str) -> dict[tuple[str, str], 
 
 def _quantities(run: RunAtK, name: str, by_quantity: Figures, seed: int) -> Iterator[Row]:
     for (quantity, concept), values in by_quantity.items():
-        yield Row(quantity, concept, name, run.k, "", average(values, seed=seed))
+        yield Row(quantity, concept, name, run.k, "", average(quantity, values, seed=seed))
 
 
 def _agreements(first: RunAtK, first_name: str, second: RunAtK, name: str, seed: int) -> Iterator[Row]:
@@ -119,7 +127,7 @@ def _agreements(first: RunAtK, first_name: str, second: RunAtK, name: str, seed:
         folders = f"{first.results.path} and {second.results.path}"
         raise ValueError(f"{folders} have no image in common: compare runs of the same images")
     for quantity, values in agreements(first, second, common).items():
-        yield Row(quantity, "", name, first.k, first_name, average(values, seed=seed))
+        yield Row(quantity, "", name, first.k, first_name, average(quantity, values, seed=seed))
 
 
 def _differences(name: str, k: str, ours: Figures, reference: str, theirs: Figures, seed: int) -> Iterator[Row]:

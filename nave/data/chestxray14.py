@@ -9,7 +9,7 @@ from jaxtyping import Int
 from PIL import Image
 
 from nave.data.interface import GroundTruth, MalformedDataError, MissingDatasetError, missing
-from nave.data.reading import Box, checked, image_size, open_image, read_list, read_rows
+from nave.data.reading import Box, checked, fit, image_size, open_image, read_list, read_rows
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ _CURE = (
     "download images and tables from nihcc.app.box.com/v/ChestXray-NIHCC (by hand: NIH publishes no checksums) "
     "and name their folder by data.root=FOLDER or NAVE_DATA=FOLDER"
 )
+
+RELEASE = (1024, 1024)  # (height, width) of NIH's images, in whose pixels the boxes are
 
 LabelledBox = tuple[Box, str, str]  # xyxy, finding, "file, line n"
 
@@ -141,13 +143,25 @@ class ChestXray14:
         """(height, width) from the file's header; raises UnreadableImageError."""
         return image_size(self._files[self._names[index]], self.image_id(index), upright=False)
 
+    def files(self, index: int) -> list[Path]:
+        """The image."""
+        return [self._files[self._names[index]]]
+
     def truth(self, index: int) -> GroundTruth | None:
-        """The boxes of the box list; None for an image that is not in it, since NIH annotated only 880 images."""
+        """The boxes of the box list, scaled if the image is no longer 1024 x 1024.
+
+        None for an image that is not in it, since NIH annotated only 880 images.
+
+        Raises:
+            UnreadableImageError: if the image cannot be read or is no square.
+            MalformedDataError: for boxes outside of the image.
+        """
         entries = self._boxes.get(self._names[index])
         if entries is None:
             return None
         boxes, findings, where = zip(*entries, strict=True)
-        return GroundTruth(checked(boxes, self.size(index), where), findings, (False,) * len(boxes))
+        image = fit(self._files[self._names[index]], self.image_id(index), RELEASE, f"{_BOXES}'s pixels")
+        return GroundTruth(checked(image.boxes(boxes), image.size, where), findings, (False,) * len(boxes))
 
     def labels(self, index: int) -> tuple[str, ...]:
         """The findings in the order of the table; empty for "No Finding"."""
@@ -167,6 +181,18 @@ class ChestXray14:
             _log.warning(text, self._folder, len(names), len(listed), self._split)
         return names
 
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """Images of the split without a file, files and boxes of images that the table does not list."""
+        counts = {
+            "images of the split without a file": len(self._listed() - set(self._names)),
+            "files that the table does not list": len(self._files.keys() - self._findings.keys()),
+            "boxes of images that the table does not list": sum(
+                len(boxes) for name, boxes in self._boxes.items() if name not in self._findings
+            ),
+        }
+        return {reason: count for reason, count in counts.items() if count}
+
     def _listed(self) -> frozenset[str]:
         if self._split == "all":
             return frozenset(self._findings)
@@ -178,7 +204,11 @@ class ChestXray14:
     @cached_property
     def _boxes(self) -> dict[str, list[LabelledBox]]:
         file = self._folder / _BOXES
-        return read_boxes(file) if file.is_file() else {}
+        boxes = read_boxes(file) if file.is_file() else {}
+        if boxes and not boxes.keys() & self._findings.keys():
+            names = f"{next(iter(boxes))!r} here, {next(iter(self._findings), None)!r} there"
+            raise MalformedDataError(f"{file}: none of its images is in the table of findings: {names}")
+        return boxes
 
 
 def _find(root: Path | None) -> Path:

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from PIL import Image
 
 from nave.data.coco_instances import Instances, Row, read_instances
 from nave.data.download import Download, fetch
-from nave.data.interface import GroundTruth, MalformedDataError, UnreadableImageError, missing
-from nave.data.reading import open_image, read_list, read_mask, require_files, unique_ids
+from nave.data.folder import require_files, unique_ids
+from nave.data.interface import GroundTruth, MalformedDataError, missing
+from nave.data.reading import Fit, fit, open_image, read_list, read_mask
 
 _log = logging.getLogger(__name__)
 
@@ -94,28 +95,24 @@ class Coco:
         """The image as stored, or upright if only then it has the size that the JSON gives.
 
         Raises:
-            UnreadableImageError: if it cannot be read or has another size either way.
+            UnreadableImageError: if it cannot be read, or has another size that is no plain rescale.
         """
-        sizes = []
-        for upright in (False, True):
-            image = open_image(self._images / self._rows[index].file_name, self._ids[index], upright)
-            sizes.append((image.height, image.width))
-            if sizes[-1] == self.size(index):
-                return image
-        reason = f"{sizes[0]} pixels (height, width), but {self.size(index)} in {self._annotations.name}"
-        raise UnreadableImageError(self._ids[index], reason)
+        return open_image(self._image_file(index), self._ids[index], self._fit(index).upright)
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) as given in the JSON."""
-        return self._rows[index].size
+        """(height, width) from the file's header; errors as of :meth:`image`."""
+        return self._fit(index).size
 
     def truth(self, index: int) -> GroundTruth:
-        """The annotated objects; empty, not None, without annotations, since all images of the JSON are annotated."""
-        return self._rows[index].truth
+        """The annotated objects, scaled if the image was; errors as of :meth:`image`.
+
+        Empty, not None, without annotations, since all images of the JSON are annotated.
+        """
+        return self._rows[index].truth.scaled(self._fit(index).scale)
 
     def labels(self, index: int) -> tuple[str, ...]:
         """The categories with at least one box in the image, sorted."""
-        return tuple(sorted(set(self.truth(index).classes)))
+        return tuple(sorted(set(self._rows[index].truth.classes)))
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
         """Category id of every pixel (1 to 182), 255 unlabelled; None if the image has no mask.
@@ -123,13 +120,25 @@ class Coco:
         Raises:
             MalformedDataError: for a mask that cannot be read or differs in size from its image.
         """
-        if self._masks is None:
-            return None
-        file = (self._masks / self._rows[index].file_name).with_suffix(".png")
-        if not file.is_file():
+        file = self._mask_file(index)
+        if file is None or not file.is_file():
             return None
         stored = read_mask(file, self.size(index))  # category ids minus 1
         return np.where(stored == UNLABELLED, UNLABELLED, stored + 1)
+
+    def _image_file(self, index: int) -> Path:
+        return self._images / self._rows[index].file_name
+
+    def _fit(self, index: int) -> Fit:
+        return fit(self._image_file(index), self._ids[index], self._rows[index].size, self._annotations.name)
+
+    def _mask_file(self, index: int) -> Path | None:
+        return None if self._masks is None else (self._masks / self._rows[index].file_name).with_suffix(".png")
+
+    def files(self, index: int) -> list[Path]:
+        """The image and its mask; the boxes of all images are in one file."""
+        mask = self._mask_file(index)
+        return [self._image_file(index), *([] if mask is None else [mask])]
 
     def object_mask(self, index: int) -> None:
         """None: COCO-Stuff does not separate the objects of a category."""
@@ -152,8 +161,14 @@ class Coco:
         count = len(instances.rows)
         if listed is not None and count < len(listed):
             _log.warning("%s is a sample: %d of its %d images are annotated", self.name, count, len(listed))
+            instances.skipped["listed images without annotations"] = len(listed) - count
         require_files(self._images, [row.file_name for row in instances.rows], self._annotations)
         return instances
+
+    @property
+    def passed_over(self) -> Mapping[str, int]:
+        """Annotations that were left out, and images of the list that the JSON does not have."""
+        return self._instances.skipped
 
     @cached_property
     def _ids(self) -> list[str]:

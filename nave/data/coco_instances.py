@@ -4,7 +4,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,25 +28,26 @@ class Row:
 
 @dataclass(frozen=True)
 class Instances:
-    """The images of the JSON, and the names of its categories by id."""
+    """The images of the JSON, the names of its categories by id, and how many annotations were left out, by reason."""
 
     rows: list[Row]
     categories: dict[int, str]
+    skipped: Counter[str]
 
 
 def read_instances(file: Path, only: Collection[str] | None = None) -> Instances:
     """Reads the images of an instances JSON, in its order.
 
     Skips crowd regions, boxes without area in their image, and annotations of images that are not listed, as the
-    official tools do; logs how many.
+    official tools do; counts them. Ids are matched by value where they differ in type alone, such as ``"1"`` and 1.
 
     Args:
         file: the JSON.
         only: file names, to read only these images; their folders are ignored. None for all.
 
     Raises:
-        MalformedDataError: for invalid JSON, missing or repeated entries, unknown categories, and boxes that are not
-            four numbers.
+        MalformedDataError: for invalid JSON, missing or repeated entries, unknown categories, boxes that are not four
+            numbers, and annotations of which nothing is left.
     """
     table = _load(file)
     images = _by_id(file, table, "images", "file_name", "height", "width")
@@ -59,23 +60,53 @@ def read_instances(file: Path, only: Collection[str] | None = None) -> Instances
         names = {key: name for key, name in names.items() if PurePosixPath(name).name in selected}
     rows = [_row(name, images[key], objects[key], skipped, f"{file}: image {key!r}") for key, name in names.items()]
     _log.info("%s: left out %s", file, dict(skipped) or "nothing")
-    return Instances(rows, categories)
+    if skipped and not any(objects.values()):
+        wrong, known = table["annotations"][0]["image_id"], next(iter(images), None)
+        example = f"; the first has image_id {wrong!r}, the first image id {known!r}"
+        raise MalformedDataError(f"{file}: none of its annotations is left, left out: {dict(skipped)}{example}")
+    return Instances(rows, categories, skipped)
 
 
 def _objects(
     file: Path, table: Entry, images: Mapping[Any, Entry], categories: Mapping[Any, str], skipped: Counter[str]
 ) -> dict[Any, list[tuple[Box, str]]]:
     objects: dict[Any, list[tuple[Box, str]]] = {key: [] for key in images}
+    images_by_value, categories_by_value = _by_value(images), _by_value(categories)
     for number, annotation in enumerate(_entries(file, table, "annotations", "image_id", "category_id", "bbox")):
         place = f"{file}: annotations[{number}]"
-        if annotation["image_id"] not in objects:
+        image = _known(annotation["image_id"], images, images_by_value)
+        if image is None:
             skipped["boxes of images that are not listed"] += 1
         elif annotation.get("iscrowd"):
             skipped["crowd regions"] += 1
         else:
-            labelled = _box(annotation, place), _category(annotation, categories, place)
-            objects[annotation["image_id"]].append(labelled)
+            category = _known(annotation["category_id"], categories, categories_by_value)
+            if category is None:
+                wrong = annotation["category_id"]
+                raise MalformedDataError(f"{place}: category {wrong!r} is not among the categories")
+            objects[image].append((_box(annotation, place), categories[category]))
     return objects
+
+
+def _by_value(keys: Iterable[Any]) -> dict[int, Any]:
+    """The ids by their value as integers; without those that are none, and those that two ids share."""
+    found: dict[int, list[Any]] = {}
+    for key in keys:
+        if (value := _value(key)) is not None:
+            found.setdefault(value, []).append(key)
+    return {value: same[0] for value, same in found.items() if len(same) == 1}
+
+
+def _value(key: Any) -> int | None:
+    return int(key) if isinstance(key, int) or (isinstance(key, str) and key.strip().isdecimal()) else None
+
+
+def _known(key: Any, keys: Mapping[Any, Any], by_value: Mapping[int, Any]) -> Any:
+    """The id that ``key`` means; None if there is none."""
+    if isinstance(key, str | int | float) and key in keys:
+        return key
+    value = _value(key)
+    return None if value is None else by_value.get(value)
 
 
 def _file_names(file: Path, images: Mapping[Any, Entry]) -> dict[Any, str]:
@@ -120,16 +151,12 @@ def _entries(file: Path, table: Entry, key: str, *needed: str) -> list[Entry]:
 def _by_id(file: Path, table: Entry, key: str, *needed: str) -> dict[Any, Entry]:
     entries: dict[Any, Entry] = {}
     for number, entry in enumerate(_entries(file, table, key, "id", *needed)):
+        if not isinstance(entry["id"], str | int | float):
+            raise MalformedDataError(f"{file}: {key}[{number}] has the id {entry['id']!r}, no number and no text")
         if entry["id"] in entries:
             raise MalformedDataError(f"{file}: {key}[{number}] repeats id {entry['id']!r}")
         entries[entry["id"]] = entry
     return entries
-
-
-def _category(annotation: Entry, categories: Mapping[Any, str], place: str) -> str:
-    if annotation["category_id"] not in categories:
-        raise MalformedDataError(f"{place}: category {annotation['category_id']!r} is not among the categories")
-    return categories[annotation["category_id"]]
 
 
 def _box(annotation: Entry, place: str) -> Box:

@@ -1,6 +1,8 @@
 """The Lightning data module for every data set: batches of equal size, dealt to the processes."""
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +13,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from nave.data.interface import Dataset, GroundTruth, UnreadableImageError, prepare
+from nave.data.interface import (
+    Content,
+    Dataset,
+    GroundTruth,
+    MalformedDataError,
+    UnreadableImageError,
+    files_of,
+    meaning_of,
+    prepare,
+)
+from nave.data.pixels import remarks
 
 
 class Batch:
@@ -24,6 +36,7 @@ class Batch:
         sizes: the original (height, width).
         truths: the ground truth, None where it is unknown.
         unreadable: (index, image id, reason) of the images that could not be read.
+        contents: what each of all these images was read from, by its position in the data set.
     """
 
     # not a dataclass: under mixed precision Lightning copies dataclasses, and fails on the frozen ones in truths
@@ -36,9 +49,10 @@ class Batch:
         sizes: list[tuple[int, int]],
         truths: list[GroundTruth | None],
         unreadable: list[tuple[int, str, str]],
+        contents: Mapping[int, Content] | None = None,
     ) -> None:
         self.image_ids, self.indices, self.images = image_ids, indices, images
-        self.sizes, self.truths, self.unreadable = sizes, truths, unreadable
+        self.sizes, self.truths, self.unreadable, self.contents = sizes, truths, unreadable, contents or {}
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The batch with its images on ``device``; called by Lightning."""
@@ -49,7 +63,7 @@ class Batch:
         return self._with(self.images.pin_memory())
 
     def _with(self, images: UInt8[Tensor, "B 3 H W"]) -> "Batch":
-        return Batch(self.image_ids, self.indices, images, self.sizes, self.truths, self.unreadable)
+        return Batch(self.image_ids, self.indices, images, self.sizes, self.truths, self.unreadable, self.contents)
 
 
 def load_batch(dataset: Dataset, indices: Sequence[int], image_size: tuple[int, int] | None = None) -> Batch:
@@ -62,18 +76,27 @@ def load_batch(dataset: Dataset, indices: Sequence[int], image_size: tuple[int, 
     """
     images: dict[int, Image.Image] = {}
     unreadable: list[tuple[int, str, str]] = []
+    contents: dict[int, Content] = {}
+    truths: dict[int, GroundTruth | None] = {}
     for index in indices:
+        contents[index] = content = files_of(dataset, index)
         try:
-            images[index] = dataset.image(index)
+            image, truth = dataset.image(index), dataset.truth(index)
         except UnreadableImageError as error:
             unreadable.append((index, error.image_id, error.reason))
+            continue
+        images[index], truths[index] = image, truth
+        contents[index] = content | meaning_of(dataset, index, truth, image)
+        if noted := remarks(image):
+            contents[index]["remarks"] = list(noted)
     return Batch(
         image_ids=[dataset.image_id(index) for index in images],
         indices=list(images),
         images=_stack([_resized(image, image_size) for image in images.values()]),
         sizes=[(image.height, image.width) for image in images.values()],
-        truths=[dataset.truth(index) for index in images],
+        truths=list(truths.values()),
         unreadable=unreadable,
+        contents=contents,
     )
 
 
@@ -159,10 +182,10 @@ class ImageModule(LightningDataModule):
         """Prepares the data set, once per machine; called by Lightning."""
         prepare(self.dataset)
 
-    def predict_dataloader(self) -> "DataLoader[Batch]":
+    def predict_dataloader(self) -> DataLoader[Any]:
         """The batches of this process."""
         items = shard(self._batches(), *_rank_and_world_size())
-        return DataLoader(
+        return _Loader(
             _Batches(self.dataset, items, self.image_size),
             batch_size=None,  # the items are batches already, so Lightning has no sampler to replace
             num_workers=self.num_workers,
@@ -180,15 +203,33 @@ class ImageModule(LightningDataModule):
         return batches(keys, indices, self.batch_size)
 
 
-class _Batches(TorchDataset[Batch]):
+class _Batches(TorchDataset["Batch | _Malformed"]):
     def __init__(self, dataset: Dataset, items: list[list[int]], image_size: tuple[int, int] | None) -> None:
         self._dataset, self._items, self._image_size = dataset, items, image_size
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, position: int) -> Batch:
-        return load_batch(self._dataset, self._items[position], self._image_size)
+    def __getitem__(self, position: int) -> "Batch | _Malformed":
+        try:
+            return load_batch(self._dataset, self._items[position], self._image_size)
+        except MalformedDataError as error:
+            return _Malformed(error)
+
+
+@dataclass(frozen=True)
+class _Malformed:
+    """An error on its way from the process that has met it, which would replace its message by a traceback."""
+
+    error: MalformedDataError
+
+
+class _Loader(DataLoader[Any]):
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, _Malformed):
+                raise batch.error
+            yield batch
 
 
 def _size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:

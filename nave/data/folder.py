@@ -1,24 +1,34 @@
-"""Folders of image files: without ground truth, or with one sub-folder per class (ImageNet's layout)."""
+"""Folders of image files: without ground truth, or with one sub-folder per class (ImageNet's layout); file names."""
 
+import hashlib
 import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from nave.data.interface import MissingDatasetError, missing
-from nave.data.reading import image_size, open_image, unique_ids
+from nave.data.interface import MalformedDataError, MissingDatasetError, missing
+from nave.data.reading import image_size, open_image
 
 # HEIC is listed although Pillow alone cannot read it: such files are counted as unreadable, not silently skipped.
 SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"),
     *(".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
 )
+OTHER_SUFFIXES = (
+    *(".arw", ".cr2", ".cr3", ".dcm", ".dng", ".exr", ".hdr", ".ico", ".jxl", ".nef", ".orf", ".psd", ".raw"),
+    *(".rw2", ".svg"),
+)
+IMAGE, FOLDER = "image", "folder"
 
 
 class Folder:
-    """Every image file under ``root``, at any depth, sorted by path; hidden files and folders are skipped.
+    """Every image file under ``root``, at any depth and through links to folders, sorted by path.
 
-    The image id is the path relative to ``root`` without its suffix; files that differ only in the suffix keep it.
+    Hidden files and folders are passed over and counted, as are broken links, folders that cannot be read, links that
+    lead back to a folder around them, and formats that Pillow does not know. The image id is the path relative to
+    ``root`` without its suffix; files that differ only in the suffix keep it.
 
     Raises:
         MissingDatasetError: if ``root`` is None, does not exist or contains no images.
@@ -28,10 +38,12 @@ class Folder:
 
     def __init__(self, root: str | Path | None) -> None:
         self._root = _existing(root)
-        self._files = _image_files(self._root)
+        self._files, self.passed_over = _scan(self._root)
         if not self._files:
-            raise MissingDatasetError(f"no images under {self._root.absolute()}, looked for {' '.join(SUFFIXES)}")
-        self._ids = unique_ids([file.as_posix() for file in self._files])
+            found = f"; passed over: {dict(self.passed_over)}" if self.passed_over else ""
+            text = f"no images under {self._root.absolute()}, looked for {' '.join(SUFFIXES)}{found}"
+            raise MissingDatasetError(text)
+        self._ids = unique_ids(_legible([file.as_posix() for file in self._files]))
 
     def __len__(self) -> int:
         return len(self._files)
@@ -48,6 +60,10 @@ class Folder:
         """(height, width) from the header; raises UnreadableImageError."""
         return image_size(self._root / self._files[index], self._ids[index])
 
+    def files(self, index: int) -> list[Path]:
+        """The image."""
+        return [self._root / self._files[index]]
+
     def truth(self, index: int) -> None:
         """None: folders have no ground truth."""
 
@@ -61,13 +77,58 @@ def _existing(root: str | Path | None) -> Path:
     raise missing("image folder", folder, "  any image files, in sub-folders too", "data.root=photos/ names it")
 
 
-def _image_files(root: Path) -> list[Path]:
+def _scan(root: Path) -> tuple[list[Path], Counter[str]]:
+    """The image files under ``root``, through links to folders too, and what was passed over, by reason."""
     files: list[Path] = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        images = [n for n in names if not n.startswith(".") and n.lower().endswith(SUFFIXES)]
-        files += [Path(folder, name).relative_to(root) for name in images]
-    return sorted(files)
+    passed_over: Counter[str] = Counter()
+    waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
+    while waiting:
+        folder, above = waiting.pop()
+        try:
+            status = folder.stat()
+            entries = [] if (status.st_dev, status.st_ino) in above else list(os.scandir(folder))
+        except OSError:
+            passed_over["folders that cannot be read"] += 1
+            continue
+        passed_over["links to a folder around them"] += (status.st_dev, status.st_ino) in above
+        for entry in entries:
+            kind = _kind(entry)
+            if kind is IMAGE:
+                files.append(Path(entry.path).relative_to(root))
+            elif kind is FOLDER:
+                waiting.append((Path(entry.path), above | {(status.st_dev, status.st_ino)}))
+            elif kind:
+                passed_over[kind] += 1
+    return sorted(files), +passed_over
+
+
+def _kind(entry: "os.DirEntry[str]") -> str | None:
+    """IMAGE, FOLDER, the reason why the entry is passed over, or None for what has nothing to do with images."""
+    name = entry.name.lower()
+    try:
+        if entry.is_dir():
+            return "hidden folders" if name.startswith(".") else FOLDER
+        if entry.is_symlink() and not entry.is_file():
+            return "broken links"
+    except OSError:  # a link to itself
+        return "broken links"
+    if name.endswith(SUFFIXES):
+        return "hidden images" if name.startswith(".") else IMAGE if entry.is_file() else "neither files nor folders"
+    return "images of other formats" if name.endswith(OTHER_SUFFIXES) else None
+
+
+def _legible(names: Sequence[str]) -> list[str]:
+    """Names in valid UTF-8; bytes that are none as ``%E9``, with a hash where another file has that very name."""
+    shown = ["".join(f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else c for c in name) for name in names]
+    count = Counter(shown)
+    return [
+        new if new == old or count[new] == 1 else _hashed(PurePosixPath(new), old)
+        for old, new in zip(names, shown, strict=True)
+    ]
+
+
+def _hashed(path: PurePosixPath, name: str) -> str:
+    return path.with_stem(f"{path.stem}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}").as_posix()
 
 
 class ImageFolder(Folder):
@@ -96,3 +157,39 @@ class ImageFolder(Folder):
     def labels(self, index: int) -> tuple[str, ...]:
         """The class: the name of the folder directly under the root."""
         return (PurePosixPath(self._ids[index]).parts[0],)
+
+
+def unique_ids(names: Sequence[str]) -> list[str]:
+    """Image ids: relative posix paths without suffix; paths that differ only in the suffix keep it."""
+    stems = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
+    count = Counter(stems)
+    ids = [stem if count[stem] == 1 else name for stem, name in zip(stems, names, strict=True)]
+    return ids if len(set(ids)) == len(ids) else list(names)
+
+
+def require_files(folder: Path, names: Sequence[str], listed_in: Path) -> None:
+    """Checks that every file of a list exists.
+
+    Args:
+        folder: the folder of the files.
+        names: paths relative to the folder.
+        listed_in: the list, named in the error.
+
+    Raises:
+        MalformedDataError: if some are missing; names the first five.
+    """
+    if absent := _absent_files(folder, names):
+        first = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
+        raise MalformedDataError(f"{listed_in}: {len(absent)} of {len(names)} files are not in {folder}: {first}")
+
+
+def _absent_files(folder: Path, names: Iterable[str]) -> list[str]:
+    listings: dict[Path, frozenset[str]] = {}  # each folder is read once, which is faster than a look at every file
+    absent = []
+    for name in names:
+        place = (folder / name).parent
+        if place not in listings:
+            listings[place] = frozenset(path.name for path in place.glob("*"))
+        if PurePosixPath(name).name not in listings[place]:
+            absent.append(name)
+    return absent

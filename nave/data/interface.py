@@ -1,9 +1,13 @@
-"""The interface of every data set: images, their sizes, and the ground truth of the objects in them."""
+"""The interface of every data set: images, their sizes, the ground truth of the objects in them, and its content."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -61,6 +65,10 @@ class GroundTruth:
         classes = tuple(name for name, keep in zip(self.classes, kept, strict=True) if keep)
         return GroundTruth(self.boxes[kept], classes, tuple(np.array(self.hard, bool)[kept].tolist()))
 
+    def scaled(self, scale: tuple[float, float]) -> "GroundTruth":
+        """The objects in an image that was rescaled by the factors of x and y."""
+        return self if scale == (1, 1) else GroundTruth(self.boxes * [*scale, *scale], self.classes, self.hard)
+
 
 @runtime_checkable
 class Dataset(Protocol):
@@ -116,6 +124,15 @@ class Labelled(Protocol):
 
 
 @runtime_checkable
+class FromFiles(Protocol):
+    """A data set whose images lie in files of their own."""
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The files of this image alone: its own, its annotation, its masks; whether they exist or not."""
+        ...
+
+
+@runtime_checkable
 class Prepared(Protocol):
     """A data set whose files are checked, or downloaded, before it is used."""
 
@@ -124,7 +141,121 @@ class Prepared(Protocol):
         ...
 
 
+@runtime_checkable
+class Selective(Protocol):
+    """A data set that does not take all that it finds."""
+
+    @property
+    def passed_over(self) -> Mapping[str, int]:
+        """How many images, files or annotations were not taken, by reason; without those that are none."""
+        ...
+
+
+def passed_over(dataset: Dataset) -> dict[str, int]:
+    """What ``dataset`` has not taken, by reason; call it after :func:`prepare`."""
+    return dict(dataset.passed_over) if isinstance(dataset, Selective) else {}
+
+
 def prepare(dataset: Dataset) -> None:
     """Calls ``dataset.prepare()`` if it has that method; raises MissingDatasetError if files are missing."""
     if isinstance(dataset, Prepared):
         dataset.prepare()
+
+
+SETTLED = 3.0  # seconds after a change in which another one may leave the time as it is
+
+
+class FileContent(TypedDict):
+    """A file as it was read; ``changed``: nanoseconds of its last change, 0 if that was too recent to tell others."""
+
+    size: int
+    changed: int
+    sha256: str
+
+
+class Content(TypedDict, total=False):
+    """What one image was read from; of an image that could not be read, its files alone.
+
+    Attributes:
+        files: its own files, None for one that does not exist.
+        pixels: hash of pixels and masks, for an image without files.
+        truth: hash of ground truth and labels, which may lie in a table of all images.
+        remarks: what was decided while the image was read; it follows from the files.
+    """
+
+    files: list[FileContent | None]
+    pixels: str
+    truth: str
+    remarks: list[str]
+
+
+def files_of(dataset: Dataset, index: int) -> Content:
+    """The files of an image as they are now; to be asked before they are read, so that a later change is noticed."""
+    files = dataset.files(index) if isinstance(dataset, FromFiles) else ()
+    return Content(files=[_file(path) for path in files])
+
+
+def meaning_of(dataset: Dataset, index: int, truth: GroundTruth | None, image: Image.Image | None = None) -> Content:
+    """The rest of the content: the hash of the ground truth, and of the pixels if they come from no file.
+
+    Args:
+        dataset: the data set.
+        index: position of the image.
+        truth: its ground truth.
+        image: its pixels, if they are known already.
+    """
+    labels = dataset.labels(index) if isinstance(dataset, Labelled) else None
+    objects = None if truth is None else [truth.boxes.tolist(), truth.classes, truth.hard]
+    meaning = Content(truth=hashlib.sha256(json.dumps([objects, labels]).encode()).hexdigest())
+    if not isinstance(dataset, FromFiles) or not dataset.files(index):
+        meaning["pixels"] = _pixels(dataset, index, dataset.image(index) if image is None else image)
+    return meaning
+
+
+def is_same(content: Content, dataset: Dataset, index: int) -> bool:
+    """Whether the image is what it was: by size and time of its files, by their hash where these differ."""
+    paths = dataset.files(index) if isinstance(dataset, FromFiles) else ()
+    before = content.get("files", [])
+    if len(paths) != len(before) or not all(map(_is_same_file, before, paths)):
+        return False
+    if "truth" not in content:  # it could not be read, and still cannot
+        return bool(paths)
+    with suppress(UnreadableImageError):
+        meaning = meaning_of(dataset, index, dataset.truth(index))
+        return all(content.get(key) == meaning.get(key) for key in ("truth", "pixels"))
+    return False
+
+
+def _file(path: Path) -> FileContent | None:
+    try:
+        changed, now = _changed(path), time.time()
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+    except OSError:
+        return None
+    return FileContent(size=size, changed=0 if now - changed / 1e9 < SETTLED else changed, sha256=digest)
+
+
+def _changed(path: Path) -> int:
+    status = path.stat()
+    return max(status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _is_same_file(before: FileContent | None, path: Path) -> bool:
+    if before is None or not path.is_file():
+        return before is None and not path.is_file()
+    if path.stat().st_size != before["size"]:
+        return False
+    if _changed(path) == before["changed"]:
+        return True
+    now = _file(path)
+    return now is not None and now["sha256"] == before["sha256"]
+
+
+def _pixels(dataset: Dataset, index: int, image: Image.Image) -> str:
+    digest = hashlib.sha256(f"{image.size}".encode())
+    digest.update(image.tobytes())
+    for mask in (dataset.mask(index), dataset.object_mask(index)) if isinstance(dataset, Masked) else ():
+        digest.update(b"" if mask is None else np.ascontiguousarray(mask).tobytes())
+    return digest.hexdigest()

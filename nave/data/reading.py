@@ -1,17 +1,19 @@
 """Reading the files of data sets: images of any mode, masks, boxes, text; errors name the file."""
 
 import csv
+import importlib
 import io
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from nave.data.interface import MalformedDataError, UnreadableImageError
+from nave.data.pixels import rgb_of_file
 
 Box = tuple[float, float, float, float]  # xyxy, half-open, in pixels
 
@@ -27,12 +29,36 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _SWAPS_SIDES = (5, 6, 7, 8)  # orientations that swap height and width
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands
+
+with suppress(ImportError):
+    importlib.import_module("pillow_heif").register_heif_opener()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How an image lies under its annotations.
+
+    Args:
+        upright: turn the image by its EXIF orientation; the annotator's tool has shown it upright.
+        size: (height, width) of the image as turned.
+        scale: factors of x and y from the annotations' pixels to the image's.
+    """
+
+    upright: bool
+    size: tuple[int, int]
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    def boxes(self, boxes: Sequence[Box]) -> list[Box]:
+        """Boxes in pixels of the image."""
+        x, y = self.scale
+        return list(boxes) if self.scale == (1, 1) else [(x * a, y * b, x * c, y * d) for a, b, c, d in boxes]
 
 
 def open_image(path: Path, image_id: str | None = None, upright: bool = True) -> Image.Image:
     """Reads an image as 8-bit RGB.
 
-    16-bit grey values are divided by 257; transparent images are composited over white.
+    Wider pixels are taken as :func:`nave.data.pixels.eight_bit` says; transparent images are composited over white.
 
     Args:
         path: the image file.
@@ -44,7 +70,7 @@ def open_image(path: Path, image_id: str | None = None, upright: bool = True) ->
     """
     with _reading(path, image_id) as image:
         orientation = _orientation(image) if upright else 1  # before decoding, which may change it
-        rgb = _rgb(image)
+        rgb = rgb_of_file(image, path)
         return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
 
 
@@ -55,21 +81,51 @@ def image_size(path: Path, image_id: str | None = None, upright: bool = True) ->
         return (image.width, image.height) if swapped else (image.height, image.width)
 
 
+def fit(path: Path, image_id: str, annotated: tuple[int, int] | None, where: str) -> Fit:
+    """How an image lies under its annotations.
+
+    Args:
+        path: the image file.
+        image_id: name of the image in errors.
+        annotated: (height, width) of the image according to the annotations; None for the image as stored.
+        where: the annotations' place, for the error.
+
+    Raises:
+        UnreadableImageError: for an image that cannot be read, and one of another size; names both sizes.
+    """
+    stored = image_size(path, image_id, upright=False)
+    if annotated is None or annotated == stored:
+        return Fit(False, stored)
+    found = fitted(annotated, stored, image_size(path, image_id))
+    if found is None:
+        reason = f"{stored} pixels (height, width), but {annotated} in {where}: neither turned nor a plain rescale"
+        raise UnreadableImageError(image_id, reason)
+    return found
+
+
 @contextmanager
 def _reading(path: Path, image_id: str | None) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             yield image
     except Exception as error:  # Pillow's decoders raise errors of many types on broken files
-        raise UnreadableImageError(str(path) if image_id is None else image_id, _reason(error)) from error
+        raise UnreadableImageError(str(path) if image_id is None else image_id, _reason(error, path)) from error
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: Path) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, UnidentifiedImageError):
+        if _is_heif(path):
+            return "HEIC, which Pillow reads with the package pillow-heif: pip install pillow-heif, or save it as JPEG"
         return "not an image, or of a format that Pillow cannot read"
     return str(error) or type(error).__name__
+
+
+def _is_heif(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(12)
+    return start[4:8] == b"ftyp" and start[8:] in _HEIF
 
 
 def _orientation(image: Image.Image) -> int:
@@ -78,30 +134,6 @@ def _orientation(image: Image.Image) -> int:
     if image.format == "PNG" and "exif" not in image.info:
         return 1  # getexif() would decode the pixels to look for an EXIF chunk after them
     return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        return Image.fromarray(_grey_of_integers(np.asarray(image))).convert("RGB")
-    if image.mode == "F":
-        return Image.fromarray(_grey_of_floats(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _grey_of_integers(values: np.ndarray) -> np.ndarray:
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"grey values {values.min()} to {values.max()}: integers must lie in 0 to 65535")
-    return np.rint(values / 257).astype(np.uint8)
-
-
-def _grey_of_floats(values: np.ndarray) -> np.ndarray:
-    if not (values.min() >= 0 and values.max() <= 255):
-        raise ValueError(f"grey values {values.min()} to {values.max()}: floats must lie in 0 to 1 or 0 to 255")
-    grey: np.ndarray = np.rint(values * (255 if values.max() <= 1 else 1))
-    return grey.astype(np.uint8)
 
 
 def read_mask(file: Path, size: tuple[int, int]) -> Int[np.ndarray, "H W"]:
@@ -127,6 +159,22 @@ def read_mask(file: Path, size: tuple[int, int]) -> Int[np.ndarray, "H W"]:
     return mask.astype(np.int64)
 
 
+def fitted(annotated: tuple[int, int], stored: tuple[int, int], upright: tuple[int, int]) -> Fit | None:
+    """Decides by three sizes (height, width) how an image lies under its annotations; None if it cannot.
+
+    The image stays as stored where that has the annotated size, and is turned where only then it has it. Else it was
+    rescaled, if its sides are those of the annotation times one factor, each rounded up or down.
+    """
+    ways = [(False, stored), (True, upright)]
+    for turned, size in ways:
+        if size == annotated:
+            return Fit(turned, size)
+    for turned, (height, width) in ways:
+        if abs(height * annotated[1] - width * annotated[0]) < sum(annotated):
+            return Fit(turned, (height, width), (width / annotated[1], height / annotated[0]))
+    return None
+
+
 def checked(boxes: Sequence[Box], size: tuple[int, int], where: Sequence[str]) -> Float[np.ndarray, "M 4"]:
     """Checks boxes, and clips those that exceed their image by at most one pixel.
 
@@ -138,13 +186,17 @@ def checked(boxes: Sequence[Box], size: tuple[int, int], where: Sequence[str]) -
     Raises:
         MalformedDataError: for a box without area, or further outside of the image.
     """
-    height, width = size
-    for (x1, y1, x2, y2), place in zip(boxes, where, strict=True):
-        if not (x1 < x2 and y1 < y2):
-            raise MalformedDataError(f"{place}: box {(x1, y1, x2, y2)} is reversed or has no area")
-        if min(x1, y1) < -_SLACK or x2 > width + _SLACK or y2 > height + _SLACK:
-            raise MalformedDataError(f"{place}: box {(x1, y1, x2, y2)} leaves its image, {width} x {height} (w x h)")
+    for box, place in zip(boxes, where, strict=True):
+        if not (box[0] < box[2] and box[1] < box[3]):
+            raise MalformedDataError(f"{place}: box {box} is reversed or has no area")
+        if leaves(box, size):
+            raise MalformedDataError(f"{place}: box {box} leaves its image, {size[1]} x {size[0]} (w x h)")
     return clipped(boxes, size)
+
+
+def leaves(box: Box, size: tuple[int, int]) -> bool:
+    """Whether a box exceeds an image of ``size`` (height, width) by more than a pixel."""
+    return min(box[:2]) < -_SLACK or box[2] > size[1] + _SLACK or box[3] > size[0] + _SLACK
 
 
 def clipped(boxes: Sequence[Box], size: tuple[int, int]) -> Float[np.ndarray, "M 4"]:
@@ -190,39 +242,3 @@ def read_rows(file: Path) -> list[list[str]]:
         return list(csv.reader(io.StringIO(read_text(file), newline=""), strict=True))
     except csv.Error as error:
         raise MalformedDataError(f"{file}: broken CSV: {error}") from error
-
-
-def unique_ids(names: Sequence[str]) -> list[str]:
-    """Image ids: relative posix paths without suffix; paths that differ only in the suffix keep it."""
-    stems = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
-    count = Counter(stems)
-    ids = [stem if count[stem] == 1 else name for stem, name in zip(stems, names, strict=True)]
-    return ids if len(set(ids)) == len(ids) else list(names)
-
-
-def require_files(folder: Path, names: Sequence[str], listed_in: Path) -> None:
-    """Checks that every file of a list exists.
-
-    Args:
-        folder: the folder of the files.
-        names: paths relative to the folder.
-        listed_in: the list, named in the error.
-
-    Raises:
-        MalformedDataError: if some are missing; names the first five.
-    """
-    if absent := _absent_files(folder, names):
-        first = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
-        raise MalformedDataError(f"{listed_in}: {len(absent)} of {len(names)} files are not in {folder}: {first}")
-
-
-def _absent_files(folder: Path, names: Iterable[str]) -> list[str]:
-    listings: dict[Path, frozenset[str]] = {}  # each folder is read once, which is faster than a look at every file
-    absent = []
-    for name in names:
-        place = (folder / name).parent
-        if place not in listings:
-            listings[place] = frozenset(path.name for path in place.glob("*"))
-        if PurePosixPath(name).name not in listings[place]:
-            absent.append(name)
-    return absent

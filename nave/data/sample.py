@@ -53,6 +53,10 @@ class Sample:
         """(height, width) from the header."""
         return image_size(self._paths[index], self._ids[index])
 
+    def files(self, index: int) -> list[Path]:
+        """The photograph."""
+        return [self._paths[index]]
+
     def truth(self, index: int) -> GroundTruth:
         """Boxes of whole objects, including hidden parts; no box is hard."""
         rows = [row for row in _boxes() if row["image_id"] == self._ids[index]]

@@ -1,6 +1,7 @@
 """PASCAL VOC 2007 and 2012 in their official layout."""
 
 import xml.etree.ElementTree as ET
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -9,13 +10,16 @@ from jaxtyping import Int
 from PIL import Image
 
 from nave.data.download import Download, fetch
+from nave.data.folder import require_files
 from nave.data.interface import GroundTruth, MalformedDataError, MissingDatasetError, missing
-from nave.data.reading import Box, checked, image_size, open_image, read_list, read_mask, require_files
+from nave.data.reading import Box, Fit, checked, fit, leaves, open_image, read_list, read_mask
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable"),
     *("dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )  # class 1 to 20 of the masks; 0 is background, 255 void
+
+MASKS = ("SegmentationClass", "SegmentationObject")  # folders
 
 _HOST = "https://thor.robots.ox.ac.uk/pascal/VOC"
 _ARCHIVES = {  # train and validation, with torchvision's md5 sums
@@ -30,25 +34,58 @@ _LAYOUT = """\
   (root may also be VOCdevkit or VOC{year} itself)"""
 
 
-def read_annotation(file: Path, size: tuple[int, int]) -> GroundTruth:
-    """Reads the objects of one annotation file.
+@dataclass(frozen=True)
+class Annotation:
+    """The content of one annotation file.
 
     VOC writes boxes from 1 with both ends inside; ``xmin, ymin`` minus 1 makes them half-open from 0, as LOST does.
 
     Args:
-        file: the XML file.
-        size: (height, width) of the image; the size in the file is ignored.
+        boxes: in the pixels of ``size``.
+        classes: the class of each box.
+        hard: True for difficult and truncated objects.
+        where: file and object of each box.
+        size: (height, width) of the image as the annotator saw it; None if the file gives none, or one that its own
+            boxes leave.
+    """
+
+    boxes: list[Box]
+    classes: tuple[str, ...]
+    hard: tuple[bool, ...]
+    where: list[str]
+    size: tuple[int, int] | None
+
+    def truth(self, image: Fit) -> GroundTruth:
+        """The objects in pixels of the image; raises MalformedDataError for invalid boxes, naming the object."""
+        return GroundTruth(checked(image.boxes(self.boxes), image.size, self.where), self.classes, self.hard)
+
+
+def read_annotation(file: Path) -> Annotation:
+    """Reads one annotation file.
 
     Raises:
-        MalformedDataError: for broken XML, missing tags and invalid boxes; names the file and the object.
+        MalformedDataError: for broken XML, missing tags and what is no number; names the file and the object.
     """
-    objects = _parse(file).findall("object")
+    root = _parse(file)
+    objects = root.findall("object")
     where = [f"{file}: object {number}" for number in range(1, len(objects) + 1)]
-    return GroundTruth(
-        checked([_box(*both) for both in zip(objects, where, strict=True)], size, where),
+    boxes = [_box(*both) for both in zip(objects, where, strict=True)]
+    size = _size(root, f"{file}: size")
+    return Annotation(
+        boxes,
         tuple(_text(item, "name", place) for item, place in zip(objects, where, strict=True)),
         tuple(_flag(item, "difficult") or _flag(item, "truncated") for item in objects),
+        where,
+        None if size is None or any(leaves(box, size) for box in boxes) else size,
     )
+
+
+def _size(root: ET.Element, where: str) -> tuple[int, int] | None:
+    size = root.find("size")
+    if size is None or any(size.find(side) is None for side in ("height", "width")):
+        return None
+    height, width = (int(_number(size, side, where)) for side in ("height", "width"))
+    return (height, width) if height > 0 and width > 0 else None
 
 
 def _parse(file: Path) -> ET.Element:
@@ -138,21 +175,23 @@ class VOC:
         return self._ids[index]
 
     def image(self, index: int) -> Image.Image:
-        """The image as stored, without its EXIF orientation, like the boxes; raises UnreadableImageError."""
-        return open_image(self._image_file(index), self._ids[index], upright=False)
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) from the file's header; raises UnreadableImageError."""
-        return image_size(self._image_file(index), self._ids[index], upright=False)
-
-    def truth(self, index: int) -> GroundTruth:
-        """The annotated objects.
+        """The image as stored, like the boxes, or upright if only then it has the annotation's size.
 
         Raises:
+            UnreadableImageError: if it cannot be read, or has another size that is no plain rescale.
             MalformedDataError: for an invalid annotation file.
-            UnreadableImageError: if the image cannot be read; its size is needed to check the boxes.
         """
-        return read_annotation(self._folder / "Annotations" / f"{self._ids[index]}.xml", self.size(index))
+        upright = self._fit(index, self._annotation(index)).upright
+        return open_image(self._image_file(index), self._ids[index], upright)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) from the file's header; errors as of :meth:`image`."""
+        return self._fit(index, self._annotation(index)).size
+
+    def truth(self, index: int) -> GroundTruth:
+        """The annotated objects; their boxes are scaled if the image was. Errors as of :meth:`image`."""
+        annotation = self._annotation(index)
+        return annotation.truth(self._fit(index, annotation))
 
     def labels(self, index: int) -> tuple[str, ...]:
         """The classes with at least one box in the image, sorted."""
@@ -164,11 +203,11 @@ class VOC:
         Raises:
             MalformedDataError: for a mask that cannot be read or differs in size from its image.
         """
-        return self._mask("SegmentationClass", index)
+        return self._mask(MASKS[0], index)
 
     def object_mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
         """Object of every pixel: 0 background, 1, 2, … objects, 255 void; None and errors as of :meth:`mask`."""
-        return self._mask("SegmentationObject", index)
+        return self._mask(MASKS[1], index)
 
     def mask_classes(self) -> dict[int, str]:
         """Names of the classes 1 to 20."""
@@ -177,6 +216,21 @@ class VOC:
     def _mask(self, folder: str, index: int) -> Int[np.ndarray, "H W"] | None:
         file = self._folder / folder / f"{self._ids[index]}.png"
         return read_mask(file, self.size(index)) if file.is_file() else None
+
+    def files(self, index: int) -> list[Path]:
+        """The image, its annotation and its masks."""
+        masks = [self._folder / folder / f"{self._ids[index]}.png" for folder in MASKS]
+        return [self._image_file(index), self._annotation_file(index), *masks]
+
+    def _annotation(self, index: int) -> Annotation:
+        return read_annotation(self._annotation_file(index))
+
+    def _fit(self, index: int, annotation: Annotation) -> Fit:
+        where = self._annotation_file(index).name
+        return fit(self._image_file(index), self._ids[index], annotation.size, where)
+
+    def _annotation_file(self, index: int) -> Path:
+        return self._folder / "Annotations" / f"{self._ids[index]}.xml"
 
     def _image_file(self, index: int) -> Path:
         return self._folder / "JPEGImages" / f"{self._ids[index]}.jpg"

@@ -4,14 +4,15 @@ In PASCAL VOC, images of horses often carry a photographer's tag in the lower le
 to rely on it ("Clever Hans", Lapuschkin et al., Nature Communications 10, 2019). This module adds such a tag.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
 from PIL import Image, ImageDraw, ImageFont
 
-from nave.data.interface import Dataset, GroundTruth, Labelled, Masked, prepare
+from nave.data.interface import Dataset, FromFiles, GroundTruth, Labelled, Masked, passed_over, prepare
 from nave.data.seed import share_of
 
 Region = tuple[int, int, int, int]  # xyxy, half-open
@@ -69,6 +70,15 @@ class Watermarked:
     def size(self, index: int) -> tuple[int, int]:
         """(height, width)."""
         return self.dataset.size(index)
+
+    def files(self, index: int) -> Sequence[Path]:
+        """The files of the image without the watermark."""
+        return self.dataset.files(index) if isinstance(self.dataset, FromFiles) else ()
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """What the data set has not taken, by reason."""
+        return passed_over(self.dataset)
 
     def truth(self, index: int) -> GroundTruth | None:
         """The annotated objects; the watermark is not one of them."""

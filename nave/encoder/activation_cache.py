@@ -76,7 +76,7 @@ class ActivationCache:
 
     def _paths(self, encoder: Encoder, images: Tensor, image: UInt8[Tensor, "3 H W"]) -> list[Path]:
         """Paths of the image's entries, in the order of the layers."""
-        digest = hashlib.sha256(json.dumps(self._conditions(encoder, images)).encode())
+        digest = hashlib.sha256(json.dumps(self._conditions(encoder, images), allow_nan=False).encode())
         digest.update(image.cpu().contiguous().numpy().tobytes())
         names = [_layer_digest(digest, layer) for layer in encoder.layers]
         return [self.folder / name[:2] / f"{name}.safetensors" for name in names]

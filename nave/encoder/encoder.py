@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,13 @@ class Encoder(nn.Module):
         super().__init__()
         self.name, self.image_size = name, image_size
         checkpoint = load_checkpoint(name, architecture, training, schemes, weights)
-        self.checkpoint = replace(checkpoint, state_dict=None)  # the network holds the tensors now
         self.network = _network(checkpoint.architecture, dict(options or {}), seed)
-        if checkpoint.state_dict is not None:
-            load_state_dict(self.network, checkpoint.state_dict, checkpoint.source)
+        tensors, resampled = checkpoint.state_dict, {}
+        if tensors is not None:
+            resampled = load_state_dict(self.network, tensors, checkpoint.source)
+        self._made_for = _made_for(self.network, options or {})
+        # the network holds the tensors now
+        self.checkpoint = replace(checkpoint, state_dict=None, resampled=resampled)
         # convolutions are faster with channels last, except for the single one that embeds patches
         convolutions = sum(isinstance(module, nn.Conv2d) for module in self.network.modules())
         self.memory_format = torch.channels_last if convolutions > 1 else torch.contiguous_format
@@ -79,11 +83,17 @@ class Encoder(nn.Module):
             ValueError: for a size that the network does not accept.
         """
         if self.image_size is not None and size != (self.image_size, self.image_size):
-            raise ValueError(
-                f"model={self.name} takes images of {self.image_size} x {self.image_size} only, not "
-                f"{size[0]} x {size[1]}: set image_size={self.image_size}"
-            )
-        return -(-size[0] // self.stride) * self.stride, -(-size[1] // self.stride) * self.stride
+            raise ValueError(self._only((self.image_size, self.image_size), size))
+        height, width = (-(-side // self.stride) * self.stride for side in size)
+        fixed = fixed_size(self.network)
+        if fixed is not None and fixed != (height, width):
+            raise ValueError(self._only(fixed, size))
+        return height, width
+
+    def _only(self, accepted: tuple[int, int], size: Sequence[int]) -> str:
+        height, width = accepted
+        cure = f"set image_size={height}" if height == width else f"give images of {height} x {width} (height x width)"
+        return f"model={self.name} takes images of {height} x {width} only, not {size[0]} x {size[1]}: {cure}"
 
     def select_layers(self, layers: Sequence[int | str]) -> None:
         """Replaces the layers given to the constructor.
@@ -102,11 +112,22 @@ class Encoder(nn.Module):
             nave.encoder.hooks.UnknownLayerError: for a layer outside the feature extractor or without a feature map.
         """
         pixels = self.pixels(images)
-        with capture_activations(self.network, self.layers) as outputs:
+        with capture_activations(self.network, self.layers) as outputs, self._size_named(images, pixels):
             self.network.forward_features(pixels)  # type: ignore[operator]
         padded = (pixels.shape[2], pixels.shape[3])
         grids = {name: self._grid(outputs[name], name, padded) for name in self.layers}
         return Activations(grids, padded, (images.shape[2], images.shape[3]))
+
+    @contextmanager
+    def _size_named(self, images: Tensor, pixels: Tensor) -> Iterator[None]:
+        """Names ``image_size`` if a network that was made for one size fails at another, wherever it fails."""
+        try:
+            yield
+        except (AssertionError, RuntimeError) as error:
+            if self._made_for in (None, tuple(pixels.shape[2:])) or isinstance(error, torch.OutOfMemoryError):
+                raise
+            message = f"{self._only(self._made_for, images.shape[2:])} ({type(error).__name__}: {error})"
+            raise ValueError(message) from error
 
     def pixels(self, images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 _H _W"]:
         """Normalises images with the network's mean and deviation, then pads right and bottom with zeros (as LOST)."""
@@ -125,6 +146,20 @@ class Encoder(nn.Module):
         prefix = getattr(self.network, "num_prefix_tokens", 0)
         channels_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
         return as_grid(output, name, grid, prefix, channels_last)
+
+
+def fixed_size(network: nn.Module) -> tuple[int, int] | None:
+    """The only ``(height, width)`` that the embedding of patches accepts; None if it accepts others."""
+    embedding = getattr(network, "patch_embed", None)
+    size = getattr(embedding, "img_size", None)
+    return (int(size[0]), int(size[1])) if size is not None and getattr(embedding, "strict_img_size", False) else None
+
+
+def _made_for(network: nn.Module, options: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The ``(height, width)`` for which timm builds the network; it may or may not accept others."""
+    size = options.get("img_size") or getattr(network, "pretrained_cfg", {}).get("input_size", ())[-2:]
+    height, width = (size, size) if isinstance(size, int) else tuple(size) or (None, None)
+    return None if height is None else (int(height), int(width))
 
 
 def _network(architecture: str, options: dict[str, Any], seed: int) -> nn.Module:

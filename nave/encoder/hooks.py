@@ -31,6 +31,28 @@ class Activations:
         return list(self.grids.values())[-1]
 
 
+class NonFiniteError(ValueError):
+    """Activations that are NaN or infinite, or so large that their squares are; names layers and images."""
+
+
+def check_finite(activations: Activations, image_ids: Sequence[str]) -> None:
+    """Refuses activations that cannot be clustered, with one norm a layer and image and one synchronisation.
+
+    Raises:
+        NonFiniteError: if the Euclidean norm of a layer of an image is not a number of float32.
+    """
+    norms = [torch.linalg.vector_norm(grid, dim=(1, 2, 3), dtype=torch.float32) for grid in activations.grids.values()]
+    finite = torch.stack(norms).isfinite().cpu()
+    if bool(finite.all()):
+        return
+    layers = [name for name, images in zip(activations.grids, finite, strict=True) if not bool(images.all())]
+    named = [image_id for image_id, layers_of in zip(image_ids, finite.T, strict=True) if not bool(layers_of.all())]
+    raise NonFiniteError(
+        f"the activations of {', '.join(layers)} are NaN or infinite for {', '.join(named)}: use full precision "
+        "(trainer.precision=32-true, cache_dtype=float32), other weights or other layers"
+    )
+
+
 class UnknownLayerError(ValueError):
     """A layer that the network does not have; the message lists the choices."""
 

@@ -1,4 +1,4 @@
-"""95 % intervals by resampling images (Efron's percentile bootstrap)."""
+"""95 % intervals over images: Wilson's of a proportion, and Efron's percentile bootstrap of any other figure."""
 
 import math
 from collections.abc import Callable
@@ -12,10 +12,14 @@ Statistic = Callable[[Int[np.ndarray, "R N"]], Float[np.ndarray, " R"]]  # of ev
 RESAMPLES = 1000
 CHUNK = 20_000  # counts at a time, which fit the processor's cache
 DIGITS = 4
+Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
 class Score(TypedDict):
-    """A figure in percent with its 95 % interval; all None if it is undefined."""
+    """A figure in percent with its 95 % interval.
+
+    All None if the figure is undefined; ``low`` and ``high`` None if there is no interval that could be trusted.
+    """
 
     value: float | None
     low: float | None
@@ -24,7 +28,10 @@ class Score(TypedDict):
 
 
 def score(statistic: Statistic, images: int, *, seed: int = 0) -> Score:
-    """Computes a figure and its interval, rounded so that the same run writes the same bytes.
+    """Computes a figure and its bootstrap interval, rounded so that the same run writes the same bytes.
+
+    There is no interval if all resamples agree (a single image, equal values): it would have no width, and claim to
+    know what images that were not seen are like.
 
     Args:
         statistic: the figure of every resample.
@@ -34,8 +41,25 @@ def score(statistic: Statistic, images: int, *, seed: int = 0) -> Score:
     whole = float(statistic(np.ones((1, images), np.int64))[0]) if images else math.nan
     if math.isnan(whole):
         return Score(value=None, low=None, high=None, images=images)
-    low, high = interval(statistic, images, seed=seed)
-    return Score(value=_round(whole), low=_round(low), high=_round(high), images=images)
+    low, high = (_round(end) for end in interval(statistic, images, seed=seed))
+    if low == high:
+        return Score(value=_round(whole), low=None, high=None, images=images)
+    return Score(value=_round(whole), low=low, high=high, images=images)
+
+
+def proportion(hits: Bool[np.ndarray, " N"]) -> Score:
+    """The percentage of images with a hit, with Wilson's score interval (1927); undefined without images.
+
+    It covers 95 % at any number of images, where a bootstrap of nothing but hits has no width.
+    """
+    n = len(hits)
+    if n == 0:
+        return Score(value=None, low=None, high=None, images=0)
+    share = int(hits.sum()) / n
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    low, high = (_round(100 * end) for end in (centre - half, centre + half))
+    return Score(value=_round(100 * share), low=low, high=high, images=n)
 
 
 def interval(statistic: Statistic, images: int, *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
@@ -49,12 +73,6 @@ def interval(statistic: Statistic, images: int, *, seed: int = 0, resamples: int
     values = np.concatenate([statistic(_draw(generator, size, images)) for size in sizes])
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
-
-
-def hit_rate(hits: Bool[np.ndarray, " N"]) -> Statistic:
-    """Percentage of images with a hit."""
-    ones = hits.astype(np.int64)
-    return lambda counts: 100 * (counts @ ones) / counts.sum(axis=1)
 
 
 def mean(values: Float[np.ndarray, " N"]) -> Statistic:

@@ -1,6 +1,5 @@
 """Class mIoU of unnamed groups of clusters: Hungarian matching on the pixels of the whole data set."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 from sklearn.cluster import KMeans
 
-from nave.metrics.bootstrap import Score, per_resample, score
+from nave.metrics.bootstrap import DIGITS, Score
 from nave.metrics.segmentation import pair_ious
 
 LIMIT = 20_000
@@ -94,13 +93,18 @@ class ClusteredImage(NamedTuple):
 def class_miou(images: Callable[[], Iterator[ClusteredImage]], *, groups: int, seed: int = 0) -> Score:
     """Computes the mean IoU over classes after grouping all centroids and matching groups to classes.
 
-    The interval resamples images and repeats the matching, not the grouping. None if there are fewer distinct centroids
-    than groups.
+    Without an interval, since none could be found that covers. The matching is the best one for the very images that
+    are scored, so a resample, which holds fewer different images, scores higher than they do: the bootstrap's interval
+    can even leave out the value. And the groups depend on the images too, which resamples of given groups leave out. In
+    simulations of 20 to 100 images it covered the expected score in 72 to 82 % of the data sets instead of 95 %,
+    reversed (bias-corrected) in 58 to 73 %, and subsampling of half of the images in 77 to 100 %.
+
+    The figure is None if there are fewer distinct centroids than groups.
 
     Args:
         images: called twice to iterate over the data set; only a sample of centroids and counts stay in memory.
         groups: number of groups of centroids.
-        seed: of grouping and resamples.
+        seed: of the grouping.
 
     Raises:
         ValueError: if ``groups`` is below 1.
@@ -110,10 +114,11 @@ def class_miou(images: Callable[[], Iterator[ClusteredImage]], *, groups: int, s
     try:
         grouping = group_centroids((image.centroids for image in images()), groups=groups, seed=seed)
     except TooFewCentroidsError:
-        return score(per_resample(lambda _: math.nan), 0)
+        return Score(value=None, low=None, high=None, images=0)
     pixels = _count_pixels(images(), grouping.predict, groups)
-    statistic = per_resample(lambda counts: _percent((counts @ pixels).reshape(groups, -1)))
-    return score(statistic, pixels.shape[0], seed=seed)
+    miou = match_groups(np.asarray(pixels.sum(axis=0)).reshape(groups, -1)).miou
+    value = None if miou is None else round(100 * miou, DIGITS)
+    return Score(value=value, low=None, high=None, images=pixels.shape[0])
 
 
 def _count_pixels(
@@ -133,8 +138,3 @@ def _count_pixels(
     classes = int(class_ids.max(initial=0)) + 1
     shape = (len(cells), groups * classes)
     return csr_matrix((pixels, (np.concatenate(rows), group_ids * classes + class_ids)), shape)
-
-
-def _percent(table: Int[np.ndarray, "groups classes"]) -> float:
-    miou = match_groups(table).miou
-    return math.nan if miou is None else 100 * miou

@@ -1,15 +1,14 @@
-"""The box protocols: NAVE's upper bound, CorLoc, AP50 and AR@100, each with its 95 % interval."""
+"""The box protocols: NAVE's upper bound and CorLoc with Wilson's interval, AP50 and AR@100 with the bootstrap's."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
 
 from nave.data.interface import GroundTruth
 from nave.metrics.average_precision import rank
-from nave.metrics.bootstrap import Score, Statistic, hit_rate, per_resample, score
+from nave.metrics.bootstrap import Score, per_resample, proportion, score
 from nave.metrics.prediction import Prediction, overlaps, truth_of, with_objects, with_truth
 
 
@@ -43,18 +42,14 @@ def corloc_hits(images: Sequence[Prediction], *, iou: float = 0.5) -> Bool[np.nd
     return np.array([objects.any() for objects in _hit_objects(images, iou)], bool)
 
 
-def corloc_per_class(
-    images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True, seed: int = 0
-) -> dict[str, Score]:
+def corloc_per_class(images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True) -> dict[str, Score]:
     """Computes CorLoc of every class over its images: the one box must hit an object *of that class*."""
-    return _per_group(images, _by_class, iou=iou, hard=hard, seed=seed)
+    return _per_group(images, _by_class, iou=iou, hard=hard)
 
 
-def corloc_per_size(
-    images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True, seed: int = 0
-) -> dict[str, Score]:
+def corloc_per_size(images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True) -> dict[str, Score]:
     """Computes CorLoc of ``small``, ``medium`` and ``large`` objects, by the area of the box as in COCO."""
-    return _per_group(images, _by_size, iou=iou, hard=hard, seed=seed)
+    return _per_group(images, _by_size, iou=iou, hard=hard)
 
 
 def _per_group(
@@ -63,14 +58,13 @@ def _per_group(
     *,
     iou: float,
     hard: bool,
-    seed: int,
 ) -> dict[str, Score]:
     counted = sorted(with_objects(with_truth(images, hard=hard)), key=lambda image: image.image_id)
     hits: dict[str, list[bool]] = {}
     for image, objects in zip(counted, _hit_objects(counted, iou), strict=True):
         for name, members in group(truth_of(image)).items():
             hits.setdefault(name, []).append(bool(objects[members].any()))
-    return {name: score(hit_rate(np.array(hits[name])), len(hits[name]), seed=seed) for name in sorted(hits)}
+    return {name: proportion(np.array(hits[name])) for name in sorted(hits)}
 
 
 def _hit_objects(images: Sequence[Prediction], iou: float) -> list[Bool[np.ndarray, " M"]]:
@@ -91,11 +85,6 @@ def _by_size(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
     return {name: size == index for index, name in enumerate(("small", "medium", "large")) if (size == index).any()}
 
 
-class _Protocol(NamedTuple):
-    statistic: Statistic
-    images: Sequence[Prediction]
-
-
 def scores(
     images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True, inner: bool = True, seed: int = 0
 ) -> dict[str, Score]:
@@ -113,23 +102,15 @@ def scores(
     Raises:
         ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
     """
-    known = with_truth(_sorted(images), hard=hard)
-    return {
-        name: score(protocol.statistic, len(protocol.images), seed=seed)
-        for name, protocol in _protocols(known, iou, inner).items()
-    }
-
-
-def _protocols(known: Sequence[Prediction], iou: float, inner: bool) -> dict[str, _Protocol]:
     if not 0 < iou <= 1:
         raise ValueError(f"iou={iou} is not an overlap: it must be above 0 and at most 1")
-    positive = with_objects(known)
-    ranking = rank(known)
+    known = with_truth(_sorted(images), hard=hard)
+    positive, ranking = with_objects(known), rank(known)
     return {
-        "nave": _Protocol(hit_rate(nave_hits(positive, iou=iou, inner=inner)), positive),
-        "corloc": _Protocol(hit_rate(corloc_hits(positive, iou=iou)), positive),
-        "ap50": _Protocol(per_resample(ranking.average_precision), known),
-        "ar100": _Protocol(per_resample(ranking.average_recall), known),
+        "nave": proportion(nave_hits(positive, iou=iou, inner=inner)),
+        "corloc": proportion(corloc_hits(positive, iou=iou)),
+        "ap50": score(per_resample(ranking.average_precision), len(known), seed=seed),
+        "ar100": score(per_resample(ranking.average_recall), len(known), seed=seed),
     }
 
 

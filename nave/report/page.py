@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import shutil
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -15,7 +14,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from nave.comparison.pictures import pictures
 from nave.report import plots, tables
 from nave.report.images import detail, index
-from nave.runs.layout import PAGE, write_whole
+from nave.runs.layout import PAGE, to_json, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.runs.settings import axes, distinguished, label
 from nave.viz.palette import colours
@@ -144,7 +143,7 @@ def _rendered(context: dict[str, Any]) -> str:
 
 
 def _pretty(config: Any) -> str:
-    return json.dumps(config, indent=2)
+    return to_json(config, "the configuration", indent=2)
 
 
 def _script_json(value: Any) -> str:
@@ -153,4 +152,4 @@ def _script_json(value: Any) -> str:
 
 
 def _compact(value: Any, **options: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), **options)
+    return to_json(value, "the data of the page", separators=(",", ":"), **options)

@@ -125,7 +125,8 @@ def _draw(
     """Draws one line; ``shift`` separates the intervals of several lines."""
     scores = sorted(((ks.index(run.k), run.scores[protocol]) for run in line), key=lambda place: place[0])
     x = np.array([place for place, _ in scores]) + shift
-    value, low, high = np.array([(score["value"], score["low"], score["high"]) for _, score in scores]).T
+    numbers = [(score["value"], score["low"], score["high"]) for _, score in scores]
+    value, low, high = np.array(numbers, float).T  # NaN without an interval, which is not drawn
     style = _line_style(number)
     ax.vlines(x, low, high, color=style["color"], alpha=0.55, linewidth=1.4)
     ax.plot(x, value, label=name, **style)

@@ -128,6 +128,10 @@ def run_data(run: Run) -> str:
     return " ".join([run.record["data"], *part])
 
 
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
 def provenance(run: Run) -> list[tuple[str, str]]:
     """Names and values of everything that identifies the results, as far as it is recorded."""
     record, config = run.record, run.record["config"]
@@ -136,10 +140,16 @@ def provenance(run: Run) -> list[tuple[str, str]]:
         "training": record.get("training"),
         "weights": record.get("weights"),
         "weights' sha256": record.get("weights_sha256"),
+        "resampled": ", ".join(
+            f"{name} from {_by(before)} to {_by(after)}"
+            for name, (before, after) in record.get("resampled", {}).items()
+        ),
         "layers": ", ".join(map(str, record.get("layers", []))),
         "resolution": config["composite"]["resolution"],
         "normalisation": config["composite"]["normalisation"],
         "seed": config["seed"],
+        "passed over": ", ".join(f"{count} {reason}" for reason, count in record.get("passed_over", {}).items()),
+        "decided": ", ".join(f"{count} images: {remark}" for remark, count in record.get("remarks", {}).items()),
         "device": record.get("device"),
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in record.get("seconds", {}).items()),
         "started": record.get("started"),

@@ -3,6 +3,8 @@
 ::
 
     run.json                      configuration, versions, weights, status           (record.py)
+    data.jsonl                    size, time and hash of what each image was read from   (data/interface.py)
+    .claim                        the process at work in the folder                    (record.py)
     parts/<rank>.jsonl            images that each process has finished, during the run (journal.py)
     photographs/<image_id>.jpg    small copies of the images
     report.html                   the report
@@ -17,13 +19,16 @@ The folder of a sweep holds sweep.json, summary.csv, summary.md and one run fold
 why a job was refused its folder.
 """
 
+import io
 import json
-import os
+import math
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -33,6 +38,8 @@ K = int | str | None  # the requested number of clusters, "auto", or None for a 
 RUN, PLAN, PAGE = "run.json", "sweep.json", "report.html"
 BY_IMAGE = ("maps", "overlays", "centroids")  # sub-folders with one file per image
 PHOTOGRAPHS = "photographs"
+CLAIM = ".claim"
+PART = ".part"  # suffix of files that are being written
 
 
 @dataclass(frozen=True)
@@ -81,11 +88,9 @@ class ResultsFolder:
         """Writes the centroids of one image, unless there are none."""
         if not centroids.size:
             return
-        path = self.centroids(image_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}")
-        np.save(temporary, centroids.astype(np.float32))
-        temporary.replace(path)
+        content = io.BytesIO()
+        np.save(content, centroids.astype(np.float32))
+        write_bytes(self.centroids(image_id), content.getvalue())
 
     def read_centroids(self, image_id: str) -> Float32[np.ndarray, "K D"]:
         """The centroids of one image.
@@ -122,6 +127,15 @@ class RunFolder:
     def record(self) -> Path:
         """Configuration, versions, weights, times and status of the run."""
         return self.path / RUN
+
+    @property
+    def claim(self) -> Path:
+        """The process that works in the folder; it exists while one does."""
+        return self.path / CLAIM
+
+    def data(self, name: str = "data") -> Path:
+        """What each image was read from."""
+        return self.path / f"{name}.jsonl"
 
     @property
     def parts(self) -> Path:
@@ -166,22 +180,94 @@ def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        ValueError: if the file is damaged, naming it.
+        ValueError: if the file is damaged or holds NaN, naming it and the line.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return from_json(path.read_text(encoding="utf-8"), path)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: no JSON ({error.msg}, line {error.lineno})") from error
 
 
 def write_json(path: Path, content: Any) -> None:
     """Writes indented JSON atomically."""
-    write_whole(path, json.dumps(content, indent=2) + "\n")
+    write_whole(path, to_json(content, path, indent=2) + "\n")
+
+
+def to_json(content: Any, where: object, **options: Any) -> str:
+    """JSON as the standard has it, without NaN and Infinity; ``options`` are those of ``json.dumps``.
+
+    Raises:
+        ValueError: for a number that is not finite, with ``where`` it was to be written and its key.
+    """
+    try:
+        return json.dumps(content, allow_nan=False, **options)
+    except ValueError as error:
+        wrong = next(_not_finite(content, ""), None)
+        if wrong is None:
+            raise
+        raise ValueError(f"{where}: {wrong}, which is no number of JSON: nothing was written") from error
+
+
+def _not_finite(node: Any, key: str) -> Iterator[str]:
+    if isinstance(node, float) and not math.isfinite(node):
+        yield f"{key or 'the content'} is {node}"
+    children = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list | tuple) else ()
+    for name, child in children:
+        yield from _not_finite(child, f"{key}.{name}" if key else str(name))
+
+
+_STRING_OR_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
+
+
+def from_json(text: str, where: object, line: int = 1) -> Any:
+    """Reads JSON as the standard has it; ``line`` is that of the text's beginning.
+
+    Raises:
+        json.JSONDecodeError: for anything else than JSON.
+        ValueError: for NaN and Infinity, which other readers refuse, with ``where`` they were found and their line.
+    """
+
+    def refuse(constant: str) -> None:
+        found = next(match for match in _STRING_OR_CONSTANT.finditer(text) if match[1])
+        number = line + text.count("\n", 0, found.start())
+        raise ValueError(f"{where}, line {number}: {constant} is no number of JSON: write the file again")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a text file atomically; creates its folder."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file atomically, as :func:`write_chunks`."""
+    write_chunks(path, [content])
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Writes a file atomically, piece by piece; creates its folder.
+
+    No other process, thread or machine writes to the same temporary file, and a file that shares its bytes with
+    another folder (a hard link) is replaced, not written to.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    temporary = temporary_path(path)
+    try:
+        with temporary.open("wb") as file:
+            file.writelines(chunks)
+        temporary.replace(path)
+    except BaseException:  # such as a full disk
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def temporary_path(path: Path) -> Path:
+    """A hidden path beside ``path`` that nobody else writes to."""
+    return path.with_name(f".{uuid4().hex}{PART}")
+
+
+def remove_temporary(folder: Path) -> None:
+    """Removes the temporary files that killed processes have left anywhere under ``folder``."""
+    for path in folder.rglob(f".*{PART}"):
+        path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import NotRequired, TypedDict
 
-from nave.runs.layout import K, ResultsFolder
+from nave.runs.layout import K, ResultsFolder, from_json
 
 BoxLine = list[float]  # xyxy, half-open, in pixels of the original image
 
@@ -74,7 +74,7 @@ def read_lines(results: ResultsFolder) -> Iterator[Line]:
 
     Raises:
         FileNotFoundError: If the folder holds no predictions.
-        ValueError: If a line is not valid JSON, naming the line.
+        ValueError: If a line is not valid JSON or holds NaN, naming the line.
     """
     path = results.predictions
     if not path.is_file():
@@ -82,6 +82,6 @@ def read_lines(results: ResultsFolder) -> Iterator[Line]:
     with path.open(encoding="utf-8") as file:
         for number, text in enumerate(file, 1):
             try:
-                yield json.loads(text)
+                yield from_json(text, path, number)
             except json.JSONDecodeError as error:
                 raise ValueError(f"{path}, line {number}: no JSON ({error.msg})") from error

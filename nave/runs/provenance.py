@@ -7,19 +7,23 @@ import platform
 import subprocess
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from hydra.core.hydra_config import HydraConfig
 
-from nave.data.interface import Dataset
+from nave.clustering.cuml import engine_name
+from nave.clustering.interface import Clustering
+from nave.data.interface import Dataset, UnreadableImageError, files_of, meaning_of, passed_over
 from nave.distributed import is_first
 from nave.encoder.encoder import Encoder
-from nave.runs.layout import RunFolder, write_json
-from nave.runs.record import Attempt, Record
+from nave.runs.layout import K, RunFolder, to_json, write_chunks, write_json
+from nave.runs.record import Attempt, Record, this_process
 from nave.runs.resume import ConflictingResultsError
 
 PACKAGES = (
@@ -31,9 +35,15 @@ PACKAGES = (
     "torchmetrics",
     "scikit-learn",
     "numpy",
+    "scipy",
     "numba",
     "pillow",
 )
+KEPT: tuple[Literal["weights_sha256", "data_sha256", "engine", "device_type", "seconds", "images_per_second"], ...] = (
+    *("weights_sha256", "data_sha256", "engine", "device_type"),  # what a resumed run must agree with
+    *("seconds", "images_per_second"),  # of the attempt that computed, if nothing is left to compute
+)
+NOT_COMPUTING = ("bench", "comparison", "loggers", "report")  # rooms that no result passes through
 
 
 def versions() -> dict[str, str]:
@@ -41,16 +51,40 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def commit() -> str | None:
-    """Commit of the checkout, with ``-dirty`` if files have changed; None for an installed package."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip() or None
+@cache
+def code_sha256() -> str:
+    """Hash of the source files that results pass through, as this process found them when it first asked."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        inside = path.relative_to(package)
+        if inside.parts[0] not in NOT_COMPUTING:
+            digest.update(f"{inside.as_posix()} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def commit(file: Path = Path(__file__)) -> str | None:
+    """Commit of the checkout, with ``-dirty`` if files have changed.
+
+    None for an installed package, also where it lies inside another repository, and without Git.
+
+    Args:
+        file: this module; it must be the file ``nave/runs/provenance.py`` of the repository.
+    """
+    if _git(file.parent, "ls-files", "--full-name", "--error-unmatch", file.name) != "nave/runs/provenance.py":
+        return None
+    return _git(file.parent, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty") or None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, env=surroundings, capture_output=True, text=True, check=False
+        )
+    except OSError:  # there is no Git
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def of_encoder(encoder: Encoder) -> Record:
@@ -62,16 +96,39 @@ def of_encoder(encoder: Encoder) -> Record:
         training=checkpoint.training,
         weights=checkpoint.source,
         weights_sha256=checkpoint.sha256,
+        resampled=checkpoint.resampled,
         layers=encoder.layers,
     )
 
 
 def of_data(dataset: Dataset) -> Record:
-    """The part of the record that identifies the data set: its name and a hash of its image ids, not of its pixels."""
+    """The part of the record that identifies the data set: its name and a hash of its image ids, not of its pixels.
+
+    It also counts what the data set did not take.
+    """
     digest = hashlib.sha256()
     for index in range(len(dataset)):
         digest.update(f"{dataset.image_id(index)}\n".encode())
-    return Record(data=dataset.name, data_sha256=digest.hexdigest())
+    return Record(data=dataset.name, data_sha256=digest.hexdigest(), passed_over=passed_over(dataset))
+
+
+def note_contents(path: Path, dataset: Dataset) -> None:
+    """Writes what every image of the data set is read from, one line an image; see :func:`changed_images`."""
+    write_chunks(path, (f"{to_json(line, path)}\n".encode() for line in _contents(dataset)))
+
+
+def _contents(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    for index in range(len(dataset)):
+        content = files_of(dataset, index)
+        with suppress(UnreadableImageError):
+            content |= meaning_of(dataset, index, dataset.truth(index))
+        yield {"index": index, **content}
+
+
+def of_device(device: torch.device, clustering: Clustering, ks: Sequence[K]) -> Record:
+    """The part of the record that says what computed the clusters: ``clustering=auto`` chooses by the device."""
+    engine = None if list(ks) == [None] else engine_name(clustering, device.type)
+    return Record(device_type=device.type, engine=engine)
 
 
 def device_name(device: torch.device, processes: int = 1) -> str:
@@ -97,13 +154,16 @@ def begin(config: dict[str, Any], before: Record | None) -> Record:
     record = Record(
         status="running",
         started=earlier.get("started", started),
-        process={"host": platform.node(), "pid": os.getpid(), "slurm_job": os.environ.get("SLURM_JOB_ID")},
+        process=this_process(),
         config=config,
+        code_sha256=code_sha256(),
         versions=attempt["versions"],
         commit=attempt["commit"],
         attempts=[*earlier.get("attempts", []), attempt],
     )
-    for key in ("weights_sha256", "data_sha256"):
+    if HydraConfig.initialized():
+        record["overrides"] = [str(override) for override in HydraConfig.get().overrides.task]
+    for key in KEPT:
         if key in earlier:
             record[key] = earlier[key]
     return record

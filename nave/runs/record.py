@@ -1,17 +1,23 @@
-"""run.json: the provenance and the status of a run."""
+"""run.json: the provenance and the status of a run; and which process is at work in a folder."""
 
+import json
 import os
 import platform
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from nave.runs.journal import Unreadable
 from nave.runs.layout import K, RunFolder, read_json
 
 SILENCE = 1800.0  # seconds without a finished image after which a process on another machine counts as killed
+BEAT = 60.0  # seconds between the signs of life of a claim
+_held: set[Path] = set()  # claims of this process
 Status = Literal["running", "ok", "failed", "interrupted"]
 
 
@@ -31,19 +37,32 @@ class Process(TypedDict):
     slurm_job: str | None
 
 
+def this_process() -> Process:
+    """The process that asks."""
+    return Process(host=platform.node(), pid=os.getpid(), slurm_job=os.environ.get("SLURM_JOB_ID"))
+
+
 class Record(TypedDict, total=False):
     """The content of run.json. Keys are added as they become known, so the record of an interrupted run is incomplete.
 
     Attributes:
         config: The resolved configuration.
+        overrides: Those of the command line.
         training: The training scheme, aliases resolved.
         weights: Source of the weights.
+        resampled: Position embeddings that were resampled to the network's grid, with both shapes.
         ks: The numbers of clusters, in the order of the command line; ``[None]`` for a baseline.
         total: Number of images in the data set.
+        passed_over: Numbers of files and annotations that the data set did not take, by reason.
+        remarks: Numbers of images about which something was decided while they were read, such as their bit depth.
         images: Number of explained images.
         seconds: Seconds by stage.
         logged: Names of the loggers that have logged the run.
         same_as: Folder whose results were reused.
+        code_sha256: Hash of the package's source files.
+        device_type: ``cpu`` or ``cuda``.
+        engine: The clustering engine that was used, with the version of its library.
+        unlogged: Why loggers have failed, by name; the results are complete.
         card: Description of the weights that ``nave.train`` wrote.
     """
 
@@ -51,25 +70,33 @@ class Record(TypedDict, total=False):
     started: str
     process: Process
     config: dict[str, Any]
+    overrides: list[str]
     versions: dict[str, str]
     commit: str | None
+    code_sha256: str
     attempts: list[Attempt]
     model: str
     architecture: str
     training: str
     weights: str
     weights_sha256: str | None
+    resampled: Mapping[str, tuple[list[int], list[int]]]
     layers: list[str]
     data: str
     data_sha256: str
     ks: list[K]
     total: int
     device: str
+    device_type: str
+    engine: str | None
+    passed_over: dict[str, int]
+    remarks: dict[str, int]
     unreadable: list[Unreadable]
     images: int
     images_per_second: float
     seconds: dict[str, float]
     logged: list[str]
+    unlogged: dict[str, str]
     same_as: str
     card: dict[str, Any]
     error: str
@@ -107,6 +134,110 @@ def state(record: Record, folder: RunFolder, ended: bool = False) -> str:
     return "killed" if running and (ended or not _is_alive(record["process"], folder)) else record["status"]
 
 
+class FolderInUseError(RuntimeError):
+    """Another process is at work in the folder."""
+
+
+@contextmanager
+def claimed(folder: RunFolder) -> Iterator[None]:
+    """Keeps other processes out of ``folder``, by a file that exists as long as the work in it.
+
+    The claim of a process that has died is taken over, by one of those that try.
+
+    Raises:
+        FolderInUseError: if a process that lives has claimed the folder; names it.
+    """
+    path, mine = folder.claim, this_process()
+    if (holder := _take(path, mine)) is not None:
+        raise FolderInUseError(
+            f"{folder.path} is in use by process {holder['pid']} on {holder['host']}"
+            + (f" (SLURM job {holder['slurm_job']})" if holder["slurm_job"] else "")
+            + f": wait for its end, choose another folder (hydra.run.dir=FOLDER), or, if it is dead, delete {path}"
+        )
+    _held.add(path)
+    done = threading.Event()
+    threading.Thread(target=_beat, args=(path, done), name="claim", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+        _held.discard(path)
+        with suppress(FileNotFoundError):
+            if _holder(path) == mine:
+                path.unlink()
+
+
+def _take(path: Path, mine: Process) -> Process | None:
+    """Creates the claim at ``path``; returns the living process that has created it before, if there is one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        try:
+            _create(path, json.dumps(mine))
+        except FileExistsError:
+            pass
+        else:
+            return None
+        with suppress(FileNotFoundError):  # released meanwhile
+            holder = _holder(path)
+            if holder is not None and _is_at_work(holder, path):
+                return holder
+            if holder is not None or _age(path) > BEAT:
+                _remove(path, holder)
+            time.sleep(0.02)
+
+
+def _create(path: Path, content: str) -> None:
+    """Writes a file that must not exist; FileExistsError otherwise."""
+    with path.open("x", encoding="utf-8") as file:
+        file.write(content)
+
+
+def _holder(path: Path) -> Process | None:
+    """The process in a claim; None while it is being written, or if the power went then."""
+    try:
+        process: Process = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return process
+
+
+def _remove(path: Path, dead: Process | None) -> None:
+    """Removes the claim of a dead process; one process at a time, so that none removes the claim of its successor."""
+    guard = path.with_name(f"{path.name}.takeover")
+    try:
+        _create(guard, "")
+    except FileExistsError:
+        if _age(guard) > BEAT:  # its process was killed within these few microseconds
+            guard.unlink()
+        return
+    try:
+        if _holder(path) == dead:
+            path.unlink()
+    finally:
+        guard.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
+
+
+def _beat(path: Path, done: threading.Event) -> None:
+    """Renews the time of the claim, by which other machines know that its process lives."""
+    while not done.wait(BEAT):
+        with suppress(OSError):
+            os.utime(path)
+
+
+def _is_at_work(process: Process, claim: Path) -> bool:
+    """Whether the process of a claim lives; a job that SLURM has started again has the same id as before."""
+    if process["host"] == platform.node():
+        return claim in _held if process["pid"] == os.getpid() else _exists(process["pid"])
+    job = process["slurm_job"]
+    if job is not None and job != os.environ.get("SLURM_JOB_ID") and shutil.which("squeue"):
+        return bool(_queued(job))
+    return _age(claim) < 5 * BEAT
+
+
 def _is_alive(process: Process, folder: RunFolder) -> bool:
     job = process["slurm_job"]
     if job is not None and shutil.which("squeue"):
@@ -132,5 +263,5 @@ def _exists(pid: int) -> bool:
 
 
 def _last_write(folder: RunFolder) -> float:
-    files = [folder.record, *folder.parts.glob("*.jsonl")]
-    return max(file.stat().st_mtime for file in files)
+    files = [folder.record, folder.claim, *folder.parts.glob("*.jsonl")]
+    return max(file.stat().st_mtime for file in files if file.exists())

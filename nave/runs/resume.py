@@ -1,24 +1,41 @@
-"""Decides whether a run may be resumed in a folder, and whether its results already exist elsewhere."""
+"""Decides whether a run may be resumed in a folder, and whether its results already exist elsewhere.
 
+What decides a result decides its identity: configuration, weights, the content of the data, the code and the libraries
+it calls, the clustering engine and the type of device.
+"""
+
+import json
+import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nave.runs.layout import RUN, RunFolder
+from nave.data.interface import Content, Dataset, is_same
+from nave.distributed import is_first
+from nave.runs.journal import Note
+from nave.runs.layout import CLAIM, PART, RUN, K, ResultsFolder, RunFolder, from_json, read_json, temporary_path
+from nave.runs.prediction import Line, read_lines
 from nave.runs.record import Record, flat, read_record
+
+log = logging.getLogger(__name__)
 
 # keys that do not change a single byte of the results
 FREE = (
     *("name", "outputs", "skip_existing", "objective", "logger", "report"),
     *("cache", "cache_limit_gb", "loader.num_workers", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
 )
-IDENTITY = ("config", "weights_sha256", "data_sha256")
+DECISIVE = ("torch", "torchvision", "timm", "numpy", "numba", "scikit-learn", "scipy", "pillow")
+FROM_THE_START = ("config", "code_sha256", "versions")  # a record without them was written by older code
+IDENTITY = (*FROM_THE_START, "weights_sha256", "data_sha256", "engine", "device_type")
+NEAR = 3  # keys in which a run may differ to be worth a word on why it is not reused
+ENDINGS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}  # of whole files
 
 
 class ConflictingResultsError(ValueError):
-    """The folder holds results of another configuration, other weights or other data."""
+    """The folder holds results of another run: another configuration, other weights, data, code or engine."""
 
 
 def check_same(before: Record | None, now: Record, folder: RunFolder) -> None:
@@ -36,21 +53,151 @@ def check_same(before: Record | None, now: Record, folder: RunFolder) -> None:
     """
     if before is None or _has_no_results(before) or not (differing := _differences(before, now)):
         return
-    reasons = "; ".join(f"{key} was {old!r}, is {new!r}" for key, (old, new) in sorted(differing.items()))
     raise ConflictingResultsError(
-        f"{folder.path} holds results of another run ({reasons}): results are never mixed. Repeat that run, "
-        "choose another folder (hydra.run.dir=FOLDER), or delete this one"
+        f"{folder.path} holds results of another run ({'; '.join(_described(differing))}): results are never mixed. "
+        "Repeat that run, choose another folder (hydra.run.dir=FOLDER), or delete this one"
     )
 
 
-def matching_run(folder: RunFolder, now: Record, outputs: Path) -> RunFolder | None:
-    """Finds the folder of a finished run with the same results: the run's own, or the newest one under ``outputs``."""
+def matching_run(folder: RunFolder, now: Record, outputs: Path, dataset: Dataset) -> RunFolder | None:
+    """Finds the folder of a finished run with the same results: the run's own, or the newest one under ``outputs``.
+
+    The log says why the nearest one was not taken.
+    """
     records = sorted([*outputs.glob(f"*/{RUN}"), *outputs.glob(f"*/*/{RUN}")], reverse=True)
+    reasons: dict[RunFolder, list[str]] = {}
     for candidate in [folder, *(RunFolder(path.parent) for path in records)]:
-        record = read_record(candidate)
-        if record and record["status"] == "ok" and not _differences(record, now):
-            return candidate
+        with suppress(ValueError):  # a damaged run.json
+            record = read_record(candidate)
+            if record and record["status"] == "ok":
+                reasons[candidate] = list(_reasons(record, now, candidate, dataset))
+                if not reasons[candidate]:
+                    return candidate
+    nearest = min(reasons, key=lambda candidate: len(reasons[candidate]), default=None)
+    if nearest and len(reasons[nearest]) <= NEAR:
+        log.info("not reused: %s (%s)", nearest.path, "; ".join(reasons[nearest]))
     return None
+
+
+def _reasons(record: Record, now: Record, folder: RunFolder, dataset: Dataset) -> Iterator[str]:
+    """Why the results of a finished run are not those of the run that starts now."""
+    differing = _differences(record, now)
+    yield from _described(differing)
+    if differing:
+        return
+    try:
+        changed = changed_images(folder.data(), dataset, record["total"])
+    except ValueError as error:
+        yield str(error)
+    else:
+        if changed:
+            yield named(changed)
+        elif path := damaged(folder, record):
+            yield f"{path} is missing or damaged"
+
+
+def named(changed: Sequence[str]) -> str:
+    """``cat.jpg has changed``, or how many more."""
+    return (
+        f"{changed[0]} has changed" if len(changed) == 1 else f"{changed[0]} and {len(changed) - 1} more have changed"
+    )
+
+
+def changed_images(path: Path, dataset: Dataset, count: int) -> list[str]:
+    """Ids of the images whose files or ground truth are not what they were.
+
+    Args:
+        path: what each image was read from, one line an image.
+        dataset: the data set as it is.
+        count: number of images that were read.
+
+    Raises:
+        ValueError: if the file is missing or damaged, naming it.
+    """
+    changed: list[str] = []
+    seen = 0
+    try:
+        with path.open(encoding="utf-8") as file:
+            for seen, text in enumerate(file, 1):
+                content = from_json(text, path, seen)
+                if not is_same(content, dataset, content["index"]):
+                    changed.append(dataset.image_id(content["index"]))
+    except (OSError, json.JSONDecodeError):
+        seen = -1
+    if seen != count:
+        raise ValueError(f"{path} is missing or damaged: what the images were read from is not known")
+    return changed
+
+
+def damaged(folder: RunFolder, record: Record) -> Path | None:
+    """The first file of a finished run that is missing or cut off; the power may have gone."""
+    for k in record["ks"]:
+        results, images = folder.at(k, record["ks"]), 0
+        try:
+            for line in read_lines(results):
+                images += 1
+                if path := damaged_file(folder, results, line, record["config"]):
+                    return path
+            if images != record["images"]:
+                return results.predictions
+        except (OSError, ValueError):
+            return results.predictions
+        if not _is_json(results.metrics):
+            return results.metrics
+    return None
+
+
+def damaged_file(folder: RunFolder, results: ResultsFolder, line: Line, config: Mapping[str, Any]) -> Path | None:
+    """The first file of one image that is missing or cut off."""
+    image_id = line["image_id"]
+    pictures = [results.map(image_id)]
+    if config.get("overlays"):
+        pictures.append(results.overlay(image_id))
+    if config.get("photographs"):
+        pictures.append(folder.photograph(image_id))
+    if path := next((path for path in pictures if not _is_whole(path)), None):
+        return path
+    if line["k"] is not None and ("segmentation" in line or "watermark" in line):
+        try:
+            results.read_centroids(image_id)
+        except ValueError:
+            return results.centroids(image_id)
+    return None
+
+
+class Current:
+    """Whether a note of the journal still holds: its image and ground truth, and the files that were written.
+
+    ``changed`` collects the ids of the images that did change.
+    """
+
+    def __init__(self, folder: RunFolder, ks: tuple[K, ...], dataset: Dataset, config: Mapping[str, Any]) -> None:
+        self._folder, self._ks, self._dataset, self._config = folder, ks, dataset, config
+        self._known: dict[str, bool] = {}
+        self._whole: set[tuple[int, str]] = set()
+        self.changed: dict[str, None] = {}
+
+    def __call__(self, note: Note) -> bool:
+        """Whether the note holds."""
+        return self._is_same(note["index"], note.get("content", Content())) and self._is_whole(note)
+
+    def _is_same(self, index: int, content: Content) -> bool:
+        key = f"{index} {content}"
+        if key not in self._known:
+            self._known[key] = is_same(content, self._dataset, index)
+            if not self._known[key]:
+                self.changed[self._dataset.image_id(index)] = None
+        return self._known[key]
+
+    def _is_whole(self, note: Note) -> bool:
+        key = (note["index"], str(note.get("k")))
+        if "line" not in note or key in self._whole:
+            return True
+        results = self._folder.at(note["k"], self._ks)
+        if damaged_file(self._folder, results, note["line"], self._config):
+            return False
+        self._whole.add(key)
+        return True
 
 
 def reuse_results(source: RunFolder, folder: RunFolder) -> Record:
@@ -60,8 +207,11 @@ def reuse_results(source: RunFolder, folder: RunFolder) -> Record:
         raise FileNotFoundError(f"{source.path} holds no {RUN}")
     if source.path.resolve() == folder.path.resolve():
         return record
-    ignored = shutil.ignore_patterns(".hydra", "*.log", RUN, *record.get("logged", []))
-    shutil.copytree(source.path, folder.path, copy_function=_link, ignore=ignored, dirs_exist_ok=True)
+    if is_first():
+        logs = (*record.get("logged", []), *record.get("unlogged", {}))
+        ignored = shutil.ignore_patterns(".hydra", "*.log", RUN, f"{CLAIM}*", f".*{PART}", "parts", *logs)
+        shutil.copytree(source.path, folder.path, copy_function=_link, ignore=ignored, dirs_exist_ok=True)
+    record.pop("unlogged", None)
     return record | Record(same_as=str(source.path), logged=[])
 
 
@@ -69,14 +219,22 @@ def _has_no_results(before: Record) -> bool:
     return before["status"] != "ok" and "data_sha256" not in before
 
 
+def _described(differing: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    return [f"{key} was {old!r}, is {new!r}" for key, (old, new) in sorted(differing.items())]
+
+
 def _differences(before: Record, now: Record) -> dict[str, tuple[Any, Any]]:
-    old, new = (dict(flat(_identity(record, other))) for record, other in ((before, now), (now, before)))
+    compared = [key for key in IDENTITY if key in now and (key in before or key in FROM_THE_START)]
+    old, new = (dict(flat(_decisive(record, compared))) for record in (before, now))
     keys = {key for key in old.keys() | new.keys() if not _free(key)}
     return {key.removeprefix("config."): (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
 
 
-def _identity(record: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: record[key] for key in IDENTITY if key in record and key in other}
+def _decisive(record: Mapping[str, Any], keys: list[str]) -> dict[str, Any]:
+    found = {key: record[key] for key in keys if key in record}
+    if "versions" in found:
+        found["versions"] = {name: version for name, version in found["versions"].items() if name in DECISIVE}
+    return found
 
 
 def _free(key: str) -> bool:
@@ -84,9 +242,30 @@ def _free(key: str) -> bool:
     return any(inner == free or inner.startswith(f"{free}.") for free in FREE)
 
 
-def _link(source: str, target: str) -> None:
-    Path(target).unlink(missing_ok=True)
+def _is_whole(path: Path) -> bool:
+    ending = ENDINGS[path.suffix]
     try:
-        os.link(source, target)
+        with path.open("rb") as file:
+            file.seek(-len(ending), os.SEEK_END)
+            return file.read() == ending
+    except OSError:
+        return False
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        read_json(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _link(source: str, target: str) -> None:
+    """Replaces ``target`` by a link to ``source``, at once, as another process may do the same."""
+    temporary = temporary_path(Path(target))
+    try:
+        os.link(source, temporary)
     except OSError:  # another file system, or one without hard links
-        shutil.copy2(source, target)
+        shutil.copy2(source, temporary)
+    temporary.replace(target)
+    temporary.unlink(missing_ok=True)  # it stays where the target is that link already

@@ -57,9 +57,9 @@ def _score(results: ResultsFolder, options: Evaluation, seed: int) -> Scores:
     by_name: Scores = metrics.scores(images, iou=options.iou, hard=options.hard, inner=options.inner, seed=seed)
     by_name |= {name: s for name, s in metrics.mean_scores(statistics, seed=seed).items() if s["value"] is not None}
     if options.per_class:
-        by_name |= _prefixed(metrics.corloc_per_class(images, iou=options.iou, hard=options.hard, seed=seed))
+        by_name |= _prefixed(metrics.corloc_per_class(images, iou=options.iou, hard=options.hard))
     if options.per_size:
-        by_name |= _prefixed(metrics.corloc_per_size(images, iou=options.iou, hard=options.hard, seed=seed))
+        by_name |= _prefixed(metrics.corloc_per_size(images, iou=options.iou, hard=options.hard))
     if results.has_centroids:
         by_name["class_miou"] = class_miou(lambda: _described(results), groups=options.groups, seed=seed)
     return by_name

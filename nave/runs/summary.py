@@ -15,17 +15,17 @@ from nave.metrics import FIGURES, PROTOCOLS
 from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap
 from nave.runs.journal import Journal
-from nave.runs.layout import RUN, k_text
+from nave.runs.layout import RUN, RunFolder, k_text
 from nave.runs.prediction import Line, read_lines
 from nave.runs.reader import Run
-from nave.runs.record import state
+from nave.runs.record import read_record, state
 from nave.viz.terminal import score_table, score_text, show
 
 ROWS = 20  # images in the table of a run
 
 
 def show_run(run: Run) -> None:
-    """Prints the images of a run, its scores, unreadable images and its folder."""
+    """Prints the images of a run, its scores, what was left out or decided, and its folder."""
     record = run.record
     for at_k in run.at_k:
         show(image_table(read_lines(at_k.results), record["images"]))
@@ -34,6 +34,10 @@ def show_run(run: Run) -> None:
         show(score_table("percent, with the 95 % interval", scores))
     for image in record["unreadable"]:
         show(f"skipped {image['image_id']}: {image['reason']}")
+    for reason, count in record.get("passed_over", {}).items():
+        show(f"passed over: {count} {reason}")
+    for remark, count in record.get("remarks", {}).items():
+        show(f"{count} of {record['total']} images: {remark}")
     speed = record["images_per_second"]
     show(f"{record['images']} images, {speed:.2f} a second, written to {run.folder.path}")
 
@@ -154,9 +158,17 @@ def _rows(job: Run, ended: bool) -> Iterator[Row]:
 
 def _choices(job: Path) -> dict[str, str]:
     """The overrides of one job by key."""
-    path = job / ".hydra" / "overrides.yaml"
-    overrides = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else []
+    overrides = overrides_of(RunFolder(job))
     return dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
+
+
+def overrides_of(job: RunFolder) -> list[str]:
+    """The overrides of a job, their ``${…}`` unresolved; not those of a later one that was refused its folder."""
+    record = read_record(job)
+    if record and "overrides" in record:
+        return record["overrides"]
+    path = job.path / ".hydra" / "overrides.yaml"
+    return [str(override) for override in yaml.safe_load(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 
 def as_csv(rows: Sequence[Row]) -> str:

@@ -4,22 +4,24 @@ import shlex
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from nave.distributed import outlive_lost_jobs
+from nave.distributed import is_first, outlive_lost_jobs
 from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole
-from nave.runs.record import read_record
-from nave.runs.summary import Row, as_csv, as_markdown, as_table, summary
+from nave.runs.reader import Run
+from nave.runs.record import FolderInUseError, claimed, read_record
+from nave.runs.summary import Row, as_csv, as_markdown, as_table, overrides_of, summary
 from nave.viz.terminal import show
 
 REPLACED = ("hydra.sweep.dir=", "hydra.mode=", "skip_existing=")
@@ -32,12 +34,34 @@ class Plan(TypedDict):
     jobs: list[list[str]] | None
 
 
+class FollowUpError(RuntimeError):
+    """What follows the work of a run has failed; its results are complete."""
+
+
+_claims: dict[Path, ExitStack] = {}  # of the sweeps of this process; a callback is sent to the jobs
+
+
 class Summary(Callback):
-    """Writes the plan of a sweep; at its end writes and prints the summary, and fails if any job has failed."""
+    """Writes the plan of a sweep; at its end writes and prints the summary, and fails if any job has failed.
+
+    A run or a sweep whose folder is named by the time gets one of its own.
+    """
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
+        """Makes the folder of a single run; called by Hydra."""
+        with _ended_by_errors():
+            _make_own_folder(config, "run")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
-        """Writes the plan; called by Hydra when the sweep starts."""
-        folder = Path(config.hydra.sweep.dir)
+        """Claims the folder and writes the plan; called by Hydra when the sweep starts."""
+        with _ended_by_errors():
+            _make_own_folder(config, "sweep")
+            self._begin(config, Path(config.hydra.sweep.dir))
+
+    def _begin(self, config: DictConfig, folder: Path) -> None:
+        _claims.pop(folder, ExitStack()).close()  # that of a sweep which was interrupted
+        _claims[folder] = ExitStack()
+        _claims[folder].enter_context(claimed(RunFolder(folder)))
         shutil.rmtree(_refusals(folder), ignore_errors=True)
         write_json(folder / PLAN, plan(config))
         if "submitit" in config.hydra.launcher._target_:
@@ -46,16 +70,19 @@ class Summary(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
         """Writes and prints the summary; called by Hydra when the sweep has ended."""
         folder = Path(config.hydra.sweep.dir)
+        with _ended_by_errors(), _claims.pop(folder, ExitStack()):
+            self._end(config, folder)
+
+    def _end(self, config: DictConfig, folder: Path) -> None:
         rows = summary(folder, ended=True)
         write_whole(folder / "summary.csv", as_csv(rows))
         write_whole(folder / "summary.md", as_markdown(rows))
         show(as_table(rows), f"written to {folder}")
-        if config.report and any(row.status == "ok" for row in rows):
-            from nave.report import write_report  # imports matplotlib, which is slow
-
-            show(f"look at {write_report(folder)}")
-        if not rows or any(row.status != "ok" for row in rows):
-            show(f"to see what failed, and how to finish it: python -m nave.sweep {folder}")
+        failed = _write_page(folder) if config.report and any(row.status == "ok" for row in rows) else []
+        if not rows or any(row.status != "ok" for row in rows) or _unlogged(folder):
+            failed.append(f"to see what failed, and how to finish it: python -m nave.sweep {folder}")
+        if failed:
+            show(*(f"{line}\n" for line in failed))
             sys.exit(1)
 
 
@@ -75,6 +102,76 @@ class Failures(Callback):
         if failed:
             show(*(f"{name}: {reason}\n" for name, reason in failed.items()))
             sys.exit(1)
+
+
+@contextmanager
+def _ended_by_errors() -> Iterator[None]:
+    """Around a callback: Hydra would make a warning of its error, and go on."""
+    try:
+        yield
+    except Exception as error:
+        show(f"error: {error}")
+        sys.exit(1)
+
+
+def _make_own_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> None:
+    """Creates a folder that is named by the time, under a name that no other process has taken.
+
+    A folder that the command line names, or Lightning for its further processes, is taken as it is.
+    """
+    node = config.hydra[kind]
+    if "${now:" not in OmegaConf.to_yaml(node, resolve=False):
+        return
+    if not is_first():
+        raise FolderInUseError(
+            f"several processes need one folder, and the time names several: hydra.{kind}.dir=FOLDER"
+        )
+    folder = own_folder(Path(node.dir))
+    with read_write(config), open_dict(config):
+        node.dir = str(folder)
+        config.hydra.overrides.hydra.append(f"hydra.{kind}.dir={_quoted(folder)}")  # for the jobs of a sweep
+
+
+def own_folder(path: Path) -> Path:
+    """Creates the folder ``path``, or with a number after its name if there is one already."""
+    for name in (path, *(path.with_name(f"{path.name}_{number}") for number in range(2, 10_000))):
+        with suppress(FileExistsError):
+            name.mkdir(parents=True)
+            return name
+    raise FileExistsError(f"{path}: there are thousands of folders of that name")
+
+
+def follow_up(run: Run, page: bool) -> None:
+    """Writes the report of a run, if wanted.
+
+    Raises:
+        FollowUpError: if that fails, or a logger has failed, naming the commands that repeat it.
+    """
+    unlogged = run.record.get("unlogged", {})
+    failed = [*unlogged.values()]
+    if unlogged:
+        failed.append(f"to log it: {resume_command(run.folder.path)}")
+    if page:
+        failed += _write_page(run.folder.path)
+    if failed:
+        raise FollowUpError(f"{run.folder.path} is complete, but {'; '.join(failed)}")
+
+
+def _write_page(folder: Path) -> list[str]:
+    """Writes the report on a run or sweep; why it could not be written, and the command that writes it."""
+    from nave.report import write_report  # plots need matplotlib, which takes its time to import
+
+    try:
+        show(f"look at {write_report(folder)}")
+    except Exception as error:
+        return [f"its report: {error}; to write it: python -m nave.report {shlex.quote(str(folder))}"]
+    return []
+
+
+def _unlogged(folder: Path) -> list[Path]:
+    """The jobs of a sweep that are complete, but not known to all of their loggers."""
+    records = {path.parent: read_record(RunFolder(path.parent)) for path in sorted(folder.glob(f"*/{RUN}"))}
+    return [job for job, record in records.items() if record and "unlogged" in record]
 
 
 def plan(config: DictConfig) -> Plan:
@@ -109,7 +206,7 @@ def report(folder: Path) -> tuple[list[Row], str]:
 def _commands(folder: Path, sweep: Plan, states: Mapping[str, str]) -> list[str]:
     unfinished = [job for job, status in states.items() if status not in ("ok", "running")]
     not_started = sweep["jobs"] is not None and len(states) < len(sweep["jobs"])
-    single = [resume_command(folder / job) for job in unfinished]
+    single = [resume_command(folder / job) for job in unfinished] + [resume_command(job) for job in _unlogged(folder)]
     if "running" in states.values() or sweep["jobs"] is None:
         return ["jobs that ended without results are resumed by", *single] if single else []
     if not single and not not_started:
@@ -122,8 +219,7 @@ def _commands(folder: Path, sweep: Plan, states: Mapping[str, str]) -> list[str]
 
 def resume_command(job: Path) -> str:
     """The command line that resumes one job in its own folder."""
-    overrides = _as_given(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
-    return _command(*overrides, f"hydra.run.dir={_quoted(job)}")
+    return _command(*overrides_of(RunFolder(job)), f"hydra.run.dir={_quoted(job)}")
 
 
 def _as_given(overrides: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """The callback that writes maps, overlays and predictions batch by batch."""
 
+import io
 import math
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from nave.metrics.segmentation import contingency, segmentation_scores
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import Explanation
 from nave.runs.journal import Journal, Note, Unreadable
-from nave.runs.layout import RunFolder
+from nave.runs.layout import RunFolder, write_bytes
 from nave.runs.prediction import BoxLine, ComponentLine, Line, MapLine, SegmentationLine, TruthLine
 from nave.viz.overlay import QUALITY, indexed, overlay, shrunk
 from nave.viz.palette import PaletteIndex, align
@@ -75,13 +76,17 @@ class Writer(Callback):
         """Writes the files of a batch, then its notes."""
         start = time.perf_counter()
         for index, image_id, reason in batch.unreadable:
-            self.journal.append(rank, Note(index=index, unreadable=Unreadable(image_id=image_id, reason=reason)))
+            self._note(rank, batch, Note(index=index, unreadable=Unreadable(image_id=image_id, reason=reason)))
         truths = dict(zip(batch.image_ids, batch.truths, strict=True))
         palettes = palettes_over_k(explanations)
         for explanation in explanations:
             line = self.write(explanation, truths[explanation.image_id], palettes[id(explanation)])
-            self.journal.append(rank, Note(index=explanation.index, k=explanation.k, line=line))
+            self._note(rank, batch, Note(index=explanation.index, k=explanation.k, line=line))
         self.seconds["writing"] += time.perf_counter() - start
+
+    def _note(self, rank: int, batch: Batch, note: Note) -> None:
+        content = batch.contents.get(note["index"])
+        self.journal.append(rank, note if content is None else Note(**note, content=content))
 
     def write(self, explanation: Explanation, truth: GroundTruth | None, palette_index: PaletteIndex) -> Line:
         """Writes the map, the overlay and the small copy of one image; returns its line."""
@@ -97,10 +102,14 @@ class Writer(Callback):
             line["watermark"] = list(region)
         if "segmentation" in line or "watermark" in line:  # class mIoU and comparisons need centroids
             results.write_centroids(image_id, explanation.centroids)
+        else:
+            results.centroids(image_id).unlink(missing_ok=True)
         if not self.overlays and not self.photographs:
             return line
         photograph = self.dataset.image(index)
         if self.photographs:
+            if explanation.k == self.journal.ks[0]:  # an earlier attempt may have kept another image
+                self.journal.folder.photograph(image_id).unlink(missing_ok=True)
             keep_photograph(photograph, self.journal.folder, image_id, self.photographs)
         if self.overlays:
             boxes = [] if truth is None else truth.boxes.tolist()
@@ -112,12 +121,8 @@ class Writer(Callback):
 def keep_photograph(image: Image.Image, folder: RunFolder, image_id: str, longest: int) -> None:
     """Writes the small copy of one image, unless another K has written it already."""
     path = folder.photograph(image_id)
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")  # so that a killed run leaves no incomplete copy
-    shrunk(image, longest).save(temporary, "JPEG", quality=QUALITY, optimize=True)
-    temporary.replace(path)
+    if not path.exists():
+        _save(shrunk(image, longest), path, quality=QUALITY, optimize=True)
 
 
 def palettes_over_k(explanations: Sequence[Explanation]) -> dict[int, PaletteIndex]:
@@ -222,8 +227,9 @@ def _rounded(number: float) -> float:
 
 
 def _save(image: Image.Image, path: Path, **options: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, **options)
+    content = io.BytesIO()
+    image.save(content, "PNG" if path.suffix == ".png" else "JPEG", **options)
+    write_bytes(path, content.getvalue())
 
 
 class Background:

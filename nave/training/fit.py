@@ -1,11 +1,12 @@
 """The steps of ``python -m nave.train``, in order."""
 
 import hashlib
-import json
 import logging
-import os
+import math
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from zipfile import is_zipfile
 
 import safetensors.torch
 from lightning import Trainer
@@ -14,12 +15,13 @@ from torch import nn
 
 from nave.build import instantiate
 from nave.config import resolved
-from nave.distributed import is_first
+from nave.data.interface import Dataset
+from nave.distributed import StopAtOnce, is_first
 from nave.encoder.encoder import Encoder
-from nave.runs.layout import RunFolder, write_json
-from nave.runs.provenance import begin, device_name, of_data, of_encoder, recorded, save
+from nave.runs.layout import RunFolder, read_json, to_json, write_bytes, write_json
+from nave.runs.provenance import begin, device_name, note_contents, of_data, of_encoder, recorded, save
 from nave.runs.record import Record, read_record
-from nave.runs.resume import check_same
+from nave.runs.resume import ConflictingResultsError, changed_images, check_same, named
 from nave.training.build import (
     build_module,
     build_scheme,
@@ -31,8 +33,9 @@ from nave.training.build import (
 )
 from nave.training.images import TrainingData
 from nave.training.training_module import Snapshots, TrainingModule
+from nave.weights.file import WeightsError
 from nave.weights.packaged import tensors_sha256
-from nave.weights.schemes import CARD, RANDOM, SUFFIX, Card, encoder_path
+from nave.weights.schemes import CARD, RANDOM, SUFFIX, Card, encoder_path, read_card
 
 log = logging.getLogger(__name__)
 
@@ -51,27 +54,86 @@ def train(cfg: DictConfig, folder: RunFolder, scheme: str) -> Record:
         The record, as in run.json.
 
     Raises:
-        ConflictingResultsError: if the folder has a training with another configuration, other weights or other data.
+        ConflictingResultsError: if the folder has a training with another configuration, other weights, data or code.
         ValueError: naming the key, its value and the choices; and the errors of the parts.
     """
-    config = resolved(cfg)
-    before = read_record(folder)
-    check_same(before, Record(config=config), folder)
-    if before and before["status"] == "ok" and encoder_path(folder.path).is_file():
-        log.info("complete already: %s", encoder_path(folder.path))
-        return before
-    record = begin(config, before)
+    before = _before(folder)
+    record = begin(resolved(cfg), before)
+    check_same(before, record, folder)
+    learns = scheme != RANDOM and cfg.epochs
+    if before and _is_complete(cfg, folder, before):
+        encoder: Encoder = instantiate(cfg.model)
+        check_same(before, record | of_encoder(encoder), folder)
+        if not learns or _has_same_data(folder, *_data(cfg, encoder)):
+            log.info("complete already: %s", encoder_path(folder.path))
+            return before
     save(folder, record)
     with recorded(folder, record):
-        encoder: Encoder = instantiate(cfg.model).unfreeze()
+        encoder = instantiate(cfg.model).unfreeze()
         record |= of_encoder(encoder)
         check_same(before, record, folder)
         card = _card(cfg, encoder, scheme) | {"commit": record["commit"]}
-        if scheme == RANDOM or not cfg.epochs:
-            record["card"] = _untrained(cfg, encoder, folder, card, scheme)
-        else:
+        if learns:
             record["card"] = _learn(cfg, encoder, folder, card, record, before)
+        else:
+            record["card"] = _untrained(cfg, encoder, folder, card, scheme)
     return record
+
+
+def _before(folder: RunFolder) -> Record | None:
+    """The record of an earlier attempt; a checkpoint without a readable one is not relied on."""
+    try:
+        return read_record(folder)
+    except ValueError as error:
+        log.warning("%s: the power may have gone; the training starts from the beginning", error)
+        if is_first():
+            checkpoint_path(folder.path).unlink(missing_ok=True)
+        return None
+
+
+def _is_complete(cfg: DictConfig, folder: RunFolder, before: Record) -> bool:
+    """Whether the encoder, its card and its snapshots lie there, whole."""
+    if before["status"] != "ok" or "card" not in before:
+        return False
+    snapshots = [f"-epoch{number}" for number in cfg.snapshots if number <= before["card"]["epochs"]]
+    with suppress(OSError, ValueError, WeightsError):
+        with encoder_path(folder.path).open("rb") as file:
+            same = bool(hashlib.file_digest(file, "sha256").hexdigest() == before["card"]["sha256"])
+        for path in (encoder_path(folder.path, suffix) for suffix in ("", *snapshots)):
+            same = same and read_card(path).items() <= read_json(path.with_suffix(".json")).items()
+        return same
+    return False
+
+
+def _data(cfg: DictConfig, encoder: Encoder) -> tuple[TrainingData, Dataset]:
+    images = prepared_dataset(cfg, cfg.data)
+    return training_data(cfg, images, build_scheme(cfg, encoder)), images
+
+
+def _has_same_data(folder: RunFolder, data: TrainingData, images: Dataset) -> bool:
+    """Whether a training that has begun may go on, as its images are what they were; False if that is not known.
+
+    Raises:
+        ConflictingResultsError: if images or their labels have changed, naming the first.
+    """
+    changed: list[str] = []
+    for path, dataset in _data_files(folder, data, images):
+        try:
+            changed += changed_images(path, dataset, len(dataset))
+        except ValueError as error:
+            log.warning("%s; the training starts from the beginning", error)
+            return False
+    if changed:
+        raise ConflictingResultsError(
+            f"{folder.path} holds a training on other images ({named(changed)}): results are never mixed. "
+            "Choose another folder (name=NAME), or delete this one"
+        )
+    return True
+
+
+def _data_files(folder: RunFolder, data: TrainingData, images: Dataset) -> list[tuple[Path, Dataset]]:
+    validation = data.validation.dataset if data.validation else images
+    return [(folder.data(), images), *([(folder.data("validation"), validation)] if validation is not images else [])]
 
 
 def _untrained(cfg: DictConfig, encoder: Encoder, folder: RunFolder, card: Card, scheme: str) -> Card:
@@ -90,18 +152,24 @@ def _learn(
     data = training_data(cfg, images, scheme)
     module = build_module(cfg, encoder, scheme, data)
     card |= _data_card(data)
+    checkpoint = checkpoint_path(folder.path)
+    resumed = before is not None and is_zipfile(checkpoint) and _has_same_data(folder, data, images)
+    for path, dataset in _data_files(folder, data, images) if is_first() and not resumed else ():
+        note_contents(path, dataset)
 
     def write(epochs: int, suffix: str = "", metrics: Card | None = None) -> Card:
+        _check_finite(module, cfg)
         complete = card | {"epochs": epochs, "metrics": metrics or {}}
         return write_encoder(encoder_path(folder.path, suffix), module.result, complete)
 
     snapshots = Snapshots(cfg.snapshots, lambda epochs: write(epochs, f"-epoch{epochs}"))
-    trainer = build_trainer(cfg, folder.path, len(record["attempts"]), data, [snapshots])
+    trainer = build_trainer(cfg, folder.path, len(record["attempts"]), data, [snapshots, StopAtOnce()])
+    record["device_type"] = trainer.strategy.root_device.type
+    check_same(before, record, folder)
     record["device"] = device_name(trainer.strategy.root_device, trainer.world_size)
     save(folder, record)
     _announce(record, data, cfg, folder)
-    checkpoint = checkpoint_path(folder.path)
-    trainer.fit(module, data, ckpt_path=checkpoint if checkpoint.is_file() else None)
+    trainer.fit(module, data, ckpt_path=checkpoint if resumed else None)
     _check_finite(module, cfg)
     metrics = _metrics(cfg, trainer, module, data)
     if not is_first():
@@ -147,6 +215,9 @@ def _metrics(cfg: DictConfig, trainer: Trainer, module: TrainingModule, data: Tr
     images = data.validation or without_augmentation(data.train, cfg.image_size)
     (metrics,) = trainer.validate(module, data.in_order(images), verbose=False)
     part = "validation" if data.validation else "train"
+    if wrong := {name: value for name, value in metrics.items() if not math.isfinite(value)}:
+        name, value = min(wrong.items())
+        raise ValueError(f"optimizer.lr={cfg.optimizer.lr}: {name} is {value}; give a lower learning rate")
     return {name.replace("validation", part): round(value, 4) for name, value in sorted(metrics.items())}
 
 
@@ -176,11 +247,8 @@ def write_encoder(path: Path, network: nn.Module, card: Card) -> Card:
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     inside = {**card, "name": path.name.removesuffix(SUFFIX), "tensors_sha256": tensors_sha256(tensors)}
-    content = safetensors.torch.save(tensors, {CARD: json.dumps(inside, sort_keys=True)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    content = safetensors.torch.save(tensors, {CARD: to_json(inside, path, sort_keys=True)})
+    write_bytes(path, content)
     complete = inside | {"sha256": hashlib.sha256(content).hexdigest()}
     write_json(path.with_name(f"{complete['name']}.json"), complete)
     return complete

@@ -94,6 +94,19 @@ class TrainingModule(LightningModule):
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(values), sync_dist=True)
         return loss
 
+    def on_train_epoch_end(self) -> None:
+        """Refuses a mean loss of the epoch that is NaN or infinite, before the checkpoint is written.
+
+        Raises:
+            ValueError: naming the learning rate.
+        """
+        loss = self.trainer.callback_metrics.get("train/loss")
+        if loss is not None and not bool(loss.isfinite()):
+            raise ValueError(
+                f"optimizer.lr={self.optimizer.keywords.get('lr')}: the loss has become {float(loss)} in epoch "
+                f"{self.current_epoch + 1}; give a lower learning rate"
+            )
+
     def validation_step(self, batch: list[Any], batch_idx: int) -> None:
         """Loss and metrics of the classifier on the features of :attr:`result`."""
         if self.classifier is None or self.metrics is None:

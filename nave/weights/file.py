@@ -1,13 +1,11 @@
 """Weights in a file: safetensors, or a torch file read without running code."""
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 
@@ -58,15 +56,25 @@ def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> object:
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is not a whole safetensors file ({error}); get it again") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(
-            f"{path} is not a torch file of plain tensors ({reason}); save the network's state_dict, "
-            f"best as .safetensors"
-        ) from error
+    """The content, whatever the suffix says: safetensors begins with eight bytes of length and a brace."""
+    with path.open("rb") as stream:  # of a path, torch believes the suffix
+        start = stream.read(9)
+        stream.seek(0)
+        try:
+            if start[8:] == b"{":
+                return safetensors.torch.load_file(path)
+            return torch.load(stream, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises whatever pickle, zipfile and its own reader raise
+            raise WeightsError(_unreadable(path, start, error)) from error
+
+
+def _unreadable(path: Path, start: bytes, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if path.suffix == ".safetensors":
+        kind = "" if start[8:] == b"{" else ", and torch cannot read it either"
+        return f"{path} is not a whole safetensors file{kind} ({reason}); get it again"
+    kind = "it begins like safetensors; " if start[8:] == b"{" else ""
+    return (
+        f"{path} is not a torch file of plain tensors ({kind}{reason}); save the network's state_dict, "
+        f"best as .safetensors"
+    )

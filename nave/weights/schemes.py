@@ -9,6 +9,7 @@ from typing import Any
 import safetensors
 from safetensors import SafetensorError
 
+from nave.runs.layout import from_json
 from nave.weights.file import WeightsError
 
 RANDOM = "random"
@@ -16,6 +17,7 @@ PACKAGE = "package:"
 ENCODERS = Path("outputs/encoders")  # where names of trained encoders are looked up, in the working directory
 SUFFIX = ".safetensors"
 CARD = "nave"  # the only key of the file's metadata: safetensors does not keep their order, and bytes must repeat
+NEEDED = ("architecture", "name", "mean", "std")  # keys of a card
 
 Card = dict[str, Any]
 
@@ -48,7 +50,12 @@ def read_card(path: Path) -> Card:
         raise WeightsError(
             f"{path} has no card, so it was not made by nave.train; to explain it: training=random weights={path}"
         )
-    card: Card = json.loads(metadata[CARD])
+    try:
+        card: Card = from_json(metadata[CARD], f"the card of {path}")
+    except json.JSONDecodeError as error:
+        raise WeightsError(f"the card of {path} is no JSON ({error.msg}); train it again") from error
+    if not isinstance(card, dict) or not card.keys() >= set(NEEDED):
+        raise WeightsError(f"the card of {path} lacks one of {', '.join(NEEDED)}; train it again")
     return card
 
 

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from nave.data.chestxray14 import FINDINGS, ChestXray14
-from nave.data.interface import MalformedDataError, MissingDatasetError
-from tests.helpers.datasets import configured, photograph, write_chestxray14, write_text
+from nave.data.interface import MalformedDataError, MissingDatasetError, UnreadableImageError, passed_over
+from tests.helpers.datasets import configured, photograph, write_chestxray14, write_photograph, write_text
 
 LISTED = {
     "00000001_000.png": "Edema|Mass",
     "00000001_001.png": "No Finding",
     "00000002_000.png": "Infiltration",
 }
-BOXES = [
-    "00000001_000.png,Mass,4.5,3.25,20.5,10.75",
-    "00000002_000.png,Infiltrate,0,0,64,64,,,",
-    "00000001_000.png,Mass,10,10,5,5",
+BOXES = [  # in pixels of the release, 16 times those of the images here
+    "00000001_000.png,Mass,72,52,328,172",
+    "00000002_000.png,Infiltrate,0,0,1024,1024,,,",
+    "00000001_000.png,Mass,160,160,80,80",
 ]
 
 
@@ -170,7 +170,7 @@ def test_missing(tmp_path: Path) -> None:
         ),
         (
             "BBox_List_2017.csv",
-            "Image Index,Finding Label,Bbox [x\n00000001_000.png,Mass,1,2,99,4\n",
+            "Image Index,Finding Label,Bbox [x\n00000001_000.png,Mass,16,32,1584,64\n",
             r"BBox_List_2017\.csv, line 2: box .* leaves its image, 64 x 64",
         ),
     ],
@@ -204,3 +204,40 @@ def test_real_boxes_are_those_of_the_table() -> None:
         xywh = np.concatenate([truth.boxes[:, :2], truth.boxes[:, 2:] - truth.boxes[:, :2]], axis=1)
         assert np.allclose(xywh, expected[chest.image_id(index)])
         assert chest.size(index) == (1024, 1024)
+
+
+def test_boxes_follow_a_smaller_release(tmp_path: Path) -> None:
+    """The list's boxes are in pixels of 1024 x 1024; at 256 x 256 they are a quarter."""
+    root = write_chestxray14(tmp_path, LISTED, BOXES)
+    write_photograph(root / "chestxray14" / "images" / "00000001_000.png", (256, 256))
+    write_photograph(root / "chestxray14" / "images" / "00000002_000.png", (1024, 1024))
+    chest = chestxray14(root)
+    small, full = chest.truth(0), chest.truth(2)
+    assert small is not None
+    assert full is not None
+    assert small.boxes.tolist() == [[18, 13, 100, 56], [40, 40, 60, 60]]
+    assert full.boxes.tolist() == [[0, 0, 1024, 1024]]
+
+
+def test_boxes_fit_no_other_shape(tmp_path: Path) -> None:
+    root = write_chestxray14(tmp_path, LISTED, BOXES)
+    write_photograph(root / "chestxray14" / "images" / "00000001_000.png", (200, 256))
+    with pytest.raises(UnreadableImageError, match=r"00000001_000: \(200, 256\) pixels .* \(1024, 1024\) in BBox"):
+        chestxray14(root).truth(0)
+
+
+def test_what_the_table_does_not_list_is_counted(tmp_path: Path) -> None:
+    root = write_chestxray14(tmp_path, LISTED, [*BOXES, "9.png,Mass,1,2,3,4"])
+    write_photograph(root / "chestxray14" / "images" / "8.png", (64, 64))
+    (root / "chestxray14" / "images" / "00000001_001.png").unlink()
+    assert passed_over(chestxray14(root)) == {
+        "images of the split without a file": 1,
+        "files that the table does not list": 1,
+        "boxes of images that the table does not list": 1,
+    }
+
+
+def test_a_box_list_of_other_images_is_refused(tmp_path: Path) -> None:
+    root = write_chestxray14(tmp_path, LISTED, ["00000001_000,Mass,1,2,3,4"])
+    with pytest.raises(MalformedDataError, match=r"'00000001_000' here, '00000001_000\.png' there"):
+        passed_over(chestxray14(root))

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 
 from nave.data import coco as module
 from nave.data.coco import Coco
-from nave.data.interface import MalformedDataError, MissingDatasetError, UnreadableImageError
+from nave.data.interface import MalformedDataError, MissingDatasetError, UnreadableImageError, passed_over
 from tests.helpers.datasets import coco_tables, configured, image_module, write_coco, write_photograph, write_text
 
 IMAGES = {"000000000010.jpg": (30, 40), "sub/000000000011.jpg": (20, 20), "empty.jpg": (10, 10)}
@@ -272,3 +272,56 @@ def test_full_size_each_image_once(tmp_path: Path) -> None:
     indices = [index for batch in batches for index in batch.indices]
     assert sorted(indices) == list(range(19_817))
     assert sum(len(dataset.truth(index).boxes) for index in indices) == 140_000
+
+
+def retyped(content: dict[str, Any], part: str, key: str, kind: type) -> dict[str, Any]:
+    for entry in content[part]:
+        entry[key] = kind(entry[key])
+    return content
+
+
+@pytest.mark.parametrize(
+    ("part", "key"), [("annotations", "image_id"), ("images", "id"), ("annotations", "category_id")]
+)
+def test_ids_of_another_type_are_matched_by_value(tmp_path: Path, part: str, key: str) -> None:
+    dataset = coco(write_coco(tmp_path, retyped(tables(), part, key, str)))
+    assert [dataset.labels(index) for index in range(3)] == [("dog", "person"), ("person",), ()]
+    assert dataset.truth(0).boxes.tolist() == [[5.5, 3.25, 15.5, 15.75], [2, 2, 10, 10]]
+
+
+def test_annotations_of_which_nothing_is_left_are_refused(tmp_path: Path) -> None:
+    content = tables()
+    for entry in content["annotations"]:
+        entry["image_id"] = f"{entry['image_id']}.jpg"
+    message = (
+        r"train2017\.json: none of its annotations is left.*'boxes of images that are not listed': 4.*'10\.jpg'.* 10"
+    )
+    with pytest.raises(MalformedDataError, match=message):
+        coco(write_coco(tmp_path, content))
+
+
+@pytest.mark.parametrize("wrong", [[10], {"a": 1}, None])
+def test_ids_that_are_neither_numbers_nor_text(tmp_path: Path, wrong: Any) -> None:
+    with pytest.raises(MalformedDataError, match=r"images\[1\] has the id "):
+        coco(write_coco(tmp_path, broken("images", 1, id=wrong)))
+    content = tables()
+    content["annotations"][0]["image_id"] = wrong
+    assert coco(write_coco(tmp_path, content)).passed_over["boxes of images that are not listed"] == 1
+
+
+def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
+    write_coco(tmp_path, coco_tables(IMAGES, [*BOXES, (99, "dog", (0.0, 0.0, 1.0, 1.0), 0)]))
+    names = write_text(tmp_path / "list.txt", "000000000010.jpg\nelsewhere.jpg\n")
+    assert passed_over(coco(tmp_path, file_list=names)) == {
+        "crowd regions": 1,
+        "boxes of images that are not listed": 1,
+        "listed images without annotations": 1,
+    }
+
+
+def test_boxes_of_a_rescaled_image_are_scaled(tmp_path: Path) -> None:
+    write_coco(tmp_path, tables())
+    write_photograph(tmp_path / "coco/train2017/000000000010.jpg", (60, 80))
+    dataset = coco(tmp_path)
+    assert (dataset.size(0), dataset.image(0).size) == ((60, 80), (80, 60))
+    assert dataset.truth(0).boxes.tolist() == [[11, 6.5, 31, 31.5], [4, 4, 20, 20]]

@@ -11,10 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning import LightningModule, Trainer
 from omegaconf import OmegaConf
+from PIL import Image
 
 from nave.data.datamodule import Batch, ImageModule, batches, load_batch, shard
 from nave.data.folder import Folder
-from tests.helpers.datasets import image_module, write_folder, write_text
+from nave.data.interface import MalformedDataError
+from tests.helpers.datasets import (
+    configured,
+    image_module,
+    write_chestxray14,
+    write_folder,
+    write_photograph,
+    write_text,
+    write_voc,
+)
 
 SIZES = {"a.png": (20, 30), "b.png": (30, 20), "c.png": (20, 30), "d.png": (30, 20), "e.png": (20, 30)}
 
@@ -209,3 +219,26 @@ def test_no_more_batches_than_needed(keys: Sequence[tuple[int, int] | None], bat
 
 def test_full_batches_come_first_then_the_rest_by_first_image() -> None:
     assert batches("ababcba", range(7), 2) == [[0, 2], [1, 3], [4], [5], [6]]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_malformed_annotation_keeps_its_message_on_the_way_from_a_worker(tmp_path: Path, num_workers: int) -> None:
+    root = write_voc(tmp_path, things={"a": [], "b": []})
+    file = write_text(root / "VOCdevkit/VOC2007/Annotations/b.xml", "<annotation>")
+    loader = image_module(configured("voc07", root=root), num_workers=num_workers).predict_dataloader()
+    with pytest.raises(MalformedDataError) as caught:
+        list(loader)
+    assert str(caught.value) == f"{file}: broken XML: no element found: line 1, column 12"
+
+
+def test_truth_that_does_not_fit_makes_its_image_unreadable(tmp_path: Path) -> None:
+    chest = configured("chestxray14", root=write_chestxray14(tmp_path, {"1.png": "Mass"}, ["1.png,Mass,1,2,3,4"]))
+    write_photograph(tmp_path / "chestxray14/images/1.png", (40, 60))
+    assert [index for index, _, _ in load_batch(chest, [0]).unreadable] == [0]
+
+
+def test_remarks_travel_with_their_images(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"b.png": (4, 5)})
+    Image.fromarray(np.full((4, 5), 4000, np.uint16)).save(tmp_path / "a.png")
+    contents = load_batch(Folder(tmp_path), [0, 1]).contents
+    assert [contents[index].get("remarks") for index in (0, 1)] == [["uint16 pixels taken as 12 bit"], None]

@@ -1,10 +1,12 @@
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nave.data.folder import Folder
-from nave.data.interface import Labelled, MissingDatasetError, UnreadableImageError
-from tests.helpers.datasets import configured, write_folder, write_text
+from nave.data.interface import Labelled, MissingDatasetError, UnreadableImageError, passed_over
+from tests.helpers.datasets import configured, write_folder, write_photograph, write_text
 
 
 def ids(root: Path) -> list[str]:
@@ -93,3 +95,60 @@ def test_images_outside_of_class_folders_are_refused(tmp_path: Path) -> None:
     write_folder(tmp_path, {"a.jpg": (5, 6), "cat/b.jpg": (5, 6)})
     with pytest.raises(MissingDatasetError, match="1 images are in no class folder"):
         configured("image_folder", root=tmp_path)
+
+
+def test_links_to_folders_are_followed(tmp_path: Path) -> None:
+    write_folder(tmp_path / "store", {"cats/a.jpg": (4, 5), "cats/far/b.jpg": (4, 5)})
+    write_folder(tmp_path / "photos", {"c.jpg": (4, 5)})
+    (tmp_path / "photos" / "cats").symlink_to("../store/cats")
+    assert ids(tmp_path / "photos") == ["c", "cats/a", "cats/far/b"]
+    assert passed_over(Folder(tmp_path / "photos")) == {}
+    (tmp_path / "photos" / "c.jpg").unlink()
+    classes = configured("image_folder", root=tmp_path / "photos")
+    assert [classes.labels(index) for index in range(len(classes))] == [("cats",), ("cats",)]
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a/b/c.jpg": (4, 5)})
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path)
+    (tmp_path / "a" / "self").symlink_to("self")
+    folder = Folder(tmp_path)
+    assert ids(tmp_path) == ["a/b/c"]
+    assert passed_over(folder) == {"links to a folder around them": 1, "broken links": 1}
+
+
+def test_what_is_passed_over_is_counted_by_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["a.jpg", ".hidden.jpg", "b/.hidden.png", ".cache/thumb.jpg", "locked/d.jpg"]
+    write_folder(tmp_path, dict.fromkeys(names, (4, 5)))
+    write_text(tmp_path / "raw.CR2", "a camera's own format")
+    write_text(tmp_path / "notes.txt", "no image")
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo(tmp_path / "pipe.png")
+    scandir = os.scandir
+
+    def locked(path: Path) -> Any:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    assert passed_over(Folder(tmp_path)) == {
+        "hidden images": 2,
+        "hidden folders": 1,
+        "broken links": 1,
+        "folders that cannot be read": 1,
+        "images of other formats": 1,
+        "neither files nor folders": 1,
+    }
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(MissingDatasetError, match=r"no images under .*; passed over: .*'hidden images': 2"):
+        Folder(tmp_path)
+
+
+def test_names_that_are_not_utf_8_become_legible_ids(tmp_path: Path) -> None:
+    content = write_photograph(tmp_path / "plain.jpg", (4, 5)).read_bytes()
+    for name in (b"caf\xe9.jpg", b"caf\xe8.jpg", b"caf%E8.jpg", "caf\u00e9.jpg".encode()):
+        (tmp_path / os.fsdecode(name)).write_bytes(content)
+    folder = Folder(tmp_path)
+    assert set(ids(tmp_path)) == {"caf%E9", "caf%E8", "caf%E8-0c96fc35", "caf\u00e9", "plain"}
+    assert all(folder.image(index).size == (5, 4) for index in range(5))

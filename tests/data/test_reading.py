@@ -9,7 +9,7 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 
 from nave.data.interface import MalformedDataError, UnreadableImageError
-from nave.data.reading import image_size, open_image, read_list, read_mask, read_rows, read_text
+from nave.data.reading import Fit, fitted, image_size, open_image, read_list, read_mask, read_rows, read_text
 from tests.helpers.datasets import photograph, write_mask, write_photograph, write_text
 
 
@@ -196,3 +196,27 @@ def test_broken_csv(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('a,"b\n')
     with pytest.raises(MalformedDataError, match=r"a\.csv: broken CSV: unexpected end of data"):
         read_rows(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("suffix", ["heic", "jpg"])  # the bytes decide, not the name
+def test_heic_names_its_package(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"phone.{suffix}"
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    with pytest.raises(UnreadableImageError, match=r"phone: HEIC, .* pillow-heif"):
+        open_image(path, "phone")
+
+
+@pytest.mark.parametrize(
+    ("annotated", "expected"),
+    [
+        ((30, 40), Fit(False, (30, 40))),
+        ((40, 30), Fit(True, (40, 30))),
+        ((60, 80), Fit(False, (30, 40), (0.5, 0.5))),
+        ((100, 75), Fit(True, (40, 30), (0.4, 0.4))),
+        ((17, 23), Fit(False, (30, 40), (40 / 23, 30 / 17))),  # sides are rounded
+        ((30, 30), None),
+        ((300, 500), None),
+    ],
+)
+def test_sizes_decide_how_an_image_lies_under_its_annotations(annotated: tuple[int, int], expected: Fit | None) -> None:
+    assert fitted(annotated, stored=(30, 40), upright=(40, 30)) == expected

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from nave.data.interface import MalformedDataError, MissingDatasetError, UnreadableImageError
 from nave.data.voc import CLASSES, VOC
-from tests.helpers.datasets import Thing, configured, voc_xml, write_mask, write_text, write_voc
+from tests.helpers.datasets import Thing, configured, voc_xml, write_mask, write_photograph, write_text, write_voc
 
 THINGS = {
     "000005": [Thing("cat", (5, 3, 20, 18)), Thing("dog", (1, 1, 40, 30), difficult=1)],
@@ -213,3 +214,69 @@ def test_the_truth_needs_a_readable_image(tmp_path: Path) -> None:
     write_text(root / "VOCdevkit" / "VOC2007" / "JPEGImages" / "000005.jpg", "no image")
     with pytest.raises(UnreadableImageError, match="000005: not an image"):
         voc(root).truth(0)
+
+
+def turned(path: Path, orientation: int = 6) -> None:
+    """Marks an image as one that was taken with the camera turned."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    with Image.open(path) as image:
+        image.load()
+        image.save(path, exif=exif, quality=100, subsampling=0)
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_an_image_annotated_upright_is_turned(tmp_path: Path, orientation: int) -> None:
+    """A square drawn in the upright picture lies on the object again."""
+    root = write_voc(tmp_path, things={"a": [Thing("square", (5, 21, 12, 34))]}, size=(40, 30))
+    picture = Image.new("RGB", (30, 40), "black")
+    picture.paste("white", (4, 20, 12, 34))
+    stored = {5: 5, 6: 2, 7: 6, 8: 4}[orientation]  # the inverse of the turn, as Pillow counts them
+    path = root / "VOCdevkit/VOC2007/JPEGImages/a.jpg"
+    picture.transpose(Image.Transpose(stored)).save(path)
+    turned(path, orientation)
+    dataset = voc(root)
+    image, (x1, y1, x2, y2) = np.asarray(dataset.image(0))[..., 0], dataset.truth(0).boxes[0].astype(int)
+    assert image.shape == dataset.size(0) == (40, 30)
+    assert [x1, y1, x2, y2] == [4, 20, 12, 34]
+    assert image[y1:y2, x1:x2].mean() > 240
+    assert image.mean() < 40
+    mask = dataset.mask(0)
+    assert mask is not None
+    assert mask.shape == (40, 30)
+
+
+def test_boxes_of_a_rescaled_image_are_scaled(tmp_path: Path) -> None:
+    root = write_voc(tmp_path, things={"a": [Thing("cat", (5, 3, 20, 18))]})
+    write_photograph(root / "VOCdevkit/VOC2007/JPEGImages/a.jpg", (60, 80))
+    dataset = voc(root)
+    assert (dataset.size(0), dataset.image(0).size) == ((60, 80), (80, 60))
+    assert dataset.truth(0).boxes.tolist() == [[8, 4, 40, 36]]
+
+
+def test_another_size_makes_an_image_unreadable(tmp_path: Path) -> None:
+    root = write_voc(tmp_path)
+    write_photograph(root / "VOCdevkit/VOC2007/JPEGImages/000005.jpg", (300, 700))
+    for read in (voc(root).image, voc(root).size, voc(root).truth):
+        with pytest.raises(UnreadableImageError, match=r"000005: \(300, 700\) pixels .* \(30, 40\) in 000005\.xml"):
+            read(0)
+
+
+@pytest.mark.parametrize(
+    "size", ["", "<size><width>0</width><height>0</height></size>", "<size><depth>3</depth></size>"]
+)
+def test_without_a_size_the_image_is_as_stored(tmp_path: Path, size: str) -> None:
+    root = write_voc(tmp_path)
+    text = (root / XML).read_text()
+    shape = text[text.index("<size>") : text.index("</size>") + len("</size>")]
+    write_text(root / XML, text.replace(shape, size))
+    turned(root / "VOCdevkit/VOC2007/JPEGImages/000005.jpg")
+    dataset = voc(root)
+    assert (dataset.size(0), dataset.truth(0).boxes.tolist()) == ((30, 40), [[4, 2, 20, 18]])
+
+
+def test_a_size_that_its_own_boxes_leave_is_none(tmp_path: Path) -> None:
+    """VOC 2012 has an image whose height and width are exchanged in its annotation."""
+    root = write_voc(tmp_path, things={"a": [Thing("cat", (5, 3, 38, 18))]})
+    write_text(root / "VOCdevkit/VOC2007/Annotations/a.xml", voc_xml("a", (40, 30), [Thing("cat", (5, 3, 38, 18))]))
+    assert voc(root).truth(0).boxes.tolist() == [[4, 2, 38, 18]]

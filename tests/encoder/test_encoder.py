@@ -8,6 +8,7 @@ import torch
 
 from nave.encoder.encoder import Encoder, compile_layer_modules
 from nave.encoder.hooks import UnknownLayerError, feature_info, layer_modules
+from nave.runs.provenance import of_encoder
 from nave.weights import WeightsError
 from tests.helpers.parts import UNTRAINED
 from tests.helpers.running import into, nave_run, photographs, record
@@ -218,3 +219,40 @@ def test_without_a_compiler_the_error_names_the_cure(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert nave_run(*photographs(tmp_path / "data", 1), into(tmp_path / "out"), "compile=true") == 1
     assert "no 'no-such-compiler' here: install g++" in record(tmp_path / "out")["error"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "size"),
+    [
+        *(("vit_tiny_patch16_224", 224), ("swin_tiny_patch4_window7_224", 224), ("levit_128s", 224)),
+        *(("resmlp_12_224", 224), ("halonet26t", 256), ("tnt_s_legacy_patch16_224", 224)),
+    ],
+)
+def test_a_network_of_one_size_names_image_size(architecture, size):
+    """Some check the size in their embedding, others fail in the middle."""
+    model = Encoder("fixed", architecture, (-1,), UNTRAINED)
+    message = rf"model=fixed takes images of {size} x {size} only, not 128 x 96: set image_size={size}"
+    with pytest.raises(ValueError, match=message):
+        model(pictures((128, 96), 1))
+
+
+FIXED = {"dynamic_img_size": False}
+
+
+def test_a_network_of_one_size_takes_what_is_padded_to_it():
+    grids = Encoder("fixed", "test_vit", (-1,), UNTRAINED, options=FIXED)(pictures((150, 160), 1)).grids
+    assert [grid.shape[2:] for grid in grids.values()] == [(10, 10)]
+
+
+def test_the_one_size_may_be_an_option():
+    model = Encoder("fixed", "test_vit", (-1,), UNTRAINED, options={**FIXED, "img_size": 96})
+    assert model.padded((90, 96)) == (96, 96)
+    with pytest.raises(ValueError, match="set image_size=96"):
+        model.padded((160, 160))
+
+
+def test_resampled_positions_are_on_record(tmp_path):
+    torch.save(encoder("vit").network.state_dict(), tmp_path / "large.pth")
+    model = Encoder("small", "test_vit", (-1,), UNTRAINED, options={"img_size": 96}, weights=tmp_path / "large.pth")
+    assert of_encoder(model)["resampled"] == {"pos_embed": ([1, 101, 64], [1, 37, 64])}
+    assert of_encoder(encoder("vit"))["resampled"] == {}

@@ -5,7 +5,16 @@ import timm
 import torch
 from torch import nn
 
-from nave.encoder.hooks import UnknownLayerError, as_grid, capture_activations, layer_modules, layer_names
+from nave.encoder.hooks import (
+    Activations,
+    NonFiniteError,
+    UnknownLayerError,
+    as_grid,
+    capture_activations,
+    check_finite,
+    layer_modules,
+    layer_names,
+)
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +150,23 @@ def test_where_the_shape_does_not_tell_the_network_does():
 def test_outputs_without_feature_map_are_refused(output, kind):
     with pytest.raises(UnknownLayerError, match=f"layer 'x' returns {kind}, which is no feature map on a 2 x 3 grid"):
         as_grid(output, "x", (2, 3), 1, False)
+
+
+def of_two_layers(size=3):
+    grids = {"first": torch.ones(size, 4, 2, 2), "second": torch.ones(size, 8, 1, 1)}
+    return Activations(grids, (32, 32), (32, 32))
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e30])
+def test_activations_that_cannot_be_clustered_name_layer_and_image(wrong):
+    """1e30 is finite, but its square is not, and distances are squares."""
+    activations = of_two_layers()
+    activations.grids["second"][1, 5, 0, 0] = wrong
+    with pytest.raises(NonFiniteError, match=r"the activations of second are NaN or infinite for cats/b:"):
+        check_finite(activations, ["a", "cats/b", "c"])
+
+
+def test_finite_activations_pass_in_any_precision():
+    check_finite(of_two_layers(), ["a", "b", "c"])
+    halves = {name: 60_000 * grid.half() for name, grid in of_two_layers().grids.items()}
+    check_finite(Activations(halves, (32, 32), (32, 32)), ["a", "b", "c"])

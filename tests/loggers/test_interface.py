@@ -1,4 +1,9 @@
-from nave.loggers.interface import select_examples
+from pathlib import Path
+
+from nave.loggers.interface import metrics_by_step, select_examples
+from nave.runs.layout import write_json
+from nave.runs.reader import Run
+from tests.helpers.pages import write_run
 
 OVERLAPS = {"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.5, "e": 0.0, "f": None, "g": 0.7}
 
@@ -21,3 +26,9 @@ def test_never_more_than_there_are() -> None:
     assert select_examples({"a": None, "b": None}, 5, seed=0) == {"a": "random", "b": "random"}
     assert select_examples({}, 5, seed=0) == {}
     assert select_examples({"a": 0.5}, 3, seed=0) == {"a": "random"}
+
+
+def test_a_score_without_an_interval_is_logged_as_its_value(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    write_json(run / "metrics.json", {"class_miou": {"value": 11.7, "low": None, "high": None, "images": 3}})
+    assert metrics_by_step(Run.read(run)) == [(3, {"class_miou": 11.7})]

@@ -216,3 +216,17 @@ def test_errors_name_the_folder(tmp_path, capsys):
     (tmp_path / "job" / RUN).write_text("{")
     with pytest.raises(ValueError, match=r"run\.json: no JSON"):
         write_report(tmp_path)
+
+
+def test_scores_without_an_interval_are_values(tmp_path):
+    run = write_run(tmp_path / "run")
+    scores = json.loads((run / "metrics.json").read_text())
+    bare = {name: score | {"low": None, "high": None} for name, score in scores.items()}
+    write_json(run / "metrics.json", bare | {"class_miou": bare["corloc"] | {"value": 11.7}})
+    page = write_report(run).read_text()
+    assert f"<b>{scores['corloc']['value']:.1f}</b>" in page
+    assert "<b>11.7</b></td>" in page
+    assert 'class="range"' not in page
+    assert 'class="interval"' not in page
+    write_run(tmp_path / "other", ks=(5,))
+    assert "<b>11.7</b>" not in write_report(tmp_path).read_text()

@@ -48,3 +48,14 @@ def test_nothing_is_drawn_without_scores_or_with_one_k(tmp_path):
     assert layers_by_k(alone, "corloc") == []
     unknown = distinguished(runs_at_k(read_runs([write_run(tmp_path / "unknown", truth=False, ks=(3, 5))])))
     assert over_k(unknown, "corloc") is None
+
+
+def test_a_score_without_an_interval_is_a_point(sweep):
+    bare = {name: score | {"low": None, "high": None} for name, score in sweep[0].scores.items()}
+    without = [replace(run) for run in sweep]
+    for run in without:
+        object.__setattr__(run, "scores", bare)
+    plot = over_k(without, "corloc")
+    assert plot is not None
+    ET.fromstring(plot)
+    assert "nan" not in plot

@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,41 @@ def test_clear_leaves_nothing_of_an_earlier_run(tmp_path: Path) -> None:
     write_whole(notes.folder.record, "{}")
     notes.clear()
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["run.json"]
+
+
+def test_a_note_that_is_no_json_is_neither_written_nor_read(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    wrong = note(0)
+    wrong["line"] = {"image_id": "image0", "inertia": float("nan")}
+    with pytest.raises(ValueError, match=r"parts/0\.jsonl: line\.inertia is nan, which is no number of JSON"):
+        notes.append(0, wrong)
+    notes.append(0, note(1))
+    with (tmp_path / "parts" / "0.jsonl").open("a") as file:
+        file.write('{"index": 2, "line": {"inertia": Infinity}}\n')
+    with pytest.raises(ValueError, match=r"parts/0\.jsonl, line 2: Infinity is no number of JSON"):
+        notes.finished()
+
+
+def test_the_end_of_a_torn_note_is_passed_over_even_where_it_is_json(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    notes.append(0, note(0))
+    with notes.folder.part(0).open("ab") as file:
+        file.write(b'5\n{}\n[1]\n{"index": 1}\n{"index": 1, "line": {}}\n\x00\x00\n\xff\xfe\n')
+    notes.append(0, note(1))
+    assert notes.finished() == {"image0", "image1"}
+    notes.collect(2)
+    assert written_ids(tmp_path) == ["image0", "image1"]
+
+
+def test_memory_holds_no_lines(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    for index in range(60):
+        long = note(index) | {"line": {"image_id": f"image{index}", "k": 2, "components": ["x" * 50_000]}}
+        notes.append(index % 2, long)
+    tracemalloc.start()
+    assert len(notes.finished()) == 60
+    notes.collect(60)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "predictions.jsonl").stat().st_size > 2_900_000
+    assert peak < 700_000

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nave.runs.layout import ResultsFolder, k_order, write_json
+from nave.runs.layout import ResultsFolder, k_order, read_json, write_json
 from nave.viz.overlay import indexed
 
 
@@ -50,3 +50,18 @@ def test_whole_files_appear_at_once(tmp_path: Path) -> None:
 
 def test_auto_comes_after_the_numbers() -> None:
     assert sorted(["auto", "10", "3"], key=k_order) == ["3", "10", "auto"]
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_json_lacks_is_not_written(tmp_path: Path, wrong: float) -> None:
+    with pytest.raises(ValueError, match=rf"file\.json: a\.1\.b is {wrong}, which is no number of JSON"):
+        write_json(tmp_path / "file.json", {"a": [0.5, {"b": wrong}]})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_json_lacks_is_not_read(tmp_path: Path, constant: str) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(f'{{"name": "NaN \\" Infinity",\n "value":\n {constant}}}')
+    with pytest.raises(ValueError, match=rf"file\.json, line 3: {constant} is no number of JSON"):
+        read_json(path)

@@ -60,7 +60,7 @@ def test_the_command_line_scores_several_runs(tmp_path: Path, capsys: pytest.Cap
     assert main([*runs, "--set", "iou=0.95"]) == 0
     out = capsys.readouterr().out
     assert out.count("corloc") == 2
-    assert "0.0 (0.0 to 0.0)" in out
+    assert "0.0 (0.0 to 56.1)" in out  # no hit in three images, by Wilson
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import re
 import pytest
 from rich.table import Table
 
-from nave.viz.terminal import command, score_table, show
+from nave.viz.terminal import command, score_table, score_text, show
 
 CONTROL = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -94,3 +94,8 @@ def test_a_command_returns_its_exit_code(capsys):
 def test_bugs_keep_their_traceback():
     with pytest.raises(RuntimeError, match="a bug"):
         main(RuntimeError("a bug"))
+
+
+def test_a_score_without_an_interval_is_its_value():
+    assert score_text({"value": 11.74, "low": None, "high": None, "images": 3}) == "11.7"
+    assert score_text({"value": None, "low": None, "high": None, "images": 0}) == "-"

@@ -82,3 +82,23 @@ def test_a_file_without_named_tensors_is_refused(tmp_path: Path, content: object
     torch.save(content, tmp_path / "empty.pth")
     with pytest.raises(WeightsError, match="holds no named tensors"):
         file_weights(tmp_path / "empty.pth")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".bin", ""])
+def test_the_first_bytes_decide_not_the_suffix(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"weights{suffix}"
+    for save in (safetensors.torch.save_file, torch.save):
+        save(TENSORS, path)
+        torch.testing.assert_close(file_weights(path)[0], TENSORS)
+    torch.save(TENSORS, path, _use_new_zipfile_serialization=False)
+    torch.testing.assert_close(file_weights(path)[0], TENSORS)
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+@pytest.mark.parametrize("end", [9, 50, 150, 200])
+def test_a_cut_file_is_named_whatever_it_is(tmp_path: Path, name: str, end: int) -> None:
+    torch.save(TENSORS, tmp_path / "whole", _use_new_zipfile_serialization=False)
+    for content in (safetensors.torch.save(TENSORS), (tmp_path / "whole").read_bytes()):
+        (tmp_path / name).write_bytes(content[:end])
+        with pytest.raises(WeightsError, match=rf"{name} is not a"):
+            file_weights(tmp_path / name)

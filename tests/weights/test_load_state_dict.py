@@ -95,3 +95,68 @@ def test_the_error_shows_the_first_tensors_and_counts() -> None:
 def test_no_tensors_are_refused() -> None:
     with pytest.raises(WeightsError, match=r"missing \(.*, …\)"):
         load_state_dict(_network("test_vit", num_classes=0), {}, "test")
+
+
+def test_a_kernel_of_other_patches_is_refused_although_timm_would_resample_it() -> None:
+    network = _network("test_vit", num_classes=0)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    given = _network("test_vit", seed=1, patch_size=8, img_size=80).state_dict()
+    shapes = r"patch_embed\.proj\.weight \(64, 3, 8, 8\) for \(64, 3, 16, 16\)"
+    with pytest.raises(WeightsError, match=rf"are not those of test_vit: tensors 1 of another shape \({shapes}\)"):
+        load_state_dict(network, given, "file small.pth")
+    torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
+
+
+def test_a_kernel_under_a_name_of_the_original_release_is_refused_too() -> None:
+    """OpenCLIP's towers have a prefix, which timm's filter removes."""
+    network = _network("test_vit", num_classes=0)
+    given = _network("test_vit", seed=1, patch_size=8, img_size=80).state_dict()
+    prefixed = {f"visual.trunk.{name}": tensor for name, tensor in given.items() if not name.startswith("head.")}
+    with pytest.raises(WeightsError, match=r"\(64, 3, 8, 8\) for \(64, 3, 16, 16\)"):
+        load_state_dict(network, prefixed, "test")
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_convnext"])
+def test_kernels_of_another_number_of_channels_are_refused(name: str) -> None:
+    given = _network(name, seed=1, in_chans=1).state_dict()
+    with pytest.raises(WeightsError, match=r"1 of another shape \(\S+ \(\d+, 1, (\d+), \1\) for \(\d+, 3, \1, \1\)\)"):
+        load_state_dict(_network(name, num_classes=0), given, "test")
+
+
+def test_resampled_positions_are_returned_with_both_shapes() -> None:
+    given = _network("test_vit", seed=1, img_size=160).state_dict()
+    network = _network("test_vit", num_classes=0, img_size=96)
+    assert load_state_dict(network, given, "test") == {"pos_embed": ([1, 101, 64], [1, 37, 64])}
+    assert load_state_dict(network, network.state_dict(), "test") == {}
+
+
+@pytest.mark.filterwarnings("ignore:torch.searchsorted", "ignore:Using a non-tuple sequence")  # timm's
+def test_resampled_tables_of_relative_positions_are_returned() -> None:
+    options = {"embed_dim": 24, "depths": [1, 1], "num_heads": [1, 2], "num_classes": 0}
+    swin = "swin_tiny_patch4_window7_224"
+    given = _network(swin, seed=1, window_size=5, img_size=160, **options).state_dict()
+    resampled = load_state_dict(_network(swin, **options), given, "test")
+    table = "attn.relative_position_bias_table"
+    assert resampled == {
+        f"layers.0.blocks.0.{table}": ([81, 1], [169, 1]),
+        f"layers.1.blocks.0.{table}": ([81, 2], [169, 2]),
+    }
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_none_is_refused_and_the_model_unchanged(wrong: float) -> None:
+    network = _network("test_resnet", num_classes=0)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    given = _network("test_resnet", seed=1).state_dict()
+    given["layer1.0.conv1.weight"][0, 0, 0, 0] = wrong
+    named = r"the weights \(file a\.pth\) hold NaN or infinite numbers in 1 of \d+ tensors \(layer1\.0\.conv1\.weight\)"
+    with pytest.raises(WeightsError, match=named):
+        load_state_dict(network, given, "file a.pth")
+    torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
+
+
+def test_a_number_beyond_the_networks_precision_is_refused() -> None:
+    given = {name: tensor.double() for name, tensor in _network("test_vit").state_dict().items()}
+    given["norm.bias"][3] = 1e300
+    with pytest.raises(WeightsError, match=r"NaN or infinite numbers in 1 of \d+ tensors \(norm\.bias\)"):
+        load_state_dict(_network("test_vit", num_classes=0), given, "test")

@@ -115,3 +115,14 @@ def test_a_file_without_a_card_is_refused_with_the_cure(encoders: Path) -> None:
 def test_two_files_of_weights_are_refused(encoders: Path) -> None:
     with pytest.raises(WeightsError, match="leave one out"):
         load_checkpoint("tiny", "test_vit", "mine", TINY, weights="outputs/encoders/mine.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [("{", "is no JSON"), ("[]", "lacks one of"), ('{"name": "mine"}', "lacks one of architecture")],
+)
+def test_a_damaged_card_is_named(encoders: Path, card: str, message: str) -> None:
+    tensors = timm.create_model("test_vit", num_classes=0).state_dict()
+    safetensors.torch.save_file(tensors, encoders / "mine.safetensors", {CARD: card})
+    with pytest.raises(WeightsError, match=rf"the card of outputs/encoders/mine\.safetensors {message}"):
+        load_checkpoint("tiny", "test_vit", "mine", TINY)

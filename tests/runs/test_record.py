@@ -1,0 +1,96 @@
+"""One process works in a folder at a time."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from nave.runs.layout import RunFolder
+from nave.runs.record import BEAT, FolderInUseError, claimed
+
+GONE = {"host": platform.node(), "pid": 2**22 + 1, "slurm_job": None}
+
+
+def taken(folder: RunFolder, process: dict[str, object], seconds_ago: float = 0) -> None:
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.claim.write_text(json.dumps(process))
+    then = folder.claim.stat().st_mtime - seconds_ago
+    os.utime(folder.claim, (then, then))
+
+
+def test_a_claim_lasts_as_long_as_the_work_also_if_it_fails(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt), claimed(folder):  # noqa: PT012 - looks inside before it fails
+        assert json.loads(folder.claim.read_text())["pid"] == os.getpid()
+        raise KeyboardInterrupt
+    assert not list(folder.path.iterdir())
+
+
+def test_a_folder_in_which_a_process_works_is_refused(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        taken(folder, GONE | {"pid": other.pid})
+        with pytest.raises(FolderInUseError, match=f"process {other.pid} on {platform.node()}: wait"), claimed(folder):
+            pass
+    finally:
+        other.communicate(b"\n")
+    assert json.loads(folder.claim.read_text())["pid"] == other.pid
+    with claimed(folder):
+        assert json.loads(folder.claim.read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("process", "seconds_ago", "refused"),
+    [
+        (GONE, 0, False),
+        (GONE | {"pid": os.getpid()}, 0, False),  # an earlier process with the same id, as in containers
+        (GONE | {"host": "another"}, 0, True),
+        (GONE | {"host": "another"}, 6 * BEAT, False),
+    ],
+)
+def test_the_claim_of_a_dead_process_is_taken_over(
+    tmp_path: Path, process: dict[str, object], seconds_ago: float, refused: bool
+) -> None:
+    folder = RunFolder(tmp_path)
+    taken(folder, process, seconds_ago)
+    if refused:
+        with pytest.raises(FolderInUseError, match="on another"), claimed(folder):
+            pass
+        return
+    with claimed(folder):
+        assert json.loads(folder.claim.read_text())["pid"] == os.getpid()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_claim_that_the_power_cut_is_none(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.claim.write_text(json.dumps(GONE)[:-9])
+    os.utime(folder.claim, (0, 0))
+    with claimed(folder):
+        assert json.loads(folder.claim.read_text())["pid"] == os.getpid()
+
+
+def test_one_of_many_takes_over(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from nave.runs.layout import RunFolder\n"
+        "from nave.runs.record import FolderInUseError, claimed\n"
+        "print('ready', flush=True); input()\n"
+        "try:\n"
+        "    with claimed(RunFolder(Path(sys.argv[1]))): print('mine', flush=True); time.sleep(0.5)\n"
+        "except FolderInUseError: print('refused')\n"
+    )
+    taken(RunFolder(tmp_path), GONE)
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in processes:
+        assert process.stdout
+        process.stdout.readline()
+    with ThreadPoolExecutor(4) as threads:
+        told = list(threads.map(lambda process: process.communicate("\n")[0].strip(), processes))
+    assert sorted(told) == ["mine", "refused", "refused", "refused"]
