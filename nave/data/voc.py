@@ -1,5 +1,6 @@
 """PASCAL VOC 2007 and 2012 in their official layout."""
 
+import math
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,8 +85,8 @@ def _size(root: ET.Element, where: str) -> tuple[int, int] | None:
     size = root.find("size")
     if size is None or any(size.find(side) is None for side in ("height", "width")):
         return None
-    height, width = (int(_number(size, side, where)) for side in ("height", "width"))
-    return (height, width) if height > 0 and width > 0 else None
+    height, width = (_number(size, side, where) for side in ("height", "width"))
+    return (int(height), int(width)) if all(1 <= side < math.inf for side in (height, width)) else None
 
 
 def _parse(file: Path) -> ET.Element:

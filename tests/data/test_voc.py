@@ -263,7 +263,14 @@ def test_another_size_makes_an_image_unreadable(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "size", ["", "<size><width>0</width><height>0</height></size>", "<size><depth>3</depth></size>"]
+    "size",
+    [
+        "",
+        "<size><width>0</width><height>0</height></size>",
+        "<size><depth>3</depth></size>",
+        "<size><width>nan</width><height>40</height></size>",
+        "<size><width>40</width><height>inf</height></size>",
+    ],
 )
 def test_without_a_size_the_image_is_as_stored(tmp_path: Path, size: str) -> None:
     root = write_voc(tmp_path)
