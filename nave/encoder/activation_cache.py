@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations
+from nave.runs.layout import PART, write_bytes
 
 GRID = "grid"  # name of the only tensor in a file
 STALE_AFTER = 3600.0  # seconds after which a partial file belongs to a killed process
@@ -105,11 +106,8 @@ class ActivationCache:
         content = safetensors.torch.save({GRID: grid})
         if len(content) > self.limit:
             return
-        temporary = path.with_name(f"{path.stem}.{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-            temporary.replace(path)
+            write_bytes(path, content)
         except OSError as error:
             raise OSError(
                 f"the activation cache {self.folder} cannot be written ({error}): leave out cache="
@@ -152,7 +150,7 @@ def _entries(folder: Path) -> list[tuple[float, int, Path]]:
             continue
         if path.suffix == ".safetensors":
             entries.append((status.st_mtime, status.st_size, path))
-        elif path.suffix == ".part" and status.st_mtime < time.time() - STALE_AFTER:
+        elif path.suffix == PART and status.st_mtime < time.time() - STALE_AFTER:
             path.unlink(missing_ok=True)
     return entries
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from nave.data.interface import Dataset
 from nave.loggers.interface import metrics_by_step, select_examples, work_figures
 from nave.loggers.wandb_media import picture
+from nave.runs.layout import CLAIM
 from nave.runs.reader import Run, RunAtK
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _artifact(run: Run) -> "wandb.Artifact":
     artifact = wandb.Artifact(name, type="run")
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if path.is_file() and inside.parts[0] not in ("wandb", ".hydra"):
+        if path.is_file() and inside.parts[0] not in ("wandb", ".hydra", CLAIM):
             artifact.add_file(str(path), inside.as_posix())
     return artifact
 

@@ -163,6 +163,8 @@ def begin(config: dict[str, Any], before: Record | None) -> Record:
     )
     if HydraConfig.initialized():
         record["overrides"] = [str(override) for override in HydraConfig.get().overrides.task]
+    if "unlogged" in earlier:
+        record["logged"] = earlier.get("logged", [])
     for key in KEPT:
         if key in earlier:
             record[key] = earlier[key]
