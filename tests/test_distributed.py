@@ -1,14 +1,17 @@
 """Nothing of one job's processes reaches the next job."""
 
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from nave.distributed import is_first, single_job
+from nave.distributed import is_first, single_job, stopped_by_sigterm
 from tests.helpers.compositions import composed
 
 
@@ -45,3 +48,42 @@ def test_what_lightning_puts_into_the_environment_is_gone_after_a_job_that_fails
 def test_one_process_writes_for_all(monkeypatch: pytest.MonkeyPatch, rank: int, first: bool) -> None:
     monkeypatch.setattr(rank_zero_only, "rank", rank, raising=False)
     assert is_first() is first
+
+
+def test_sigterm_ends_the_work_at_once_and_is_then_as_before() -> None:
+    def work() -> None:
+        with stopped_by_sigterm(lambda: None):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+
+    with pytest.raises(SystemExit) as end:
+        work()
+    assert end.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_what_others_do_on_sigterm_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    try:
+        with stopped_by_sigterm(lambda: None):
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
+
+
+def test_a_process_that_does_not_react_to_sigterm_is_ended() -> None:
+    script = (
+        "import hashlib, nave.distributed as d\n"
+        "d.GRACE = 0.2\n"
+        "with d.stopped_by_sigterm(lambda: print('stuck', flush=True)):\n"
+        "    print('ready', flush=True)\n"
+        "    hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)\n"  # minutes without an instruction of Python
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30)[0] == "stuck\n"
+    assert process.returncode == 128 + signal.SIGTERM

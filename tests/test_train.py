@@ -84,6 +84,29 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "once" / RUN).read_bytes() == before
 
 
+def changed_label(root: Path) -> None:
+    labels = root / "stl10_binary" / "train_y.bin"
+    labels.write_bytes(bytes([labels.read_bytes()[0] % 10 + 1]) + labels.read_bytes()[1:])
+
+
+def test_a_training_is_not_continued_on_other_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides, finished, begun = stl10(tmp_path), into(tmp_path / "finished"), into(tmp_path / "begun")
+    assert nave_train(*overrides, finished) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("nave.training.fit._metrics", lambda *_: 1 / 0)
+        assert nave_train(*overrides, begun) == 1
+    before = (tmp_path / "finished.safetensors").read_bytes()
+    changed_label(tmp_path)
+    for folder in (finished, begun):
+        capsys.readouterr()
+        assert nave_train(*overrides, folder) == 1
+        assert "holds a training on other images (train_000000 has changed)" in capsys.readouterr().out
+    assert record_of(tmp_path / "finished")["status"] == "ok"
+    assert (tmp_path / "finished.safetensors").read_bytes() == before
+
+
 def test_another_configuration_is_refused_in_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     overrides = [*stl10(tmp_path), "epochs=1", into(tmp_path / "one")]
     assert nave_train(*overrides) == 0

@@ -188,9 +188,9 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path}: no JSON ({error.msg}, line {error.lineno})") from error
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Writes indented JSON atomically."""
-    write_whole(path, to_json(content, path, indent=2) + "\n")
+def write_json(path: Path, content: Any, via: Path | None = None) -> None:
+    """Writes indented JSON atomically, as :func:`write_chunks`."""
+    write_chunks(path, [to_json(content, path, indent=2).encode(), b"\n"], via)
 
 
 def to_json(content: Any, where: object, **options: Any) -> str:
@@ -240,19 +240,22 @@ def write_whole(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, via: Path | None = None) -> None:
     """Writes a file atomically, as :func:`write_chunks`."""
-    write_chunks(path, [content])
+    write_chunks(path, [content], via)
 
 
-def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+def write_chunks(path: Path, chunks: Iterable[bytes], via: Path | None = None) -> None:
     """Writes a file atomically, piece by piece; creates its folder.
+
+    The temporary file lies beside it, or in the folder ``via``, which the process has claimed: who claims it next
+    removes what a killed process leaves.
 
     No other process, thread or machine writes to the same temporary file, and a file that shares its bytes with
     another folder (a hard link) is replaced, not written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_path(path)
+    temporary = temporary_path(path if via is None else via / path.name)
     try:
         with temporary.open("wb") as file:
             file.writelines(chunks)
@@ -267,7 +270,7 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{uuid4().hex}{PART}")
 
 
-def remove_temporary(folder: Path) -> None:
-    """Removes the temporary files that killed processes have left anywhere under ``folder``."""
-    for path in folder.rglob(f".*{PART}"):
+def remove_temporary(folder: Path, deep: bool = True) -> None:
+    """Removes the temporary files that killed processes have left in ``folder`` and, if ``deep``, anywhere below."""
+    for path in (folder.rglob if deep else folder.glob)(f".*{PART}"):
         path.unlink(missing_ok=True)

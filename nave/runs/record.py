@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from nave.runs.journal import Unreadable
-from nave.runs.layout import K, RunFolder, read_json
+from nave.runs.layout import K, RunFolder, read_json, remove_temporary
 
 SILENCE = 1800.0  # seconds without a finished image after which a process on another machine counts as killed
 BEAT = 60.0  # seconds between the signs of life of a claim
@@ -139,15 +139,21 @@ class FolderInUseError(RuntimeError):
 
 
 @contextmanager
-def claimed(folder: RunFolder) -> Iterator[None]:
+def claimed(folder: RunFolder, deep: bool = True) -> Iterator[None]:
     """Keeps other processes out of ``folder``, by a file that exists as long as the work in it.
 
-    The claim of a process that has died is taken over, by one of those that try.
+    The claim of a process that has died is taken over, by one of those that try; temporary files that it has left are
+    removed.
+
+    Args:
+        folder: folder of a run, or of a sweep.
+        deep: whether everything below belongs to the claim; in a sweep the jobs have claims of their own.
 
     Raises:
         FolderInUseError: if a process that lives has claimed the folder; names it.
     """
     path, mine = folder.claim, this_process()
+    was_left = path.exists()
     if (holder := _take(path, mine)) is not None:
         raise FolderInUseError(
             f"{folder.path} is in use by process {holder['pid']} on {holder['host']}"
@@ -158,6 +164,8 @@ def claimed(folder: RunFolder) -> Iterator[None]:
     done = threading.Event()
     threading.Thread(target=_beat, args=(path, done), name="claim", daemon=True).start()
     try:
+        if was_left:
+            remove_temporary(folder.path, deep)
         yield
     finally:
         done.set()
@@ -189,7 +197,12 @@ def _take(path: Path, mine: Process) -> Process | None:
 def _create(path: Path, content: str) -> None:
     """Writes a file that must not exist; FileExistsError otherwise."""
     with path.open("x", encoding="utf-8") as file:
-        file.write(content)
+        try:
+            file.write(content)
+            file.flush()
+        except OSError:  # a full disk
+            path.unlink()
+            raise
 
 
 def _holder(path: Path) -> Process | None:

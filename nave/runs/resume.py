@@ -31,7 +31,7 @@ DECISIVE = ("torch", "torchvision", "timm", "numpy", "numba", "scikit-learn", "s
 FROM_THE_START = ("config", "code_sha256", "versions")  # a record without them was written by older code
 IDENTITY = (*FROM_THE_START, "weights_sha256", "data_sha256", "engine", "device_type")
 NEAR = 3  # keys in which a run may differ to be worth a word on why it is not reused
-ENDINGS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}  # of whole files
+ENDINGS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".json": b"\n", ".jsonl": b"\n"}  # of whole files
 
 
 class ConflictingResultsError(ValueError):
@@ -138,7 +138,7 @@ def damaged(folder: RunFolder, record: Record) -> Path | None:
                 images += 1
                 if path := damaged_file(folder, results, line, record["config"]):
                     return path
-            if images != record["images"]:
+            if images != record["images"] or (images and not is_whole(results.predictions)):
                 return results.predictions
         except (OSError, ValueError):
             return results.predictions
@@ -155,7 +155,7 @@ def damaged_file(folder: RunFolder, results: ResultsFolder, line: Line, config: 
         pictures.append(results.overlay(image_id))
     if config.get("photographs"):
         pictures.append(folder.photograph(image_id))
-    if path := next((path for path in pictures if not _is_whole(path)), None):
+    if path := next((path for path in pictures if not is_whole(path)), None):
         return path
     if line["k"] is not None and ("segmentation" in line or "watermark" in line):
         try:
@@ -242,7 +242,8 @@ def _free(key: str) -> bool:
     return any(inner == free or inner.startswith(f"{free}.") for free in FREE)
 
 
-def _is_whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
+    """Whether a file exists and ends as files of its kind do; one that the power cut does not."""
     ending = ENDINGS[path.suffix]
     try:
         with path.open("rb") as file:
@@ -257,7 +258,7 @@ def _is_json(path: Path) -> bool:
         read_json(path)
     except (OSError, ValueError):
         return False
-    return True
+    return is_whole(path)
 
 
 def _link(source: str, target: str) -> None:

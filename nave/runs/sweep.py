@@ -61,7 +61,7 @@ class Summary(Callback):
     def _begin(self, config: DictConfig, folder: Path) -> None:
         _claims.pop(folder, ExitStack()).close()  # that of a sweep which was interrupted
         _claims[folder] = ExitStack()
-        _claims[folder].enter_context(claimed(RunFolder(folder)))
+        _claims[folder].enter_context(claimed(RunFolder(folder), deep=False))
         shutil.rmtree(_refusals(folder), ignore_errors=True)
         write_json(folder / PLAN, plan(config))
         if "submitit" in config.hydra.launcher._target_:

@@ -21,7 +21,7 @@ from nave.encoder.encoder import Encoder
 from nave.runs.layout import RunFolder, read_json, to_json, write_bytes, write_json
 from nave.runs.provenance import begin, device_name, note_contents, of_data, of_encoder, recorded, save
 from nave.runs.record import Record, read_record
-from nave.runs.resume import ConflictingResultsError, changed_images, check_same, named
+from nave.runs.resume import ConflictingResultsError, changed_images, check_same, is_whole, named
 from nave.training.build import (
     build_module,
     build_scheme,
@@ -100,7 +100,8 @@ def _is_complete(cfg: DictConfig, folder: RunFolder, before: Record) -> bool:
         with encoder_path(folder.path).open("rb") as file:
             same = bool(hashlib.file_digest(file, "sha256").hexdigest() == before["card"]["sha256"])
         for path in (encoder_path(folder.path, suffix) for suffix in ("", *snapshots)):
-            same = same and read_card(path).items() <= read_json(path.with_suffix(".json")).items()
+            beside = path.with_name(f"{path.name.removesuffix(SUFFIX)}.json")
+            same = same and read_card(path).items() <= read_json(beside).items() and is_whole(beside)
         return same
     return False
 
@@ -139,7 +140,7 @@ def _data_files(folder: RunFolder, data: TrainingData, images: Dataset) -> list[
 def _untrained(cfg: DictConfig, encoder: Encoder, folder: RunFolder, card: Card, scheme: str) -> Card:
     if cfg.epochs:
         raise ValueError(f"scheme={scheme} epochs={cfg.epochs}: nothing is trained, so epochs must be 0")
-    return write_encoder(encoder_path(folder.path), encoder.network, card | {"epochs": 0, "metrics": {}})
+    return write_encoder(folder, "", encoder.network, card | {"epochs": 0, "metrics": {}})
 
 
 def _learn(
@@ -160,7 +161,7 @@ def _learn(
     def write(epochs: int, suffix: str = "", metrics: Card | None = None) -> Card:
         _check_finite(module, cfg)
         complete = card | {"epochs": epochs, "metrics": metrics or {}}
-        return write_encoder(encoder_path(folder.path, suffix), module.result, complete)
+        return write_encoder(folder, suffix, module.result, complete)
 
     snapshots = Snapshots(cfg.snapshots, lambda epochs: write(epochs, f"-epoch{epochs}"))
     trainer = build_trainer(cfg, folder.path, len(record["attempts"]), data, [snapshots, StopAtOnce()])
@@ -237,7 +238,7 @@ def _announce(record: Record, data: TrainingData, cfg: DictConfig, folder: RunFo
         )
 
 
-def write_encoder(path: Path, network: nn.Module, card: Card) -> Card:
+def write_encoder(folder: RunFolder, suffix: str, network: nn.Module, card: Card) -> Card:
     """Writes a network as safetensors, atomically; equal networks and cards give equal bytes.
 
     The card is stored in the file's metadata and, with the file's sha256, in a JSON beside it.
@@ -245,10 +246,11 @@ def write_encoder(path: Path, network: nn.Module, card: Card) -> Card:
     Returns:
         The complete card, as in the JSON.
     """
+    path = encoder_path(folder.path, suffix)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     inside = {**card, "name": path.name.removesuffix(SUFFIX), "tensors_sha256": tensors_sha256(tensors)}
     content = safetensors.torch.save(tensors, {CARD: to_json(inside, path, sort_keys=True)})
-    write_bytes(path, content)
+    write_bytes(path, content, via=folder.path)
     complete = inside | {"sha256": hashlib.sha256(content).hexdigest()}
-    write_json(path.with_name(f"{complete['name']}.json"), complete)
+    write_json(path.with_name(f"{complete['name']}.json"), complete, via=folder.path)
     return complete

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nave.runs.layout import RunFolder
+from nave.runs.layout import RunFolder, write_whole
 from nave.runs.record import BEAT, FolderInUseError, claimed
 
 GONE = {"host": platform.node(), "pid": 2**22 + 1, "slurm_job": None}
@@ -94,3 +94,16 @@ def test_one_of_many_takes_over(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         told = list(threads.map(lambda process: process.communicate("\n")[0].strip(), processes))
     assert sorted(told) == ["mine", "refused", "refused", "refused"]
+
+
+@pytest.mark.parametrize(("deep", "left"), [(True, []), (False, ["job/.b.part"])])
+def test_what_a_killed_process_was_writing_is_removed(tmp_path: Path, deep: bool, left: list[str]) -> None:
+    folder = RunFolder(tmp_path)
+    for name in ("run.json", ".a.part", "job/.b.part"):
+        write_whole(tmp_path / name, "")
+    with claimed(folder, deep):
+        assert (tmp_path / ".a.part").exists()  # nobody was killed: it may belong to a further process of this job
+    taken(folder, GONE)
+    with claimed(folder, deep):
+        names = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(names) == sorted([".claim", "run.json", *left])

@@ -2,16 +2,18 @@ import csv
 import json
 import os
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nave.run import main as main_run
 from nave.runs.layout import RunFolder, write_json, write_whole
 from nave.runs.summary import as_markdown, as_table, summary
-from nave.runs.sweep import report
+from nave.runs.sweep import own_folder, report
 from nave.sweep import main
-from tests.helpers.running import nave_run, nave_sweep, photographs, record, results, voc
+from tests.helpers.running import QUICK, exit_code, nave_run, nave_sweep, photographs, record, results, voc
 
 
 def begun(folder: Path, **changes: Any) -> Path:
@@ -21,6 +23,46 @@ def begun(folder: Path, **changes: Any) -> Path:
     (folder / ".hydra").mkdir()
     (folder / ".hydra" / "overrides.yaml").write_text("- k=5\n- layers=[-2,-1]\n- trainer.devices=[${by_turns:2}]\n")
     return folder
+
+
+def test_a_folder_named_by_the_time_belongs_to_one(tmp_path: Path) -> None:
+    path = tmp_path / "outputs" / "2026-01-31_12-00-00"
+    with ThreadPoolExecutor(8) as threads:
+        folders = set(threads.map(lambda _: own_folder(path), range(8)))
+    assert {folder.name for folder in folders} == {path.name, *(f"{path.name}_{number}" for number in range(2, 9))}
+
+
+def test_two_sweeps_in_one_second_have_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = 'hydra.sweep.dir="sweeps/${now:%Y}"'
+    for seed in (0, 1):
+        assert exit_code(main_run, "-m", *QUICK, *photographs(tmp_path, 1), named, f"seed={seed}") == 0
+    seeds = [record(path.parent)["config"]["seed"] for path in sorted((tmp_path / "sweeps").glob("*/*/run.json"))]
+    assert seeds == [0, 1]
+
+
+def test_a_sweep_in_the_folder_of_one_that_runs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = {"host": os.uname().nodename, "pid": os.getppid(), "slurm_job": None}
+    write_json(tmp_path / "sweep" / ".claim", other)
+    assert nave_sweep(tmp_path / "sweep", *photographs(tmp_path, 1)) == 1
+    assert f"error: {tmp_path / 'sweep'} is in use by process {os.getppid()}" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "sweep").iterdir()] == [".claim"]
+
+
+@pytest.mark.parametrize("choice", ["run", "sweep"])
+def test_a_failing_report_or_logger_fails_a_sweep_whose_jobs_are_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], choice: str
+) -> None:
+    folder, overrides = tmp_path / "sweep", [*voc(tmp_path, 1), "logger=[csv]", "k=2,3"]
+    with monkeypatch.context() as patch:
+        place = "nave.report.write_report" if choice == "sweep" else "nave.loggers.lightning.LightningLogger.log"
+        patch.setattr(place, lambda *_: 1 / 0)
+        assert nave_sweep(folder, *overrides, "report=true") == 1
+    out = capsys.readouterr().out
+    repeats = f"to write it: python -m nave.report {folder}" if choice == "sweep" else "to log it: python -m nave.run"
+    assert repeats in out
+    with (folder / "summary.csv").open() as file:
+        assert [(row["status"], bool(row["corloc"])) for row in csv.DictReader(file)] == [("ok", True), ("ok", True)]
 
 
 def planned(folder: Path, jobs: int | None) -> None:
