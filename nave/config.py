@@ -136,13 +136,13 @@ def numbers_of_clusters(k: Any) -> tuple[NumberOfClusters, ...]:
         ValueError: naming the value and the choices.
     """
     values = tuple(k) if isinstance(k, Sequence) and not isinstance(k, str) else (k,)
-    if not values or len(set(values)) < len(values):
-        raise ValueError(f"k={k}: give a number of clusters, auto, or a list of different ones")
     for value in values:
         if isinstance(value, bool) or not (isinstance(value, int) or value == "auto"):
             raise ValueError(f"k={value!r}: the number of clusters must be an integer from 1 to 255, or auto")
         if isinstance(value, int):
             check_k(value)
+    if not values or len(set(values)) < len(values):
+        raise ValueError(f"k={k}: give a number of clusters, auto, or a list of different ones")
     return values
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,17 +12,35 @@ from jaxtyping import UInt8
 
 from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap
-from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, ResultsFolder, RunFolder, k_order, k_text, read_json
+from nave.runs.layout import (
+    BY_IMAGE,
+    PHOTOGRAPHS,
+    PLAN,
+    RUN,
+    K,
+    ResultsFolder,
+    RunFolder,
+    k_order,
+    k_text,
+    read_json,
+)
 from nave.runs.prediction import Line, read_lines
 from nave.runs.record import Record, read_record
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run and its record; the run may have failed."""
+    """A run and its record; the run may have failed.
+
+    Args:
+        folder: Folder of the run.
+        record: Its run.json.
+        ks: The K to look at; None for all.
+    """
 
     folder: RunFolder
     record: Record
+    ks: tuple[K, ...] | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Run":
@@ -52,7 +70,11 @@ class Run:
     def at_k(self) -> tuple["RunAtK", ...]:
         """The results at every K, in order of K; empty if the run did not finish."""
         ks = self.record["ks"] if self.finished else []
-        return tuple(RunAtK(self, self.folder.at(k, ks), k_text(k)) for k in sorted(ks, key=k_order))
+        return tuple(RunAtK(self, self.folder.at(k, ks), k_text(k)) for k in sorted(self.ks or ks, key=k_order))
+
+    def at_each_k(self) -> list["Run"]:
+        """The run as one of a single K, for every K; itself if it did not finish."""
+        return [replace(self, ks=(k,)) for k in sorted(self.record["ks"], key=k_order)] if self.finished else [self]
 
     def overlaps(self) -> dict[str, float | None]:
         """Overlap of each image's box with the ground truth, averaged over K; None if no object is annotated."""

@@ -18,6 +18,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from nave.distributed import is_first, outlive_lost_jobs
+from nave.runs.folding import fold, is_grid
 from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole
 from nave.runs.reader import Run
 from nave.runs.record import FolderInUseError, claimed, read_record
@@ -44,7 +45,7 @@ _claims: dict[Path, ExitStack] = {}  # of the sweeps of this process; a callback
 class Summary(Callback):
     """Writes the plan of a sweep; at its end writes and prints the summary, and fails if any job has failed.
 
-    A run or a sweep whose folder is named by the time gets one of its own.
+    Jobs that differ in K alone are folded into one. A folder that is named by the time is one of its own.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
@@ -56,6 +57,7 @@ class Summary(Callback):
         """Claims the folder and writes the plan; called by Hydra when the sweep starts."""
         with _ended_by_errors():
             _make_own_folder(config, "sweep")
+            fold(config)
             self._begin(config, Path(config.hydra.sweep.dir))
 
     def _begin(self, config: DictConfig, folder: Path) -> None:
@@ -182,8 +184,7 @@ def plan(config: DictConfig) -> Plan:
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(task), max_batch_size=None)
     except HydraException:  # such as an interval for a search
         return Plan(overrides=hydra + task, jobs=None)
-    grid = str(config.hydra.sweeper._target_).endswith("BasicSweeper") and not config.hydra.sweeper.params
-    return Plan(overrides=hydra + task, jobs=jobs if grid else None)
+    return Plan(overrides=hydra + task, jobs=jobs if is_grid(config) else None)
 
 
 def report(folder: Path) -> tuple[list[Row], str]:
