@@ -42,8 +42,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m nave.bench
 
 gpu: $(VENV)/installed
-	$(BIN)/python -m pytest -m gpu -rA
-	$(BIN)/python -m nave.bench --growth
+	$(BIN)/python -m nave.bench.gpu
 
 clean:
 	rm -rf $(VENV) $(LOWEST)

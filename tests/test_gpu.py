@@ -1,4 +1,4 @@
-"""Tests that need a GPU; ``make gpu`` runs these and the bench, which compares with cuML and the bare encoder."""
+"""Tests that need a GPU; ``make gpu`` runs these first, then measures the GPU (:mod:`nave.bench.gpu`)."""
 
 import pytest
 import torch
