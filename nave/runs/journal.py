@@ -85,6 +85,8 @@ class Journal:
         places: Places = {}
         for part in sorted(self.folder.parts.glob("*.jsonl")):
             for start, note in _whole_lines(part):
+                if "line" in note and note["k"] not in self.ks:
+                    continue
                 key = note["index"], str(note["k"]) if "line" in note else UNREADABLE
                 valid = current is None or current(note)
                 if valid or key not in places:

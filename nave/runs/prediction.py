@@ -82,11 +82,15 @@ def read_lines(results: ResultsFolder) -> Iterator[Line]:
     path = results.predictions
     if not path.is_file():
         raise FileNotFoundError(f"{results.path} holds no {path.name}: is it the folder of a finished run?")
+    seen: set[str] = set()
     with path.open("rb") as file:
         for number, content in enumerate(file, 1):
             line = checked(from_json(content, path, number), Line, f"{path}, line {number}", CURE)
             if fault := next(_faults(line), None):
                 raise ValueError(f"{path}, line {number}: {fault}: {CURE}")
+            if line["image_id"] in seen:
+                raise ValueError(f"{path}, line {number}: image {line['image_id']!r} is repeated: {CURE}")
+            seen.add(line["image_id"])
             yield line
 
 

@@ -269,6 +269,8 @@ def _is_alive(process: Process, folder: RunFolder) -> bool:
 
 
 def _queued(job: str) -> str:
+    if not job.isdecimal():  # a damaged record
+        return ""
     queue = subprocess.run(["squeue", "-h", "-j", job], capture_output=True, text=True, check=False)
     return queue.stdout.strip()
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from nave.data.interface import MalformedDataError, MissingDatasetError, UnreadableImageError
 from nave.weights.file import WeightsError
 
-TESTS = 18  # among which the inputs are divided
+TESTS = 22  # among which the inputs are divided
 INPUTS = int(os.environ.get("NAVE_FUZZ", "360"))  # of all tests together; ``make fuzz`` takes 100,000
 SHORT = INPUTS <= 10_000
 OWN = (MalformedDataError, UnreadableImageError, MissingDatasetError, WeightsError, FileNotFoundError)
@@ -23,6 +23,8 @@ thorough = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+# for what takes a tenth of a second an input
+expensive = settings(thorough, max_examples=max(8, thorough.max_examples // 20))
 
 
 def read(path: Path, content: bytes, reader: Callable[[Path], T]) -> T | None:

@@ -16,7 +16,25 @@ NUMBERS = st.one_of(
     st.sampled_from([0, 1, -1, 1e308, 10**400, float("nan"), float("inf"), True, None, "", "x", "3", [], {}]),
 )
 ODD = st.sampled_from(  # values that have made readers stumble
-    [10**400, -1, 0, 1e308, float("inf"), float("nan"), "../x", "/x", "\x00", "²", "\ud800", "", [], {}, [[]], None, True]
+    [
+        10**400,
+        -1,
+        0,
+        1e308,
+        float("inf"),
+        float("nan"),
+        "../x",
+        "/x",
+        "\x00",
+        "²",
+        "\ud800",
+        "",
+        [],
+        {},
+        [[]],
+        None,
+        True,
+    ]
 )
 ANY_JSON = ODD | st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(10**20), 10**20), st.floats(), st.text(max_size=5)),

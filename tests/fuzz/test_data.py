@@ -17,7 +17,10 @@ from tests.fuzz.harness import lawful, read, thorough
 from tests.fuzz.strategies import IMAGES, INSTANCES, LISTS, VOC_XML, damaged, table
 from tests.helpers.datasets import CHEST_BOX_HEADER, CHEST_HEADER
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow warns of damaged EXIF data and of large images
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("unchecked"),
+]  # Pillow warns of damaged EXIF data and of large images
 SIZE = (30, 40)
 
 

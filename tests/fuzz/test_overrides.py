@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
 from nave.config import check, numbers_of_clusters, register, resolved
-from tests.fuzz.harness import assert_names, thorough
+from tests.fuzz.harness import assert_names, expensive
 
 KEYS = st.sampled_from(
     ["k", "seed", "image_size", "layers", "objective", "evaluation.iou", "evaluation.groups", "model", "data", "cache"]
@@ -21,7 +21,7 @@ VALUES = st.one_of(
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "+", "~", "++"]), KEYS, VALUES), max_size=2))
-@thorough
+@expensive
 def test_overrides(overrides: list[tuple[str, str, str]]) -> None:
     register()
     given_ones = [f"{sign}{key}={value}" for sign, key, value in overrides]
@@ -34,4 +34,6 @@ def test_overrides(overrides: list[tuple[str, str, str]]) -> None:
         except (HydraException, OmegaConfBaseException):
             return
         except ValueError as error:
+            if str(error).startswith("Config group override must be"):  # Hydra's own, for model=0
+                return
             assert_names(error, *(key.rpartition(".")[2] for _, key, _ in overrides))

@@ -117,3 +117,9 @@ def test_memory_holds_no_lines(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert (tmp_path / "predictions.jsonl").stat().st_size > 2_900_000
     assert peak < 700_000
+
+
+def test_a_note_under_another_k_is_none(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    notes.append(0, note(0, 3))
+    assert not notes.finished()
