@@ -86,7 +86,7 @@ def _reasons(record: Record, now: Record, folder: RunFolder, dataset: Dataset) -
     if differing:
         return
     try:
-        changed = changed_images(folder.data(), dataset, record["total"])
+        changed = changed_images(folder.data(), dataset, record.get("total", -1))
     except ValueError as error:
         yield str(error)
     else:

