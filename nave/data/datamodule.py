@@ -185,7 +185,7 @@ class ImageModule(LightningDataModule):
     def predict_dataloader(self) -> DataLoader[Any]:
         """The batches of this process."""
         items = shard(self._batches(), *_rank_and_world_size())
-        return _Loader(
+        return RaisingLoader(
             _Batches(self.dataset, items, self.image_size),
             batch_size=None,  # the items are batches already, so Lightning has no sampler to replace
             num_workers=self.num_workers,
@@ -203,31 +203,33 @@ class ImageModule(LightningDataModule):
         return batches(keys, indices, self.batch_size)
 
 
-class _Batches(TorchDataset["Batch | _Malformed"]):
+class _Batches(TorchDataset["Batch | Failure"]):
     def __init__(self, dataset: Dataset, items: list[list[int]], image_size: tuple[int, int] | None) -> None:
         self._dataset, self._items, self._image_size = dataset, items, image_size
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, position: int) -> "Batch | _Malformed":
+    def __getitem__(self, position: int) -> "Batch | Failure":
         try:
             return load_batch(self._dataset, self._items[position], self._image_size)
         except MalformedDataError as error:
-            return _Malformed(error)
+            return Failure(error)
 
 
 @dataclass(frozen=True)
-class _Malformed:
+class Failure:
     """An error on its way from the process that has met it, which would replace its message by a traceback."""
 
     error: MalformedDataError
 
 
-class _Loader(DataLoader[Any]):
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+class RaisingLoader(DataLoader[Any]):
+    """A data loader that raises the error of a Failure among its batches."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         for batch in super().__iter__():
-            if isinstance(batch, _Malformed):
+            if isinstance(batch, Failure):
                 raise batch.error
             yield batch
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypedDict
 
 from nave.data.interface import Content
-from nave.runs.layout import K, RunFolder, from_json, to_json, write_chunks
+from nave.runs.layout import K, RunFolder, write_chunks
 from nave.runs.prediction import Line
+from nave.strict_json import NoJSONError, from_json, to_json
 
 PATIENCE = 60.0  # seconds until files written by another machine must be visible on a shared file system
 
@@ -84,6 +85,8 @@ class Journal:
         places: Places = {}
         for part in sorted(self.folder.parts.glob("*.jsonl")):
             for start, note in _whole_lines(part):
+                if "line" in note and note["k"] not in self.ks:
+                    continue
                 key = note["index"], str(note["k"]) if "line" in note else UNREADABLE
                 valid = current is None or current(note)
                 if valid or key not in places:
@@ -164,8 +167,8 @@ def _whole_lines(path: Path) -> Iterator[tuple[int, Note]]:
     start = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            with suppress(json.JSONDecodeError, UnicodeDecodeError):
-                note = from_json(line.decode(), path, number)
+            with suppress(NoJSONError):
+                note = from_json(line, path, number)
                 if _is_note(note):
                     yield start, note
             start += len(line)

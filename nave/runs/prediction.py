@@ -1,10 +1,13 @@
 """The lines of predictions.jsonl: the prediction for one image at one K."""
 
-import json
 from collections.abc import Iterator
 from typing import NotRequired, TypedDict
 
-from nave.runs.layout import K, ResultsFolder, from_json
+from nave.runs.layout import K, ResultsFolder
+from nave.strict_json import checked, from_json
+
+CURE = "run the images again"
+MAX_CLASS = 65535  # of masks of 16 bit
 
 BoxLine = list[float]  # xyxy, half-open, in pixels of the original image
 
@@ -74,14 +77,41 @@ def read_lines(results: ResultsFolder) -> Iterator[Line]:
 
     Raises:
         FileNotFoundError: If the folder holds no predictions.
-        ValueError: If a line is not valid JSON or holds NaN, naming the line.
+        ValueError: If a line is damaged, naming it.
     """
     path = results.predictions
     if not path.is_file():
         raise FileNotFoundError(f"{results.path} holds no {path.name}: is it the folder of a finished run?")
-    with path.open(encoding="utf-8") as file:
-        for number, text in enumerate(file, 1):
-            try:
-                yield from_json(text, path, number)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, line {number}: no JSON ({error.msg})") from error
+    seen: set[str] = set()
+    with path.open("rb") as file:
+        for number, content in enumerate(file, 1):
+            line = checked(from_json(content, path, number), Line, f"{path}, line {number}", CURE)
+            if fault := next(_faults(line), None):
+                raise ValueError(f"{path}, line {number}: {fault}: {CURE}")
+            if line["image_id"] in seen:
+                raise ValueError(f"{path}, line {number}: image {line['image_id']!r} is repeated: {CURE}")
+            seen.add(line["image_id"])
+            yield line
+
+
+def _faults(line: Line) -> Iterator[str]:
+    """What no writer of ours can have written, although every value has its type."""
+    truth = line["truth"] or TruthLine(boxes=[], classes=[], hard=[])
+    boxes = [box for component in line["components"] for box in (component["box"], component["inner_box"])]
+    for box in (line["box"], *boxes, *truth["boxes"]):
+        if len(box) != 4 or box[0] > box[2] or box[1] > box[3]:
+            yield f"{box} is no box x1, y1, x2, y2"
+    if not len(truth["boxes"]) == len(truth["classes"]) == len(truth["hard"]):
+        yield "truth has different numbers of boxes, classes and hard flags"
+    if min(line["width"], line["height"]) < 1:
+        yield f"width {line['width']} and height {line['height']} are no size"
+    if "segmentation" in line:
+        yield from _faults_of_table(line["segmentation"])
+
+
+def _faults_of_table(agreement: SegmentationLine) -> Iterator[str]:
+    classes, pixels = agreement["classes"], agreement["pixels"]
+    if any(not 0 <= number <= MAX_CLASS for number in classes) or len(agreement["names"]) != len(classes):
+        yield "segmentation.classes are no ids of classes with their names"
+    if any(len(row) != len(classes) or min(row, default=0) < 0 for row in pixels):
+        yield "segmentation.pixels is no table of clusters and classes"

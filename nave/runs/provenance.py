@@ -22,9 +22,10 @@ from nave.clustering.interface import Clustering
 from nave.data.interface import Dataset, UnreadableImageError, files_of, meaning_of, passed_over
 from nave.distributed import is_first
 from nave.encoder.encoder import Encoder
-from nave.runs.layout import K, RunFolder, to_json, write_chunks, write_json
+from nave.runs.layout import K, RunFolder, write_chunks, write_json
 from nave.runs.record import Attempt, Record, this_process
 from nave.runs.resume import ConflictingResultsError
+from nave.strict_json import to_json
 
 PACKAGES = (
     "nave",

@@ -6,26 +6,61 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 from jaxtyping import UInt8
 
 from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap
-from nave.runs.layout import (
-    BY_IMAGE,
-    PHOTOGRAPHS,
-    PLAN,
-    RUN,
-    K,
-    ResultsFolder,
-    RunFolder,
-    k_order,
-    k_text,
-    read_json,
-)
+from nave.runs.journal import Unreadable
+from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, K, ResultsFolder, RunFolder, k_order, k_text, read_json
 from nave.runs.prediction import Line, read_lines
-from nave.runs.record import Record, read_record
+from nave.runs.record import CURE, Process, Record, read_record
+from nave.strict_json import checked
+
+RESCORE = "score the run again (python -m nave.evaluate FOLDER)"
+
+
+class _Named(TypedDict):
+    name: str
+
+
+class _Config(TypedDict):
+    """What readers of a run need of its configuration, which has further keys."""
+
+    model: _Named
+    training: str
+
+
+class _Evaluation(TypedDict):
+    iou: float
+    hard: bool
+
+
+class _FullConfig(_Config):
+    seed: int
+    data: dict[str, Any]
+    evaluation: _Evaluation
+
+
+class _Begun(TypedDict):
+    config: _Config
+
+
+class _Running(_Begun):
+    process: Process
+
+
+class _Complete(TypedDict):
+    config: _FullConfig
+    ks: list[K]
+    images: int
+    images_per_second: float
+    unreadable: list[Unreadable]
+
+
+_FORMS = {"ok": _Complete, "running": _Running}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +83,13 @@ class Run:
 
         Raises:
             FileNotFoundError: If the folder holds no run.
-            ValueError: If run.json is damaged.
+            ValueError: If run.json is damaged, or lacks what the readers of a run need.
         """
         record = read_record(RunFolder(path))
         if record is None:
             raise FileNotFoundError(f"no {RUN} in {path}: name the folder of a run")
+        form = _Begun if "card" in record else _FORMS.get(record["status"], _Begun)
+        checked(record, form, RunFolder(path).record, CURE)
         return cls(RunFolder(path), record)
 
     @property
@@ -69,7 +106,7 @@ class Run:
     @cached_property
     def at_k(self) -> tuple["RunAtK", ...]:
         """The results at every K, in order of K; empty if the run did not finish."""
-        ks = self.record["ks"] if self.finished else []
+        ks = self.record.get("ks", []) if self.finished else []  # a training has none
         return tuple(RunAtK(self, self.folder.at(k, ks), k_text(k)) for k in sorted(self.ks or ks, key=k_order))
 
     def at_each_k(self) -> list["Run"]:
@@ -116,7 +153,10 @@ class RunAtK:
     @cached_property
     def scores(self) -> Mapping[str, Score]:
         """The scores by name; empty if the run was never scored."""
-        scores: dict[str, Score] = read_json(self.results.metrics) if self.results.metrics.is_file() else {}
+        path = self.results.metrics
+        scores: dict[str, Score] = {}
+        if path.is_file():
+            scores = checked(read_json(path), dict[str, Score], path, RESCORE)
         return scores
 
     def with_settings(self, settings: Mapping[str, str]) -> "RunAtK":

@@ -4,21 +4,21 @@ What decides a result decides its identity: configuration, weights, the content 
 it calls, the clustering engine and the type of device.
 """
 
-import json
 import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Required
 
 from nave.data.interface import Content, Dataset, is_same
 from nave.distributed import is_first
 from nave.runs.journal import Note
-from nave.runs.layout import CLAIM, PART, RUN, K, ResultsFolder, RunFolder, from_json, read_json, temporary_path
+from nave.runs.layout import CLAIM, PART, RUN, K, ResultsFolder, RunFolder, read_json, temporary_path
 from nave.runs.prediction import Line, read_lines
 from nave.runs.record import Record, flat, read_record
+from nave.strict_json import checked, from_json
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def _reasons(record: Record, now: Record, folder: RunFolder, dataset: Dataset) -
     if differing:
         return
     try:
-        changed = changed_images(folder.data(), dataset, record["total"])
+        changed = changed_images(folder.data(), dataset, record.get("total", -1))
     except ValueError as error:
         yield str(error)
     else:
@@ -116,17 +116,31 @@ def changed_images(path: Path, dataset: Dataset, count: int) -> list[str]:
     """
     changed: list[str] = []
     seen = 0
-    try:
-        with path.open(encoding="utf-8") as file:
-            for seen, text in enumerate(file, 1):
-                content = from_json(text, path, seen)
-                if not is_same(content, dataset, content["index"]):
-                    changed.append(dataset.image_id(content["index"]))
-    except (OSError, json.JSONDecodeError):
-        seen = -1
+    for content in _contents(path, len(dataset)):
+        seen += 1
+        if not is_same(content, dataset, content["index"]):
+            changed.append(dataset.image_id(content["index"]))
     if seen != count:
-        raise ValueError(f"{path} is missing or damaged: what the images were read from is not known")
+        raise ValueError(f"{path} {DAMAGED}")
     return changed
+
+
+class _Numbered(Content):
+    index: Required[int]
+
+
+DAMAGED = "is missing or damaged: what the images were read from is not known"
+
+
+def _contents(path: Path, images: int) -> Iterator[_Numbered]:
+    try:
+        with path.open("rb") as file:
+            for number, text in enumerate(file, 1):
+                content: _Numbered = checked(from_json(text, path, number), _Numbered, path, DAMAGED)
+                _ = range(images)[content["index"]]
+                yield content
+    except (OSError, ValueError, IndexError) as error:
+        raise ValueError(f"{path} {DAMAGED}") from error
 
 
 def damaged(folder: RunFolder, record: Record) -> Path | None:

@@ -23,6 +23,7 @@ from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_
 from nave.runs.reader import Run
 from nave.runs.record import FolderInUseError, claimed, read_record
 from nave.runs.summary import Row, as_csv, as_markdown, as_table, overrides_of, summary
+from nave.strict_json import checked
 from nave.viz.terminal import show
 
 REPLACED = ("hydra.sweep.dir=", "hydra.mode=", "skip_existing=")
@@ -195,7 +196,8 @@ def report(folder: Path) -> tuple[list[Row], str]:
     """
     if not (folder / PLAN).is_file():
         raise FileNotFoundError(f"{folder} holds no {PLAN}: is it the folder of a sweep (python -m nave.run -m …)?")
-    sweep: Plan = read_json(folder / PLAN)
+    plan = folder / PLAN
+    sweep: Plan = checked(read_json(plan), Plan, plan, "start the sweep again")
     rows = summary(folder)
     states = {row.job: row.status for row in rows}
     jobs = "?" if sweep["jobs"] is None else len(sweep["jobs"])

@@ -18,10 +18,11 @@ from nave.config import resolved
 from nave.data.interface import Dataset
 from nave.distributed import StopAtOnce, is_first
 from nave.encoder.encoder import Encoder
-from nave.runs.layout import RunFolder, read_json, to_json, write_bytes, write_json
+from nave.runs.layout import RunFolder, read_json, write_bytes, write_json
 from nave.runs.provenance import begin, device_name, note_contents, of_data, of_encoder, recorded, save
 from nave.runs.record import Record, read_record
 from nave.runs.resume import ConflictingResultsError, changed_images, check_same, is_whole, named
+from nave.strict_json import to_json
 from nave.training.build import (
     build_module,
     build_scheme,

@@ -1,3 +1,4 @@
+import json
 import tracemalloc
 from pathlib import Path
 
@@ -5,8 +6,7 @@ import pytest
 
 from nave.runs import journal as module
 from nave.runs.journal import Journal
-from nave.runs.layout import ResultsFolder, RunFolder, write_whole
-from nave.runs.prediction import read_lines
+from nave.runs.layout import RunFolder, write_whole
 
 
 def journal(path: Path, *ks: int | str) -> Journal:
@@ -22,7 +22,7 @@ def unreadable(index: int) -> dict[str, object]:
 
 
 def written_ids(path: Path) -> list[str]:
-    return [line["image_id"] for line in read_lines(ResultsFolder(path))]
+    return [json.loads(line)["image_id"] for line in (path / "predictions.jsonl").read_text().splitlines()]
 
 
 def test_parts_are_collected_in_the_data_sets_order(tmp_path: Path) -> None:
@@ -117,3 +117,9 @@ def test_memory_holds_no_lines(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert (tmp_path / "predictions.jsonl").stat().st_size > 2_900_000
     assert peak < 700_000
+
+
+def test_a_note_under_another_k_is_none(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    notes.append(0, note(0, 3))
+    assert not notes.finished()

@@ -13,6 +13,7 @@ from nave.runs.layout import RunFolder, write_json, write_whole
 from nave.runs.summary import as_markdown, as_table, summary
 from nave.runs.sweep import own_folder, report
 from nave.sweep import main
+from tests.helpers.pages import write_run
 from tests.helpers.running import QUICK, exit_code, nave_run, nave_sweep, photographs, record, results, voc
 
 
@@ -168,7 +169,7 @@ def test_tables_give_an_error_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_refused_job_is_no_success(tmp_path: Path) -> None:
-    job = begun(tmp_path / "a", status="ok")
+    job = write_run(tmp_path / "a")
     write_whole(RunFolder(job).refusal, "holds results of another run")
     (row,) = summary(tmp_path)
     assert (row.status, row.error) == ("refused", "holds results of another run")
