@@ -5,7 +5,6 @@ it is. An image that needs a rare decision (a cluster is empty, or two centroids
 looks, and then continues as if it had not waited.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
@@ -20,7 +19,7 @@ from nave.clustering.lloyd import mean_variance, relocations
 from nave.clustering.steps import first_maximum
 
 ACTIVE, PAUSED = 1, 2  # 0: done
-FIRST_CHECK = 16  # iterations before the host first waits; every further time it is as many as before
+FIRST_CHECK = 16  # iterations before the host first looks; then it looks after as many as there were, or after a pause
 
 
 @dataclass(eq=False)
@@ -152,15 +151,19 @@ def iterate(
     points: Points, coefficients: Float[Tensor, "B K M"], max_iter: int = 300, tolerance: float = 0.0
 ) -> tuple[State, Iterations]:
     """Runs Lloyd's iterations, with the rules and arguments of :func:`nave.clustering.lloyd.lloyd_centroids`."""
-    limit = tolerance * mean_variance(points.composite) if tolerance else coefficients.new_full((len(coefficients),), -1)
+    limit = (
+        tolerance * mean_variance(points.composite) if tolerance else coefficients.new_full((len(coefficients),), -1)
+    )
     stop = Stop(limit.double(), max_iter)
     state, iterations = State.start(points, coefficients), choose(points, stop)
-    for count in _chunks(max_iter):
+    count = total = min(FIRST_CHECK, max_iter)
+    while True:
         for _ in range(count):
             iterations.advance(state)
-        if not _unfinished(points, state, stop):
-            break
-    return state, iterations
+        active, resumed = _look(points, state, stop)
+        if not active:
+            return state, iterations
+        count, total = (1, total) if resumed else (total, 2 * total)
 
 
 def choose(points: Points, stop: Stop) -> Iterations:
@@ -173,21 +176,17 @@ def choose(points: Points, stop: Stop) -> Iterations:
     return TensorIterations(points, stop)
 
 
-def _chunks(max_iter: int) -> Iterator[int]:
-    count = total = min(FIRST_CHECK, max_iter)
-    while True:
-        yield count
-        count, total = total, 2 * total
+def _look(points: Points, state: State, stop: Stop) -> tuple[bool, bool]:
+    """Continues images that have paused; returns whether any is active, and whether any had paused.
 
-
-def _unfinished(points: Points, state: State, stop: Stop) -> bool:
-    """Continues images that have paused; the host waits here, and nowhere else."""
+    The host waits here and nowhere else.
+    """
     status = state.status.tolist()
     paused = [image for image, value in enumerate(status) if value == PAUSED]
     if paused:
         _resume(points, state, stop, torch.tensor(paused, device=state.status.device))
         status = state.status.tolist()
-    return ACTIVE in status
+    return ACTIVE in status, bool(paused)
 
 
 def _resume(points: Points, state: State, stop: Stop, index: Int[Tensor, " b"]) -> None:

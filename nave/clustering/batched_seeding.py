@@ -1,4 +1,4 @@
-"""Initial centroids of all images of a batch at once, as coefficients on the grid; see :mod:`nave.clustering.seeding`."""
+"""Initial centroids of all images at once, as coefficients on the grid; see :mod:`nave.clustering.seeding`."""
 
 import torch
 from jaxtyping import Float, Int64

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from nave.clustering.batched import finish, iterate
 from nave.clustering.batched_seeding import initial_coefficients
-from nave.clustering.gram import Gram, Points, full_precision
+from nave.clustering.gram import Gram, Points
 from nave.clustering.interface import Clusters, check_k, concatenate
 from nave.clustering.lloyd import lloyd
+from nave.clustering.precision import full_precision
 from nave.clustering.seeding import initial_centroids
 from nave.composite.composite import Composite
 
@@ -50,9 +51,7 @@ class Factored:
         self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None
     ) -> Clusters:
         gram = Gram.from_composite(composite, init)
-        if init is None:
-            start = initial_coefficients(composite, gram, k, seeds, self.n_init)
-        else:
-            start = gram.further_points()
+        further = gram.further_points() if init is not None else None
+        start = initial_coefficients(composite, gram, k, seeds, self.n_init) if further is None else further
         points = Points(composite, gram)
         return finish(points, *iterate(points, start, self.max_iter, self.tolerance))

@@ -4,8 +4,6 @@ A point of a composite is a weighted sum of grid points ``f_i``, and so is a mea
 the Gram matrix ``G_ij = <f_i, f_j>`` every inner product between points and centroids follows from coefficients ``a``.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 
@@ -16,19 +14,6 @@ from torch.nn import functional
 
 from nave.composite.composite import Block, Composite
 from nave.composite.upsampling import Neighbours, squared_norms, upsampled_squared_norms
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Multiplies float32 matrices on a GPU in float32, whatever is set: TF32 has ten bits, too few for distances."""
-    matmul = torch.backends.cuda.matmul
-    name, exact = ("fp32_precision", "ieee") if hasattr(matmul, "fp32_precision") else ("allow_tf32", False)
-    before = getattr(matmul, name)
-    setattr(matmul, name, exact)
-    try:
-        yield
-    finally:
-        setattr(matmul, name, before)
 
 
 @dataclass(frozen=True)
@@ -71,9 +56,9 @@ class Gram:
 
     def _times(self, i: int, coefficients: Tensor, out: Tensor | None = None) -> Tensor:
         matrix, F = self.matrices[i], self.features[i]
-        if matrix is not None:
-            return torch.bmm(coefficients, matrix, out=out)
-        return torch.bmm(torch.bmm(coefficients, F.mT), F, out=out)
+        if matrix is None:
+            coefficients, matrix = torch.bmm(coefficients, F.mT), F
+        return torch.bmm(coefficients, matrix, out=out)
 
     def centroids(self, coefficients: Float[Tensor, "B K M"]) -> Float[Tensor, "B K D"]:
         """Computes weighted sums of the points themselves, for coefficients whose sum is 1."""
@@ -89,7 +74,8 @@ class Gram:
     def longest(self) -> Float[Tensor, " B"]:
         """Returns a bound on the squared norm of every centroid, before centring."""
         norms = reduce(torch.add, map(self._largest, range(len(self.features))))
-        return (norms.sqrt() + self.centre.norm(dim=(1, 2))) ** 2
+        length: Tensor = norms.sqrt() + torch.linalg.vector_norm(self.centre, dim=(1, 2))
+        return length.square()
 
     def _largest(self, i: int) -> Float[Tensor, " B"]:
         matrix = self.matrices[i]
@@ -169,7 +155,7 @@ class Points:
 
 def _maps(block: Block, values: Float[Tensor, "B K m"]) -> Float[Tensor, "B K h w"]:
     h, w = block.features.shape[2:]
-    return values[:, :, : h * w].unflatten(2, (h, w))
+    return values[:, :, : h * w].reshape(*values.shape[:2], h, w)
 
 
 def _point(block: Block, y: Int64[Tensor, "B T"], x: Int64[Tensor, "B T"]) -> Float[Tensor, "B T n"]:
@@ -186,7 +172,7 @@ def _neighbours(block: Block, matrix: Float[Tensor, "B m m"]) -> Neighbours:
     def products(dy: int, dx: int) -> Float[Tensor, "B i j"]:
         offset = dy * w + dx
         pairs = matrix[:, : h * w, : h * w].diagonal(offset, dim1=1, dim2=2)
-        maps = functional.pad(pairs, (0, offset)).unflatten(1, (h, w))
+        maps = functional.pad(pairs, (0, offset)).view(-1, h, w)
         start = max(-dx, 0)
         return maps[:, : h - dy, start : start + w - abs(dx)]
 

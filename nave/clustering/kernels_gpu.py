@@ -152,7 +152,7 @@ def _assign(  # type: ignore[no-untyped-def]
         tl.store(out + 3 * plane, tl.sum(tl.sum(mass * v * u, axis=1), axis=0))
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _at_points(corners, plane, p, inside, w):  # type: ignore[no-untyped-def]
     """Adds what the four cells around each grid point contribute to it."""
     before = p + p // w  # a row of cells is one longer than a row of grid points

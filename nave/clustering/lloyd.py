@@ -164,6 +164,7 @@ def _point(image: Composite, index: int) -> Float[Tensor, " D"]:
 
 
 def mean_variance(composite: Composite) -> Float64[Tensor, " B"]:
+    """Computes the mean over the channels of the points' variance."""
     points = composite.size[0] * composite.size[1]
     ones = torch.ones((composite.batch, 1, *composite.size), device=composite.device)
     mean = composite.pool(ones)[:, 0].double() / points

@@ -5,8 +5,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from nave.clustering.batched_seeding import initial_coefficients
-from nave.clustering.gram import Gram, full_precision
+from nave.clustering.gram import Gram
 from nave.clustering.lloyd import lloyd, lloyd_centroids
+from nave.clustering.precision import full_precision
 from nave.clustering.sampling import grid_points, sample, uniforms
 from nave.composite.composite import Composite
 
