@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nave.composite.composite import Block, Composite
-from nave.composite.upsampling import Neighbours, squared_norms, upsampled_squared_norms
+from nave.composite.upsampling import Neighbours, overlaps, squared_norms, upsampled_squared_norms
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ class Points:
         block, matrix = self.composite.blocks[i], self.gram.matrices[i]
         if block.scale is not None or matrix is None:
             return self._squared_norms(i).sum((1, 2), dtype=torch.float64)
-        overlaps = torch.kron(block.rows.T @ block.rows, block.cols.T @ block.cols)
-        return (matrix[:, : len(overlaps), : len(overlaps)] * overlaps).sum((1, 2), dtype=torch.float64)
+        pairs = torch.kron(overlaps(block.rows), overlaps(block.cols))
+        return (matrix[:, : len(pairs), : len(pairs)] * pairs).sum((1, 2), dtype=torch.float64)
 
     def images(self, index: Int[Tensor, " b"]) -> "Points":
         """Selects images of the batch."""

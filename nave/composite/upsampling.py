@@ -38,7 +38,7 @@ def moments(
 ) -> tuple[Float[Tensor, "B C 1 1"], Float[Tensor, "B C 1 1"]]:
     """Computes mean and standard deviation of every channel over the upsampled points, without upsampling."""
     points = rows.shape[0] * cols.shape[0]
-    mean = (grid.flatten(2) @ torch.outer(rows.sum(0), cols.sum(0)).flatten() / points)[:, :, None, None]
+    mean = (grid.flatten(2) @ _column_sums(rows, cols) / points)[:, :, None, None]
     variance = second_moments(grid - mean, rows, cols) / points
     return mean, variance.clamp_min(0).sqrt()[:, :, None, None]
 
@@ -47,7 +47,18 @@ def second_moments(
     grid: Float[Tensor, "B C h w"], rows: Float[Tensor, "H h"], cols: Float[Tensor, "W w"]
 ) -> Float[Tensor, "B C"]:
     """Computes ``sum_p x_c(p)^2`` of every channel over the upsampled points, without upsampling."""
-    return (((rows.T @ rows) @ grid) * (grid @ (cols.T @ cols))).sum((2, 3))
+    return ((overlaps(rows) @ grid) * (grid @ overlaps(cols))).sum((2, 3))
+
+
+@lru_cache(maxsize=256)
+def overlaps(operator: Float[Tensor, "N n"]) -> Float[Tensor, "n n"]:
+    """Computes ``U^T U`` of an operator ``U``."""
+    return operator.T @ operator
+
+
+@lru_cache(maxsize=256)
+def _column_sums(rows: Float[Tensor, "H h"], cols: Float[Tensor, "W w"]) -> Float[Tensor, " hw"]:
+    return torch.outer(rows.sum(0), cols.sum(0)).flatten()
 
 
 Neighbours = Callable[[int, int], Float[Tensor, "B i j"]]
