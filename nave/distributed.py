@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import open_dict, read_write
 
 LIGHTNINGS = "train_ddp_process"  # Hydra's names of the processes that Lightning starts
-GRACE = 10.0  # seconds until a process that does not react to SIGTERM is ended
+GRACE = 5.0  # seconds until a process that does not react to SIGTERM is ended; what waits is written meanwhile
 
 
 def is_first() -> bool:

@@ -183,6 +183,8 @@ def recorded(folder: RunFolder, record: Record) -> Iterator[None]:
     try:
         yield
         record["status"] = "ok"
+        record.setdefault("seconds", {}).setdefault("total", round(time.perf_counter() - start, 3))
+        save(folder, record)
     except ConflictingResultsError:
         raise
     except BaseException as error:
@@ -190,8 +192,6 @@ def recorded(folder: RunFolder, record: Record) -> Iterator[None]:
         record |= Record(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
         save(folder, record)
         raise
-    record.setdefault("seconds", {}).setdefault("total", round(time.perf_counter() - start, 3))
-    save(folder, record)
 
 
 def save(folder: RunFolder, record: Record) -> None:

@@ -279,8 +279,10 @@ def _link(source: str, target: str) -> None:
     """Replaces ``target`` by a link to ``source``, at once, as another process may do the same."""
     temporary = temporary_path(Path(target))
     try:
-        os.link(source, temporary)
-    except OSError:  # another file system, or one without hard links
-        shutil.copy2(source, temporary)
-    temporary.replace(target)
-    temporary.unlink(missing_ok=True)  # it stays where the target is that link already
+        try:
+            os.link(source, temporary)
+        except OSError:  # another file system, or one without hard links
+            shutil.copy2(source, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)  # it stays where the target is that link already, or after an interruption

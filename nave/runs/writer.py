@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,10 @@ class Writer(Callback):
         self._background.finish()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Drops waiting batches; without notes, their images will be computed again."""
+        """Writes the batches that wait, unless writing is what failed: they would be computed again."""
         if hasattr(self, "_background"):
-            self._background.abandon()
+            with suppress(Exception):  # the error that has ended the run is on its way
+                self._background.finish()
 
     def write_batch(self, rank: int, explanations: Sequence[Explanation], batch: Batch) -> None:
         """Writes the files of a batch, then its notes."""
@@ -263,6 +265,6 @@ class Background:
     def _settle(self) -> None:
         try:
             self._waiting.popleft().result()
-        except BaseException:
+        except Exception:  # its own; one that interrupts the waiting leaves the others to be written
             self.abandon()
             raise

@@ -67,6 +67,7 @@ def train(cfg: DictConfig, folder: RunFolder, scheme: str) -> Record:
         check_same(before, record | of_encoder(encoder), folder)
         if not learns or _has_same_data(folder, *_data(cfg, encoder)):
             log.info("complete already: %s", encoder_path(folder.path))
+            _discard_checkpoint(folder)
             return before
     save(folder, record)
     with recorded(folder, record):
@@ -78,6 +79,7 @@ def train(cfg: DictConfig, folder: RunFolder, scheme: str) -> Record:
             record["card"] = _learn(cfg, encoder, folder, card, record, before)
         else:
             record["card"] = _untrained(cfg, encoder, folder, card, scheme)
+    _discard_checkpoint(folder)  # not before the record says that nothing is left to resume
     return record
 
 
@@ -87,9 +89,13 @@ def _before(folder: RunFolder) -> Record | None:
         return read_record(folder)
     except ValueError as error:
         log.warning("%s: the power may have gone; the training starts from the beginning", error)
-        if is_first():
-            checkpoint_path(folder.path).unlink(missing_ok=True)
+        _discard_checkpoint(folder)
         return None
+
+
+def _discard_checkpoint(folder: RunFolder) -> None:
+    if is_first():
+        checkpoint_path(folder.path).unlink(missing_ok=True)
 
 
 def _is_complete(cfg: DictConfig, folder: RunFolder, before: Record) -> bool:
@@ -176,9 +182,7 @@ def _learn(
     metrics = _metrics(cfg, trainer, module, data)
     if not is_first():
         return {}
-    final = write(trainer.current_epoch, metrics=metrics)
-    checkpoint.unlink(missing_ok=True)
-    return final
+    return write(trainer.current_epoch, metrics=metrics)
 
 
 def _card(cfg: DictConfig, encoder: Encoder, scheme: str) -> Card:

@@ -1,12 +1,15 @@
 """What is on disk when an image is noted as finished."""
 
 import json
+import os
+import signal
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lightning import LightningModule, Trainer
 from PIL import Image
 
 from nave.data.datamodule import Batch
@@ -132,6 +135,22 @@ def test_abandoned_calls_are_not_made() -> None:
     background.abandon()
 
     assert seen == []
+
+
+@pytest.mark.parametrize("while_waiting", [False, True])
+def test_what_waits_is_written_when_the_run_is_interrupted(tmp_path: Path, while_waiting: bool) -> None:
+    callback, gate = writer(tmp_path, overlays=False, photographs=None), threading.Event()
+    callback.on_predict_start(trainer := Trainer(logger=False), module := LightningModule())
+    background = callback._background
+    background.submit(gate.wait, 10)
+    background.submit(callback.write_batch, 0, [explanation()], batch())
+    threading.Timer(0.5 if while_waiting else 0, gate.set).start()
+    if while_waiting:  # for a slow disk
+        threading.Timer(0.03, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            background.finish()
+    callback.on_exception(trainer, module, KeyboardInterrupt())
+    assert Journal(RunFolder(tmp_path / "run"), [2]).finished() == {"trip/a"}
 
 
 def test_a_copy_is_written_once_also_for_an_id_with_folders(tmp_path: Path) -> None:
