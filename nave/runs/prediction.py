@@ -1,7 +1,8 @@
 """The lines of predictions.jsonl: the prediction for one image at one K."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import NotRequired, TypedDict
 
 from nave.runs.layout import K, ResultsFolder, from_json
@@ -76,12 +77,50 @@ def read_lines(results: ResultsFolder) -> Iterator[Line]:
         FileNotFoundError: If the folder holds no predictions.
         ValueError: If a line is not valid JSON or holds NaN, naming the line.
     """
-    path = results.predictions
+    return (line for _, line in _placed_lines(results))
+
+
+class Lines(Mapping[str, Line]):
+    """The predictions by image_id, in the order of the file, of which only their places are kept.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`read_lines`; also if the file has changed since.
+    """
+
+    def __init__(self, results: ResultsFolder) -> None:
+        self._results = results
+        self._starts = {line["image_id"]: start for start, line in _placed_lines(results)}
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._starts)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._starts
+
+    def __getitem__(self, image_id: str) -> Line:
+        start = self._starts[image_id]
+        with self._results.predictions.open("rb") as file:
+            file.seek(start)
+            with suppress(ValueError, KeyError, TypeError):
+                line: Line = json.loads(file.readline())
+                if line["image_id"] == image_id:
+                    return line
+        raise ValueError(f"{self._results.predictions} has changed since it was read: read it again")
+
+
+def _placed_lines(results: ResultsFolder) -> Iterator[tuple[int, Line]]:
+    """The lines and where they begin."""
+    path, start = results.predictions, 0
     if not path.is_file():
         raise FileNotFoundError(f"{results.path} holds no {path.name}: is it the folder of a finished run?")
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, text in enumerate(file, 1):
             try:
-                yield from_json(text, path, number)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, line {number}: no JSON ({error.msg})") from error
+                yield start, from_json(text.decode(), path, number)
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else error.reason
+                raise ValueError(f"{path}, line {number}: no JSON ({reason})") from error
+            start += len(text)
