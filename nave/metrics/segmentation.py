@@ -1,5 +1,6 @@
 """Agreement of the clusters of an image with its mask of objects or classes, whatever the clusters' ids."""
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -112,8 +113,8 @@ def mean_scores(images: Iterable[Mapping[str, float | None]], *, seed: int = 0) 
         images: figures of every image, in a fixed order, as the resamples depend on it.
         seed: of the resamples.
     """
-    figures: dict[str, list[float]] = {}
+    figures: dict[str, array[float]] = {}
     for image in images:
         for name, value in image.items():
-            figures.setdefault(name, []).extend([] if value is None else [value])
+            figures.setdefault(name, array("d")).extend([] if value is None else [value])
     return {name: score(mean(np.array(values)), len(values), seed=seed) for name, values in figures.items()}

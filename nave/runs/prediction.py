@@ -1,6 +1,8 @@
 """The lines of predictions.jsonl: the prediction for one image at one K."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import NotRequired, TypedDict
 
 from nave.runs.layout import K, ResultsFolder
@@ -79,7 +81,43 @@ def read_lines(results: ResultsFolder) -> Iterator[Line]:
         FileNotFoundError: If the folder holds no predictions.
         ValueError: If a line is damaged, naming it.
     """
-    path = results.predictions
+    return (line for _, line in _placed_lines(results))
+
+
+class Lines(Mapping[str, Line]):
+    """The predictions by image_id, in the order of the file, of which only their places are kept.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`read_lines`; also if the file has changed since.
+    """
+
+    def __init__(self, results: ResultsFolder) -> None:
+        self._results = results
+        self._starts = {line["image_id"]: start for start, line in _placed_lines(results)}
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._starts)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._starts
+
+    def __getitem__(self, image_id: str) -> Line:
+        start = self._starts[image_id]
+        with self._results.predictions.open("rb") as file:
+            file.seek(start)
+            with suppress(ValueError, KeyError, TypeError):
+                line: Line = json.loads(file.readline())
+                if line["image_id"] == image_id:
+                    return line
+        raise ValueError(f"{self._results.predictions} has changed since it was read: read it again")
+
+
+def _placed_lines(results: ResultsFolder) -> Iterator[tuple[int, Line]]:
+    """The lines and where they begin."""
+    path, start = results.predictions, 0
     if not path.is_file():
         raise FileNotFoundError(f"{results.path} holds no {path.name}: is it the folder of a finished run?")
     seen: set[str] = set()
@@ -91,7 +129,8 @@ def read_lines(results: ResultsFolder) -> Iterator[Line]:
             if line["image_id"] in seen:
                 raise ValueError(f"{path}, line {number}: image {line['image_id']!r} is repeated: {CURE}")
             seen.add(line["image_id"])
-            yield line
+            yield start, line
+            start += len(content)
 
 
 def _faults(line: Line) -> Iterator[str]:

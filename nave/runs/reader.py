@@ -15,7 +15,7 @@ from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap
 from nave.runs.journal import Unreadable
 from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, K, ResultsFolder, RunFolder, k_order, k_text, read_json
-from nave.runs.prediction import Line, read_lines
+from nave.runs.prediction import Line, Lines
 from nave.runs.record import CURE, Process, Record, read_record
 from nave.strict_json import checked
 
@@ -147,8 +147,8 @@ class RunAtK:
 
     @cached_property
     def lines(self) -> Mapping[str, Line]:
-        """The predictions by image_id, in the data set's order."""
-        return {line["image_id"]: line for line in read_lines(self.results)}
+        """The predictions by image_id, in the data set's order; they stay on disk."""
+        return Lines(self.results)
 
     @cached_property
     def scores(self) -> Mapping[str, Score]:

@@ -4,9 +4,11 @@ What decides a result decides its identity: configuration, weights, the content 
 it calls, the clustering engine and the type of device.
 """
 
+import hashlib
 import logging
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -187,8 +189,8 @@ class Current:
 
     def __init__(self, folder: RunFolder, ks: tuple[K, ...], dataset: Dataset, config: Mapping[str, Any]) -> None:
         self._folder, self._ks, self._dataset, self._config = folder, ks, dataset, config
-        self._known: dict[str, bool] = {}
-        self._whole: set[tuple[int, str]] = set()
+        self._known: dict[bytes, bool] = {}  # by a hash: what the images of a large data set were is long
+        self._whole: defaultdict[str, set[int]] = defaultdict(set)  # positions, by K
         self.changed: dict[str, None] = {}
 
     def __call__(self, note: Note) -> bool:
@@ -196,7 +198,7 @@ class Current:
         return self._is_same(note["index"], note.get("content", Content())) and self._is_whole(note)
 
     def _is_same(self, index: int, content: Content) -> bool:
-        key = f"{index} {content}"
+        key = hashlib.blake2b(f"{index} {content}".encode(), digest_size=16).digest()
         if key not in self._known:
             self._known[key] = is_same(content, self._dataset, index)
             if not self._known[key]:
@@ -204,13 +206,12 @@ class Current:
         return self._known[key]
 
     def _is_whole(self, note: Note) -> bool:
-        key = (note["index"], str(note.get("k")))
-        if "line" not in note or key in self._whole:
+        if "line" not in note or note["index"] in self._whole[str(note["k"])]:
             return True
         results = self._folder.at(note["k"], self._ks)
         if damaged_file(self._folder, results, note["line"], self._config):
             return False
-        self._whole.add(key)
+        self._whole[str(note["k"])].add(note["index"])
         return True
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -64,22 +64,23 @@ def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[st
 def _score(results: ResultsFolder, options: Evaluation, seed: int) -> Scores:
     """Box protocols (None without boxes), mean statistics of the maps, and class mIoU if there are masks.
 
-    Lines are read one at a time, so that only the boxes and a few numbers of each image stay in memory.
+    Lines are read one at a time, again for each kind of score, so that a few numbers of each image stay in memory.
     """
-    images: list[Prediction] = []
-    statistics: list[dict[str, float | None]] = []
-    for line in read_lines(results):
-        images.append(Prediction.from_line(line))
-        statistics.append(_statistics(line))
-    by_name: Scores = metrics.scores(images, iou=options.iou, hard=options.hard, inner=options.inner, seed=seed)
-    by_name |= {name: s for name, s in metrics.mean_scores(statistics, seed=seed).items() if s["value"] is not None}
+    chosen: Any = {"iou": options.iou, "hard": options.hard}
+    by_name: Scores = metrics.scores(_predictions(results), **chosen, inner=options.inner, seed=seed)
+    statistics = metrics.mean_scores(map(_statistics, read_lines(results)), seed=seed)
+    by_name |= {name: score for name, score in statistics.items() if score["value"] is not None}
     if options.per_class:
-        by_name |= _prefixed(metrics.corloc_per_class(images, iou=options.iou, hard=options.hard))
+        by_name |= _prefixed(metrics.corloc_per_class(_predictions(results), **chosen))
     if options.per_size:
-        by_name |= _prefixed(metrics.corloc_per_size(images, iou=options.iou, hard=options.hard))
+        by_name |= _prefixed(metrics.corloc_per_size(_predictions(results), **chosen))
     if results.has_centroids:
         by_name["class_miou"] = class_miou(lambda: _described(results), groups=options.groups, seed=seed)
     return by_name
+
+
+def _predictions(results: ResultsFolder) -> Iterator[Prediction]:
+    return map(Prediction.from_line, read_lines(results))
 
 
 def _evaluation(file: Path, own: Mapping[str, object], changes: Sequence[str]) -> Evaluation:
