@@ -140,4 +140,5 @@ def _united(
 @lru_cache(maxsize=64)
 def _gaussian(length: int, sigma: float) -> Float64[np.ndarray, " n"]:
     weights: Float64[np.ndarray, " n"] = np.exp(-0.5 * (((np.arange(length) + 0.5) / length - 0.5) / sigma) ** 2)
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights

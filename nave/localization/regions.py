@@ -77,13 +77,15 @@ class Regions:
         right = np.flatnonzero(inside)
         upper, lower, _ = spans.contacts[spans.labels[spans.contacts[:, 0]] != spans.labels[spans.contacts[:, 1]]].T
         first, second = np.concatenate([right - 1, upper]), np.concatenate([right, lower])
-        return self.of_span[np.stack([first, second], axis=1)]
+        pairs: Int32[np.ndarray, "E 2"] = self.of_span[np.stack([first, second], axis=1)]
+        return pairs
 
     def profiles(self, chosen: Int64[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, "n H"], Int64[np.ndarray, "n W"]]:
         """The number of pixels of the chosen regions in every row and in every column."""
         number = np.full(len(self.area), -1)
         number[chosen] = np.arange(len(chosen))
-        return _profiles(self.spans.starts, number[self.of_span], len(chosen), *self.spans.size)
+        rows, columns = _profiles(self.spans.starts, number[self.of_span], len(chosen), *self.spans.size)
+        return rows, columns
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)

@@ -14,8 +14,8 @@ from PIL import Image
 
 from nave.data.interface import Dataset, UnreadableImageError
 from nave.distributed import share_of_cores
+from nave.pool import Pool
 from nave.runs.layout import ResultsFolder, RunFolder, write_image
-from nave.runs.pool import Pool
 from nave.runs.prediction import Line, read_lines
 from nave.runs.resume import is_whole
 from nave.viz.overlay import QUALITY, overlay, shrunk

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from nave.runs.layout import K, ResultsFolder, from_json
 
@@ -52,15 +52,8 @@ class SegmentationLine(TypedDict):
     pixels: list[list[int]]
 
 
-class Described(TypedDict, total=False):
-    """What only the lines of images with masks or watermarks say; ``watermark`` is the box of the mark."""
-
-    segmentation: SegmentationLine
-    watermark: list[int]
-
-
-class Line(Described):
-    """One image at one K; ``truth`` is None without ground truth."""
+class Line(TypedDict):
+    """One image at one K; ``truth`` is None without ground truth, ``watermark`` the box of the mark."""
 
     image_id: str
     width: int
@@ -72,6 +65,8 @@ class Line(Described):
     components: list[ComponentLine]
     map: MapLine
     truth: TruthLine | None
+    segmentation: NotRequired[SegmentationLine]
+    watermark: NotRequired[list[int]]
 
 
 def read_lines(results: ResultsFolder) -> Iterator[Line]:

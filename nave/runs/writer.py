@@ -22,10 +22,10 @@ from nave.localization.interface import Localizer
 from nave.metrics.segmentation import contingency, contingency_scores
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
+from nave.pool import CHUNK, Pool
 from nave.runs.journal import Journal, Note, Unreadable
 from nave.runs.layout import write_image
-from nave.runs.pool import CHUNK, Pool
-from nave.runs.prediction import BoxLine, ComponentLine, Described, Line, MapLine, SegmentationLine, TruthLine
+from nave.runs.prediction import BoxLine, ComponentLine, Line, MapLine, SegmentationLine, TruthLine
 from nave.viz.overlay import indexed
 from nave.viz.palette import align
 
@@ -147,7 +147,7 @@ class Finisher:
             results = self.journal.folder.at(explanation.k, self.journal.ks)
             labels, line = at_original_size(explanation), line_of(explanation, truth)
             write_image(indexed(labels, palette_index), results.map(explanation.image_id), **FAST)
-            line |= self._described(labels, masks, explanation.index)
+            self._describe(line, labels, masks, explanation.index)
             if "segmentation" in line or "watermark" in line:  # class mIoU and comparisons need centroids
                 results.write_centroids(explanation.image_id, explanation.centroids)
             else:
@@ -160,14 +160,14 @@ class Finisher:
             return None
         return mask, self.dataset.object_mask(index)
 
-    def _described(self, labels: UInt8[np.ndarray, "H W"], masks: tuple[Any, Any] | None, index: int) -> Described:
-        """What a line says of images with masks or watermarks."""
-        described = Described()
+    def _describe(
+        self, line: Line, labels: UInt8[np.ndarray, "H W"], masks: tuple[Any, Any] | None, index: int
+    ) -> None:
+        """Adds to a line what only those of images with masks or watermarks say."""
         if masks is not None and isinstance(self.dataset, Masked):
-            described["segmentation"] = agreement(labels, *masks, self.dataset.mask_classes())
+            line["segmentation"] = agreement(labels, *masks, self.dataset.mask_classes())
         if isinstance(self.dataset, Watermarked) and (region := self.dataset.region(index)) is not None:
-            described["watermark"] = list(region)
-        return described
+            line["watermark"] = list(region)
 
 
 def with_content(note: Note, content: Content | None) -> Note:

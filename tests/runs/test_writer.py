@@ -20,7 +20,6 @@ from nave.runs.layout import RunFolder
 from nave.runs.writer import Finisher, Task, Writer, WritingError, at_original_size
 from tests.helpers.datasets import write_folder
 
-
 LABELS = np.zeros((15, 20), np.uint8)
 LABELS[:, 10:] = 1  # the left half is cluster 0, the right half 1, on a map of half the height and width
 

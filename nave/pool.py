@@ -1,4 +1,4 @@
-"""A pool of processes that finish the images of a run while the device works on the next ones.
+"""A pool of processes for the work on single images, such as finishing them while the device clusters the next ones.
 
 Processes and not threads: a thread that wants to run Python takes the interpreter from the thread that feeds the GPU.
 """
@@ -22,7 +22,8 @@ import torch
 
 from nave.distributed import end_with
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 CHUNK = 8  # images that a process is given at once, so that calls cost little
 _function: Callable[[Any], Any]  # of a process of the pool
 
@@ -116,14 +117,19 @@ def _started(function: Callable[[Any], Any], processes: int) -> ProcessPoolExecu
 
 def _begin(function: Callable[[Any], Any], parent: int) -> None:
     """Prepares a process of the pool."""
-    global _function
+    global _function  # noqa: PLW0603 - of this process, as initargs are not given to calls
     _function = function
-    signal.set_wakeup_fd(-1)  # it is the parent's: a signal to this process would look like one to the parent
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
+    as_child()
     threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
     gc.freeze()  # what is inherited stays shared
     torch.set_num_threads(1)
+
+
+def as_child(number: int = 0) -> None:  # noqa: ARG001 - of a worker of a data loader
+    """Leaves signals to the parent of this process, whose handlers it inherits."""
+    signal.set_wakeup_fd(-1)  # it is the parent's: a signal to this process would look like one to the parent
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
 
 
 def _call(items: Sequence[Any]) -> Done:
@@ -134,7 +140,7 @@ def _done(function: Callable[[Any], Any], items: Sequence[Any]) -> Done:
     results: list[Any] = []
     try:
         for item in items:
-            results.append(function(item))
+            results.append(function(item))  # noqa: PERF401 - those before an error count
     except Exception as error:
         with suppress(Exception):
             error.add_note(traceback.format_exc())  # a traceback does not travel between processes

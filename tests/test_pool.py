@@ -6,18 +6,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nave.runs.pool import Pool
+from nave.pool import Pool
 
 SIZES = [0, 1, 3]  # processes
 
 
-def pool(function, processes: int, pending: int = 4):
-    taken: list = []
+def pool(function: Any, processes: int, pending: int = 4) -> tuple[Pool[Any, Any], list[Any]]:
+    taken: list[Any] = []
     return Pool(function, taken.append, processes=processes, pending=pending), taken
+
+
+def call(one: Pool[Any, Any], *sequences: Sequence[int]) -> None:
+    for items in sequences:
+        one.submit(items)
+    one.finish()
 
 
 @pytest.mark.parametrize("processes", SIZES)
@@ -43,9 +51,7 @@ def fails_at_7(number: int) -> int:
 def test_an_error_comes_after_everything_before_it(processes: int) -> None:
     one, taken = pool(fails_at_7, processes)
     with pytest.raises(ZeroDivisionError) as caught:
-        one.submit(range(6))
-        one.submit(range(6, 12))
-        one.finish()
+        call(one, range(6), range(6, 12))
     assert taken[:7] == list(range(7))
     assert 7 not in taken
     assert len(taken) == len(set(taken))
@@ -91,15 +97,14 @@ def test_a_process_that_is_killed_ends_the_run() -> None:
 
     one, _ = pool(die, 2)
     with pytest.raises(RuntimeError, match="was killed: is there enough memory"):
-        one.submit([1])
-        one.finish()
+        call(one, [1])
     assert not multiprocessing.active_children()
 
 
 SCRIPT = """
 import os, time
 from nave.distributed import stopped_by_sigterm
-from nave.runs.pool import Pool
+from nave.pool import Pool
 
 with stopped_by_sigterm(lambda: None):
     pool = Pool(lambda _: time.sleep(0.01), lambda _: None, processes=2, pending=1)
