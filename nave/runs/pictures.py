@@ -1,7 +1,7 @@
 """Pictures for people: overlays and copies of photographs, drawn from maps, predictions and the data set.
 
 They are drawn when a run has its scores: of all images of a small run, else of the worst, the best and random ones.
-Any other is drawn when it is asked for (``python -m nave.overlay``).
+Any other is drawn when it is asked for: ``python -m nave.overlay RUN IMAGE_ID``.
 """
 
 from collections.abc import Collection, Iterable, Sequence

@@ -72,6 +72,8 @@ class Writer(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Starts the processes: before the first image, and before the data loader starts its threads."""
         self._finisher = Finisher(self.journal, trainer.global_rank, self.dataset, self.localization)
+        if not self.localization.reads_tokens:
+            self.localization(np.zeros((2, 2), np.uint8), None)  # compiles, once for all processes
         share = self.images / trainer.world_size
         processes = 0 if share < FEW else min(share_of_cores(trainer.num_devices), math.ceil(share / CHUNK))
         self._pool = Pool(self._finisher, self._note, processes=processes, pending=PENDING)
