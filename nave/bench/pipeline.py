@@ -4,56 +4,51 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
-from torch import Tensor, nn
 
 from nave.api import configuration
 from nave.bench.end_to_end import Figures, full_run, photographs, write
 from nave.build import build_explainer
-from nave.data.datamodule import load_batch
+from nave.data.datamodule import Batch, load_batch
 from nave.data.folder import Folder
 from nave.distributed import share_of_cores
-from nave.encoder.encoder import Encoder
-from nave.encoder.hooks import Activations
 from nave.module import ClusteredImage, Explainer
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 from nave.runs.writer import Finisher, Task
 
-SPEED = 100.0  # images per second of the encoder that sleeps
+SPEED = 100.0  # images per second of the device that sleeps
 
 
-class SleepingEncoder(nn.Module):
-    """Takes the time of a GPU and none of the CPU's: real activations, computed the first time they are asked for."""
+class SleepingExplainer(Explainer):
+    """Takes the time of a GPU and none of the CPU's: real clusters, computed the first time an image comes."""
 
-    def __init__(self, encoder: Encoder, speed: float) -> None:
-        super().__init__()
-        self.encoder, self.speed = encoder, speed
-        self._known: dict[bytes, Activations] = {}
+    def __init__(self, explainer: Explainer, speed: float) -> None:
+        super().__init__(
+            explainer.encoder,
+            explainer.composite,
+            explainer.clustering,
+            explainer.localization,
+            explainer.ks,
+            explainer.seed,
+        )
+        self._speed, self._known = speed, dict[str, ClusteredImage]()
 
-    def forward(self, images: UInt8[Tensor, "B 3 H W"]) -> Activations:
-        """The activations, once ``B / speed`` seconds are over."""
-        end = time.perf_counter() + len(images) / self.speed
-        known = [self._of(image) for image in images]
-        grids = {name: torch.cat([one.grids[name] for one in known]) for name in known[0].grids}
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[ClusteredImage]:
+        """The clusters, once ``B / speed`` seconds are over."""
+        end = time.perf_counter() + len(batch.image_ids) / self._speed
+        if any(image_id not in self._known for image_id in batch.image_ids):
+            self._known |= {image.image_id: image for image in super().predict_step(batch, batch_idx)}
         time.sleep(max(0.0, end - time.perf_counter()))
-        return Activations(grids, known[0].padded_size, known[0].image_size)
-
-    def _of(self, image: UInt8[Tensor, "3 H W"]) -> Activations:
-        key = sha256(image.numpy().tobytes()).digest()
-        if key not in self._known:
-            self._known[key] = self.encoder(image[None])
-        return self._known[key]
+        return [self._known[image_id] for image_id in batch.image_ids]
 
 
 def pipeline(size: tuple[int, int], images: int, repeats: int) -> Figures:
-    """A run at 224 pixels on the CPU with an encoder that sleeps, against the lower of two bounds.
+    """A run at 224 pixels whose device sleeps while it encodes and clusters, against the lower of two bounds.
 
-    The bounds are the encoder's speed and that of all cores at the CPU time of an image.
+    The bounds are the device's speed and that of all cores at the CPU time of an image.
 
     Args:
         size: (height, width) of the photographs.
@@ -62,8 +57,7 @@ def pipeline(size: tuple[int, int], images: int, repeats: int) -> Figures:
     """
     options = {"image_size": 224, "loader.batch_size": 8, "trainer.accelerator": "cpu"}
     cfg = configuration(options)
-    explainer = build_explainer(cfg).cpu()
-    explainer.encoder = SleepingEncoder(explainer.encoder, SPEED)  # type: ignore[assignment] # called alike
+    explainer = SleepingExplainer(build_explainer(cfg), SPEED).cpu()
     with tempfile.TemporaryDirectory() as folder:
         dataset = Folder(write(Path(folder, "photographs"), photographs(images, size)))
         runs = []
