@@ -111,7 +111,7 @@ class LoadedExplainer:
         explainer.ks = explainer.localization.ks(numbers_of_clusters(self._cfg.k if k is None else k))
         if len(explainer.ks) > 1:
             raise ValueError(f"k={k}: one number of clusters at a time")
-        explanations = [one for batch in self._batches(dataset) for one in explainer.predict_step(batch)]
+        explanations = [one for batch in self._batches(dataset) for one in explainer.explain(batch)]
         return Result(tuple(dataset.image(index) for index in range(len(dataset))), tuple(explanations))
 
     def _batches(self, dataset: InMemory) -> Iterator[Batch]:

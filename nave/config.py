@@ -65,7 +65,7 @@ class RunConfig:
     cache: str | None = None
     cache_dtype: str = MISSING
     cache_limit_gb: float = MISSING
-    overlays: bool = MISSING
+    overlays: int = MISSING
     photographs: int | None = MISSING
     report: bool = MISSING
     model: dict[str, Any] = field(default_factory=dict)

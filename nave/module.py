@@ -1,10 +1,11 @@
-"""The Lightning module, whose ``predict_step`` explains a batch of images."""
+"""The Lightning module, whose ``predict_step`` encodes and clusters a batch of images on the device."""
 
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from nave.data.seed import seed_of
 from nave.encoder.activation_cache import ActivationCache
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations, check_finite
-from nave.localization.interface import Localization, Localizer, patch_tokens
+from nave.localization.interface import Localization, Localizer, PatchTokens, patch_tokens
 from nave.metrics.unlabelled import stability
 
 
@@ -41,15 +42,42 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class ImageClusters:
-    """The clusters of one image; without labels for a method that needs none."""
+    """The clusters of one image for one K; without labels for a method that needs none."""
 
-    labels: UInt8[np.ndarray, "H W"] | None
-    centroids: Float[np.ndarray, "K D"]
-    inertia: float | None
-    stability: float | None
+    k: NumberOfClusters | None
+    labels: UInt8[np.ndarray, "H W"] | None = None
+    centroids: Float[np.ndarray, "K D"] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    inertia: float | None = None
+    over_seeds: tuple[UInt8[np.ndarray, "_h _w"], ...] = ()  # maps from several seeds, if their stability is asked for
 
 
-NO_CLUSTERS = ImageClusters(None, np.empty((0, 0), np.float32), None, None)
+@dataclass(frozen=True, eq=False)
+class ClusteredImage:
+    """One image as it leaves the device, for every K; what is left to do needs neither device nor other images."""
+
+    image_id: str
+    index: int
+    size: tuple[int, int]
+    over_k: tuple[ImageClusters, ...]
+    tokens: PatchTokens | None
+
+    def explained(self, localization: Localizer) -> list[Explanation]:
+        """The map and the boxes for every K."""
+        return [self._explanation(clusters, localization) for clusters in self.over_k]
+
+    def _explanation(self, clusters: ImageClusters, localization: Localizer) -> Explanation:
+        labels, found = localization(clusters.labels, self.tokens)
+        return Explanation(
+            image_id=self.image_id,
+            index=self.index,
+            size=self.size,
+            k=clusters.k,
+            labels=labels,
+            centroids=clusters.centroids,
+            inertia=clusters.inertia,
+            localization=found,
+            stability=stability(clusters.over_seeds) if clusters.over_seeds else None,
+        )
 
 
 class Explainer(LightningModule):
@@ -83,8 +111,12 @@ class Explainer(LightningModule):
         self.stability_seeds, self.cache = stability_seeds, cache
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
-    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[Explanation]:
-        """Explains the images of the batch for every K; an empty list if no image was readable.
+    def explain(self, batch: Batch) -> list[Explanation]:
+        """Explains the images of the batch, each for every K; as :meth:`predict_step` and what is left to do."""
+        return [one for image in self.predict_step(batch) for one in image.explained(self.localization)]
+
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[ClusteredImage]:
+        """Clusters the images of the batch for every K; an empty list if no image was readable.
 
         Raises:
             nave.encoder.hooks.NonFiniteError: for activations that cannot be clustered.
@@ -95,64 +127,63 @@ class Explainer(LightningModule):
             activations = self.cache(self.encoder, batch.images) if self.cache else self.encoder(batch.images)
             check_finite(activations, batch.image_ids)
         with torch.autocast(self.device.type, enabled=False):  # reduced precision is for the encoder alone
-            clusters = self._clusters(batch, activations)
-            with self._timed("localization"):
-                return list(self._explanations(batch, activations, clusters))
-
-    def _explanations(
-        self, batch: Batch, activations: Activations, clusters: Sequence[Sequence[ImageClusters]]
-    ) -> Iterator[Explanation]:
-        tokens = patch_tokens(activations)
-        for k, images in zip(self.ks, clusters, strict=True):
-            for i, image in enumerate(images):
-                labels, localization = self.localization(image.labels, tokens[i])
-                yield Explanation(
-                    image_id=batch.image_ids[i],
-                    index=batch.indices[i],
-                    size=batch.sizes[i],
-                    k=k,
-                    labels=labels,
-                    centroids=image.centroids,
-                    inertia=image.inertia,
-                    localization=localization,
-                    stability=image.stability,
-                )
+            by_k = self._clusters(batch, activations)
+            tokens = patch_tokens(activations) if self.localization.reads_tokens else [None] * len(batch.image_ids)
+        images = zip(batch.image_ids, batch.indices, batch.sizes, zip(*by_k, strict=True), tokens, strict=True)
+        return [ClusteredImage(*image) for image in images]
 
     def _clusters(self, batch: Batch, activations: Activations) -> list[list[ImageClusters]]:
         """Clusters of every image, for every K."""
-        if all(k is None for k in self.ks):
-            return [[NO_CLUSTERS] * len(batch.image_ids) for _ in self.ks]
+        ks = [k for k in self.ks if k is not None]
+        if not ks:
+            return [[ImageClusters(None)] * len(batch.image_ids) for _ in self.ks]
         with self._timed("clustering"):
             composite = self.composite(activations)
-            return [self._clusters_at(k, batch, activations, composite) for k in self.ks if k is not None]
+            by_k = [self._clusters_at(k, batch, activations, composite) for k in ks]
+            arrays = iter(on_host([tensor for tensors in by_k for tensor in tensors]))
+        return [_by_image(k, *islice(arrays, len(by_k[0]))) for k in ks]
 
     def _clusters_at(
         self, k: NumberOfClusters, batch: Batch, activations: Activations, composite: Composite
-    ) -> list[ImageClusters]:
+    ) -> list[Tensor]:
+        """Labels, centroids and inertia, then the labels from several seeds if their stability is asked for."""
         clusters = by_size(cluster(self.clustering, composite, k, image_seeds(batch.image_ids, self.seed)))
-        stabilities = self._stability(k, batch, composite, clusters)
-        labels = self.composite.labels_at_input(clusters.labels, activations).cpu().numpy()
-        centroids = [
-            c[: int(image.max()) + 1] for image, c in zip(labels, clusters.centroids.cpu().numpy(), strict=True)
-        ]
-        images = zip(labels, centroids, clusters.inertia.tolist(), stabilities, strict=True)
-        return [ImageClusters(*image) for image in images]
-
-    def _stability(
-        self, k: NumberOfClusters, batch: Batch, composite: Composite, clusters: Clusters
-    ) -> list[float | None]:
-        if not self.stability_seeds:
-            return [None] * len(clusters.labels)
         seeds = range(self.seed + 1, self.seed + 1 + self.stability_seeds)
         others = [cluster(self.clustering, composite, k, image_seeds(batch.image_ids, seed)).labels for seed in seeds]
-        maps = torch.stack([clusters.labels, *others], dim=1).cpu().numpy()
-        return [stability(list(image)) for image in maps]
+        labels = self.composite.labels_at_input(clusters.labels, activations)
+        over_seeds = [clusters.labels, *others] if others else []
+        return [labels, clusters.centroids, clusters.inertia, *over_seeds]
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
         yield  # every stage ends with values on the host, for which it has waited for the GPU
         self.seconds[stage] += time.perf_counter() - start
+
+
+def on_host(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """Copies tensors to the CPU, on CUDA into page-locked memory and with one synchronisation for all."""
+    if not tensors[0].is_cuda:
+        return [tensor.numpy() for tensor in tensors]
+    copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
+    for copy, tensor in zip(copies, tensors, strict=True):
+        copy.copy_(tensor, non_blocking=True)
+    torch.cuda.synchronize(tensors[0].device)
+    return [copy.numpy() for copy in copies]
+
+
+def _by_image(
+    k: NumberOfClusters,
+    labels: UInt8[np.ndarray, "B H W"],
+    centroids: Float[np.ndarray, "B K D"],
+    inertia: Float[np.ndarray, " B"],
+    *over_seeds: UInt8[np.ndarray, "B _h _w"],
+) -> list[ImageClusters]:
+    """The clusters of every image; centroids without those of empty clusters."""
+    images = zip(labels, centroids, inertia.tolist(), *over_seeds, strict=True)
+    return [
+        ImageClusters(k, own, means[: int(own.max()) + 1], error, tuple(maps)) for own, means, error, *maps in images
+    ]
 
 
 def image_seeds(image_ids: Sequence[str], seed: int) -> Tensor:

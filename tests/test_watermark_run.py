@@ -9,7 +9,7 @@ from nave.runs.reader import Run
 from tests.helpers.running import into, nave_run, record
 
 SHAPES_OPTIONS = {"split": "test", "images": 10, "size": 64, "seed": 0}
-SHAPES = ("data=shapes", "data.images=10", "data.size=64", "image_size=null", "overlays=false")
+SHAPES = ("data=shapes", "data.images=10", "data.size=64", "image_size=null", "overlays=0")
 
 
 def test_stamped_images_say_so_and_keep_their_centroids(tmp_path):

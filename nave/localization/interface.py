@@ -3,15 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from nave.clustering.interface import NumberOfClusters
 from nave.encoder.hooks import Activations
-from nave.localization.components import Box, Component, components
+from nave.localization.components import Box, Component, describe
+from nave.localization.regions import Regions
 
 Map = UInt8[np.ndarray, "H W"]
 
@@ -34,9 +36,13 @@ class PatchTokens:
         size: (height, width) of the image, as the encoder receives it.
     """
 
-    tokens: Float[Tensor, "C h w"]
+    tokens: Float[Tensor, "C h w"]  # on the CPU
     patch: tuple[float, float]
     size: tuple[int, int]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels as an array: PyTorch would send a handle to shared memory for each tensor."""
+        return _from_array, (self.tokens.numpy(), self.patch, self.size)
 
     def at_pixels(self, mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "H W"]:
         """Converts a mask of tokens to a map of pixels: 1 where it is true, 0 elsewhere."""
@@ -52,17 +58,27 @@ class PatchTokens:
         return max(math.ceil(row * self.patch[0] - 0.5), 0), max(math.ceil(column * self.patch[1] - 0.5), 0)
 
 
+def _from_array(tokens: Float[np.ndarray, "C h w"], *others: Any) -> PatchTokens:
+    return PatchTokens(torch.from_numpy(tokens), *others)
+
+
 def patch_tokens(activations: Activations) -> list[PatchTokens]:
     """Returns the tokens of every image of the batch."""
     size, grids = activations.image_size, activations.last
     patch = (activations.padded_size[0] / grids.shape[2], activations.padded_size[1] / grids.shape[3])
     height, width = (int((side - 0.5) / pixels) + 1 for side, pixels in zip(size, patch, strict=True))
-    return [PatchTokens(grid[:, :height, :width].float(), patch, size) for grid in grids]
+    return [PatchTokens(grid[:, :height, :width].float(), patch, size) for grid in grids.cpu()]
 
 
 @runtime_checkable
 class Localizer(Protocol):
-    """Localizes objects on a map of clusters, or on a map of its own from the tokens alone."""
+    """Localizes objects on a map of clusters, or on a map of its own from the tokens alone.
+
+    Attributes:
+        reads_tokens: whether it needs the tokens, which then leave the device.
+    """
+
+    reads_tokens: bool
 
     def layers(self, layers: Sequence[str]) -> list[str]:
         """Returns the modules to read, given the layers of the configuration."""
@@ -72,12 +88,12 @@ class Localizer(Protocol):
         """Returns the numbers of clusters to use, given those of the configuration; None: no clustering."""
         ...
 
-    def __call__(self, labels: Map | None, tokens: PatchTokens) -> tuple[Map, Localization]:
-        """Returns the map of one image and its boxes.
+    def __call__(self, labels: Map | None, tokens: PatchTokens | None) -> tuple[Map, Localization]:
+        """Returns the map of one image and its boxes; on the CPU, in any process.
 
         Args:
             labels: the clusters of the image; None where ``ks`` returns None.
-            tokens: of the last of :meth:`layers`.
+            tokens: of the last of :meth:`layers`; None unless ``reads_tokens``.
         """
         ...
 
@@ -91,6 +107,8 @@ class Baseline:
     Raises:
         ValueError: for other features.
     """
+
+    reads_tokens = True
 
     def __init__(self, features: str) -> None:
         if features not in ("tokens", "keys"):
@@ -113,8 +131,8 @@ class Baseline:
 
 def component_at(labels: UInt8[np.ndarray, "H W"], pixel: tuple[int, int]) -> Localization:
     """Returns the 4-connected component that contains ``pixel`` (y, x) as the only one, as LOST and TokenCut do."""
-    regions = components(labels, min_area=0, border=0)
-    component = regions.items[regions.ids[pixel] - 1]
+    regions = Regions.of(labels)
+    (component,) = describe(regions, np.array([regions.at(pixel)]))
     return Localization(((component, 1.0),), component.box)
 
 

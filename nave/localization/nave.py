@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float64
 
 from nave.clustering.interface import NumberOfClusters
-from nave.localization.components import Components, components
+from nave.localization.components import components
 from nave.localization.interface import Localization, Map, PatchTokens
 from nave.localization.objectness import Objectness, border_shares, one_box
 
@@ -22,6 +22,8 @@ class Nave:
         sigma, border_penalty: see :class:`~nave.localization.objectness.Objectness`.
     """
 
+    reads_tokens: ClassVar[bool] = False
+
     min_area: int
     border: int
     sigma: float
@@ -35,19 +37,14 @@ class Nave:
         """Returns all of ``ks``."""
         return tuple(ks)
 
-    def __call__(self, labels: Map, tokens: PatchTokens) -> tuple[Map, Localization]:  # noqa: ARG002 - not needed
+    def __call__(self, labels: Map, tokens: PatchTokens | None = None) -> tuple[Map, Localization]:  # noqa: ARG002
         """Returns the map unchanged and its boxes; without a region large enough, the box is the whole image."""
         objectness = Objectness(self.sigma, self.border_penalty)
-        regions = components(labels, min_area=self.min_area, border=self.border)
-        scores = _scores(regions, labels, objectness)
-        ranked = tuple((regions.items[i], float(scores[i])) for i in np.argsort(-scores, kind="stable"))
+        border = border_shares(labels, int(labels.max()) + 1)
+        items, regions, chosen = components(labels, min_area=self.min_area, border=self.border)
+        rows, columns = (axis[self.border : len(axis) - self.border] for axis in objectness.prior(labels.shape))
+        central, area = regions.sums(rows, columns)[chosen], regions.area[chosen] / labels.size
+        scores = objectness(central, border[regions.cluster[chosen]], area)
+        ranked = tuple((items[i], float(scores[i])) for i in np.argsort(-scores, kind="stable"))
         whole = (0, 0, labels.shape[1], labels.shape[0])
-        return labels, Localization(ranked, one_box(labels, objectness, self.min_area) or whole)
-
-
-def _scores(regions: Components, labels: Map, objectness: Objectness) -> Float64[np.ndarray, " n"]:
-    count = len(regions.items) + 1
-    central = np.bincount(regions.ids.ravel(), objectness.prior(labels.shape).ravel(), minlength=count)[1:]
-    clusters = np.array([item.cluster for item in regions.items], np.int64)
-    area = np.array([item.area for item in regions.items]) / labels.size
-    return objectness(central, border_shares(labels, int(labels.max()) + 1)[clusters], area)
+        return labels, Localization(ranked, one_box(labels, border, objectness, self.min_area) or whole)

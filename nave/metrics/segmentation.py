@@ -72,17 +72,22 @@ BACKGROUND, IGNORE = 0, 255  # as in VOC's masks
 def segmentation_scores(
     labels: Integer[np.ndarray, "H W"], truth: Integer[np.ndarray, "H W"], *, ignore: int = IGNORE
 ) -> dict[str, float | None]:
-    """Computes the agreement of a map with a mask of objects or classes on the pixels that are not ``ignore``.
+    """Computes :func:`contingency_scores` of a map and a mask of objects or classes.
+
+    Raises:
+        ValueError: if the maps differ in size.
+    """
+    return contingency_scores(contingency(labels, truth, ignore=ignore))
+
+
+def contingency_scores(counts: Contingency) -> dict[str, float | None]:
+    """Computes the agreement of a map with a mask on the pixels that are counted.
 
     Returns:
         ``miou``, the mean over the mask's regions except background of the largest IoU with a cluster; ``ari`` and
         ``nmi`` of the partitions, including background. Between 0 and 1 (``ari`` may be negative); None if undefined:
         ``miou`` without a region, all three without a valid pixel.
-
-    Raises:
-        ValueError: if the maps differ in size.
     """
-    counts = contingency(labels, truth, ignore=ignore)
     if not counts.table.size:
         return {"miou": None, "ari": None, "nmi": None}
     best = best_overlaps(counts)[counts.regions != BACKGROUND]

@@ -103,13 +103,21 @@ class Journal:
     def __init__(self, folder: RunFolder, ks: Sequence[K]) -> None:
         self.folder, self.ks = folder, tuple(ks)
 
-    def append(self, rank: int, note: Note) -> None:
-        """Appends a note of the process ``rank``."""
+    def append(self, rank: int, *notes: Note) -> None:
+        """Appends notes of the process ``rank``."""
+        self.append_lines(rank, self.lines(rank, *notes))
+
+    def lines(self, rank: int, *notes: Note) -> bytes:
+        """The lines of notes of the process ``rank``."""
+        return "".join(f"{to_json(note, self.folder.part(rank))}\n" for note in notes).encode()
+
+    def append_lines(self, rank: int, lines: bytes) -> None:
+        """Appends whole lines of the process ``rank``."""
         path = self.folder.part(rank)
         path.parent.mkdir(parents=True, exist_ok=True)
-        start = "\n" if _is_torn(path) else ""
-        with path.open("ab", buffering=0) as file:  # one write a note: those of two processes cannot mix
-            file.write(f"{start}{to_json(note, path)}\n".encode())
+        start = b"\n" if _is_torn(path) else b""
+        with path.open("ab", buffering=0) as file:  # one write: the notes of two processes cannot mix
+            file.write(start + lines)
 
     def finished(self, current: Current | None = None) -> frozenset[str]:
         """Ids of the images that need no more work: finished at every K, or unreadable, and ``current``."""

@@ -6,13 +6,13 @@
     data.jsonl                    size, time and hash of what each image was read from   (data/interface.py)
     .claim                        the process at work in the folder                    (record.py)
     parts/<rank>.jsonl            images that each process has finished, during the run (journal.py)
-    photographs/<image_id>.jpg    small copies of the images
+    photographs/<image_id>.jpg    small copies of the images that have overlays
     report.html                   the report
     k3/, k5/, ...                 one folder per K; with a single K, the run folder itself:
         predictions.jsonl         one line per image                                 (prediction.py)
         metrics.json              scores with their intervals                        (scoring.py)
         maps/<image_id>.png       cluster ids as pixel values
-        overlays/<image_id>.jpg   the image with its clusters and boxes
+        overlays/<image_id>.jpg   some images with their clusters and boxes         (pictures.py)
         centroids/<image_id>.npy  for data sets with masks or watermarks
 
 The folder of a sweep holds sweep.json, summary.csv, summary.md and one run folder per job. refused/<job>.txt explains
@@ -223,6 +223,13 @@ def write_whole(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes, via: Path | None = None) -> None:
     """Writes a file atomically, as :func:`write_chunks`."""
     write_chunks(path, [content], via)
+
+
+def write_image(image: Image.Image, path: Path, **options: Any) -> None:
+    """Writes a PNG or a JPEG atomically; ``options`` are Pillow's."""
+    content = io.BytesIO()
+    image.save(content, "PNG" if path.suffix == ".png" else "JPEG", **options)
+    write_bytes(path, content.getvalue())
 
 
 def write_chunks(path: Path, chunks: Iterable[bytes], via: Path | None = None) -> None:

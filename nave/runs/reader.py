@@ -15,7 +15,7 @@ from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap
 from nave.runs.journal import Unreadable
 from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, K, ResultsFolder, RunFolder, k_order, k_text, read_json
-from nave.runs.prediction import Line, Lines
+from nave.runs.prediction import Line, Lines, read_lines
 from nave.runs.record import CURE, Process, Record, read_record
 from nave.strict_json import checked
 
@@ -115,8 +115,7 @@ class Run:
 
     def overlaps(self) -> dict[str, float | None]:
         """Overlap of each image's box with the ground truth, averaged over K; None if no object is annotated."""
-        ids = list(self.at_k[0].lines) if self.at_k else []
-        return {image_id: _mean([results.overlap(image_id) for results in self.at_k]) for image_id in ids}
+        return mean_overlaps(self.at_k)
 
     def newer_than(self, path: Path) -> bool:
         """Whether record, predictions or scores changed after the file ``path``, or there is no such file."""
@@ -165,9 +164,14 @@ class RunAtK:
         object.__setattr__(other, "settings", settings)
         return other
 
+    @cached_property
+    def overlaps(self) -> Mapping[str, float | None]:
+        """Overlap of each image's box with the best true box; None if no object is annotated."""
+        return {line["image_id"]: best_overlap(Prediction.from_line(line)) for line in read_lines(self.results)}
+
     def overlap(self, image_id: str) -> float | None:
-        """Overlap of the image's box with the best true box; None if no object is annotated."""
-        return best_overlap(Prediction.from_line(self.lines[image_id]))
+        """One of :attr:`overlaps`."""
+        return self.overlaps[image_id]
 
     def read_map(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
         """The map of one image at the original image's size."""
@@ -208,6 +212,12 @@ def _run_folders(path: Path) -> Iterator[Path]:
         folders[:] = sorted(set(folders) - {*BY_IMAGE, PHOTOGRAPHS})
         if RUN in files:
             yield Path(folder)
+
+
+def mean_overlaps(at_k: Sequence[RunAtK]) -> dict[str, float | None]:
+    """Overlap of each image's box with the ground truth, averaged over K; None if no object is annotated."""
+    ids = list(at_k[0].overlaps) if at_k else []
+    return {image_id: _mean([results.overlaps[image_id] for results in at_k]) for image_id in ids}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -152,7 +152,7 @@ def damaged(folder: RunFolder, record: Record) -> Path | None:
         try:
             for line in read_lines(results):
                 images += 1
-                if path := damaged_file(folder, results, line, record["config"]):
+                if path := damaged_file(results, line):
                     return path
             if images != record["images"] or (images and not is_whole(results.predictions)):
                 return results.predictions
@@ -163,16 +163,11 @@ def damaged(folder: RunFolder, record: Record) -> Path | None:
     return None
 
 
-def damaged_file(folder: RunFolder, results: ResultsFolder, line: Line, config: Mapping[str, Any]) -> Path | None:
-    """The first file of one image that is missing or cut off."""
+def damaged_file(results: ResultsFolder, line: Line) -> Path | None:
+    """The first file of one image that is missing or cut off; pictures are drawn anew where they are missing."""
     image_id = line["image_id"]
-    pictures = [results.map(image_id)]
-    if config.get("overlays"):
-        pictures.append(results.overlay(image_id))
-    if config.get("photographs"):
-        pictures.append(folder.photograph(image_id))
-    if path := next((path for path in pictures if not is_whole(path)), None):
-        return path
+    if not is_whole(results.map(image_id)):
+        return results.map(image_id)
     if line["k"] is not None and ("segmentation" in line or "watermark" in line):
         try:
             results.read_centroids(image_id)
@@ -187,8 +182,8 @@ class Current:
     ``changed`` collects the ids of the images that did change.
     """
 
-    def __init__(self, folder: RunFolder, ks: tuple[K, ...], dataset: Dataset, config: Mapping[str, Any]) -> None:
-        self._folder, self._ks, self._dataset, self._config = folder, ks, dataset, config
+    def __init__(self, folder: RunFolder, ks: tuple[K, ...], dataset: Dataset) -> None:
+        self._folder, self._ks, self._dataset = folder, ks, dataset
         self._known: dict[bytes, bool] = {}  # by a hash: what the images of a large data set were is long
         self._whole: defaultdict[str, set[int]] = defaultdict(set)  # positions, by K
         self.changed: dict[str, None] = {}
@@ -209,7 +204,7 @@ class Current:
         if "line" not in note or note["index"] in self._whole[str(note["k"])]:
             return True
         results = self._folder.at(note["k"], self._ks)
-        if damaged_file(self._folder, results, note["line"], self._config):
+        if damaged_file(results, note["line"]):
             return False
         self._whole[str(note["k"])].add(note["index"])
         return True
