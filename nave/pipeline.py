@@ -91,6 +91,8 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
     if cfg.skip_existing and (source := matching_run(folder, record, Path(cfg.outputs), dataset)):
         log.info("complete already: %s", source.path)
         record |= reuse_results(source, folder)
+        if is_first():
+            _draw(cfg, folder, record, dataset)
         return
     journal = Journal(folder, explainer.ks)
     if before and before["status"] == "ok" and "unlogged" not in before and is_first():

@@ -42,8 +42,7 @@ class Artist:
         with suppress(UnreadableImageError):
             photograph = self.dataset.image(image.index)
             if self.longest:
-                copy = shrunk(photograph, self.longest)
-                write_image(copy, self.folder.photograph(image.image_id), quality=QUALITY, optimize=True)
+                keep_photograph(photograph, self.folder, image.image_id, self.longest)
             for results, line in image.over_k:
                 picture = overlay_of(results, line, photograph)
                 write_image(picture, results.overlay(image.image_id), quality=95, subsampling=0)
@@ -56,6 +55,11 @@ class Drawn:
     image_id: str
     index: int
     over_k: Sequence[tuple[ResultsFolder, Line]]
+
+
+def keep_photograph(image: Image.Image, folder: RunFolder, image_id: str, longest: int) -> None:
+    """Writes the small copy of one image."""
+    write_image(shrunk(image, longest), folder.photograph(image_id), quality=QUALITY, optimize=True)
 
 
 def overlay_of(results: ResultsFolder, line: Line, photograph: Image.Image) -> Image.Image:

@@ -102,15 +102,37 @@ def _is_complete(cfg: DictConfig, folder: RunFolder, before: Record) -> bool:
     """Whether the encoder, its card and its snapshots lie there, whole."""
     if before["status"] != "ok" or "card" not in before:
         return False
-    snapshots = [f"-epoch{number}" for number in cfg.snapshots if number <= before["card"]["epochs"]]
+    snapshots = [_suffix(number) for number in cfg.snapshots if number <= before["card"]["epochs"]]
+    if not all(_is_whole_encoder(encoder_path(folder.path, suffix)) for suffix in ("", *snapshots)):
+        return False
+    with encoder_path(folder.path).open("rb") as file:
+        return bool(hashlib.file_digest(file, "sha256").hexdigest() == before["card"]["sha256"])
+
+
+def _suffix(epochs: int) -> str:
+    return f"-epoch{epochs}"
+
+
+def _is_whole_encoder(path: Path) -> bool:
+    beside = path.with_name(f"{path.name.removesuffix(SUFFIX)}.json")
     with suppress(OSError, ValueError, WeightsError):
-        with encoder_path(folder.path).open("rb") as file:
-            same = bool(hashlib.file_digest(file, "sha256").hexdigest() == before["card"]["sha256"])
-        for path in (encoder_path(folder.path, suffix) for suffix in ("", *snapshots)):
-            beside = path.with_name(f"{path.name.removesuffix(SUFFIX)}.json")
-            same = same and read_card(path).items() <= read_json(beside).items() and is_whole(beside)
-        return same
+        return read_card(path).items() <= read_json(beside).items() and is_whole(beside)
     return False
+
+
+def _may_resume(cfg: DictConfig, folder: RunFolder, data: TrainingData, images: Dataset) -> bool:
+    """Whether the checkpoint is whole, and the snapshots that were taken before it, which are not taken again.
+
+    Raises:
+        ConflictingResultsError: if images or their labels have changed, naming the first.
+    """
+    if not is_zipfile(checkpoint_path(folder.path)):
+        return False
+    taken = [path for number in cfg.snapshots if (path := encoder_path(folder.path, _suffix(number))).exists()]
+    if damaged := [path for path in taken if not _is_whole_encoder(path)]:
+        log.warning("%s is damaged; the training starts from the beginning", damaged[0])
+        return False
+    return _has_same_data(folder, data, images)
 
 
 def _data(cfg: DictConfig, encoder: Encoder) -> tuple[TrainingData, Dataset]:
@@ -161,7 +183,7 @@ def _learn(
     module = build_module(cfg, encoder, scheme, data)
     card |= _data_card(data)
     checkpoint = checkpoint_path(folder.path)
-    resumed = before is not None and is_zipfile(checkpoint) and _has_same_data(folder, data, images)
+    resumed = before is not None and _may_resume(cfg, folder, data, images)
     for path, dataset in _data_files(folder, data, images) if is_first() and not resumed else ():
         note_contents(path, dataset)
 
@@ -170,7 +192,7 @@ def _learn(
         complete = card | {"epochs": epochs, "metrics": metrics or {}}
         return write_encoder(folder, suffix, module.result, complete)
 
-    snapshots = Snapshots(cfg.snapshots, lambda epochs: write(epochs, f"-epoch{epochs}"))
+    snapshots = Snapshots(cfg.snapshots, lambda epochs: write(epochs, _suffix(epochs)))
     trainer = build_trainer(cfg, folder.path, len(record["attempts"]), data, [snapshots, StopAtOnce()])
     record["device_type"] = trainer.strategy.root_device.type
     check_same(before, record, folder)

@@ -16,8 +16,9 @@ from tests.helpers.running import into, nave_run, one_thread, photographs, voc
 SHARES = (0, 0.3, 0.9, -1)  # of a file, which are left; or all but so many bytes
 WRITTEN = (
     *("run.json", "data.jsonl", "k2/predictions.jsonl", "k3/metrics.json", "k2/maps/000002.png"),
-    *("k3/overlays/000001.jpg", "k2/centroids/000002.npy", "photographs/000003.jpg"),
+    "k2/centroids/000002.npy",
 )
+PICTURES = ("k3/overlays/000001.jpg", "photographs/000003.jpg")  # drawn again from the rest
 SLOW = pytest.mark.slow
 
 
@@ -64,7 +65,7 @@ def test_a_cut_at_any_byte_is_noticed(a_run: tuple[list[str], Path], tmp_path: P
 @SLOW
 @pytest.mark.parametrize("skip", ["true", "false"])
 @pytest.mark.parametrize("share", SHARES)
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", [*WRITTEN, *PICTURES])
 def test_a_finished_run_survives(
     a_run: tuple[list[str], Path], tmp_path: Path, name: str, share: float, skip: str
 ) -> None:
