@@ -40,23 +40,20 @@ def outcome(folder: Path, *overrides: str) -> dict[str, bytes]:
     return results(folder)
 
 
-@pytest.mark.parametrize("workers", [2, pytest.param(1, marks=pytest.mark.slow)])
-def test_over_processes_that_read_images(usual: Any, tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(
+    ("workers", "processes"), [(2, 2), *(pytest.param(*one, marks=pytest.mark.slow) for one in [(1, 0), (0, 1)])]
+)
+def test_over_processes_that_read_and_finish_images(
+    usual: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, processes: int
+) -> None:
     overrides, expected = usual
+    for room in ("writer", "pictures") if processes else ():
+        monkeypatch.setattr(f"nave.runs.{room}.FEW", 1)
+        monkeypatch.setattr(f"nave.runs.{room}.share_of_cores", lambda _: processes)
     assert outcome(tmp_path / "run", *overrides, *K, f"loader.num_workers={workers}") == expected
 
 
-@pytest.mark.parametrize("processes", [2, pytest.param(1, marks=pytest.mark.slow)])
-def test_over_processes_that_finish_images(
-    usual: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
-) -> None:
-    overrides, expected = usual
-    for room in ("writer", "pictures"):
-        monkeypatch.setattr(f"nave.runs.{room}.FEW", 1)
-        monkeypatch.setattr(f"nave.runs.{room}.share_of_cores", lambda _: processes)
-    assert outcome(tmp_path / "run", *overrides, *K, "loader.num_workers=0") == expected
-
-
+@pytest.mark.slow
 def test_without_pictures(usual: Any, tmp_path: Path) -> None:
     overrides, expected = usual
     found = outcome(tmp_path / "run", *overrides, "k=[2,3]", "overlays=0", "photographs=null")
@@ -78,6 +75,7 @@ def test_one_k_alone_or_among_others(usual: Any, tmp_path: Path) -> None:
     assert len(found) == len([name for name in expected if name.startswith("k3/") and "overlays" not in name])
 
 
+@pytest.mark.slow
 def test_the_order_of_the_images_changes_their_order_alone(usual: Any, tmp_path: Path) -> None:
     """The intervals in metrics.json are drawn by position, so the order decides them; it is part of data_sha256."""
     overrides, expected = usual
@@ -116,7 +114,7 @@ def mixed(root: Path) -> list[str]:
     """Images of two sizes in turn, so that batches are not made of neighbours; one cannot be read."""
     folder = write_folder(root / "mixed", {f"{n}.png": (40, 30) if n in (1, 5, 7) else (30, 40) for n in range(8)})
     (folder / "6.png").write_bytes((folder / "6.png").read_bytes()[:-300])
-    return ["data=folder", f"data.root={folder}", *K, "image_size=null", "loader.num_workers=0"]
+    return ["data=folder", f"data.root={folder}", "k=[2,3]", "overlays=0", "image_size=null", "loader.num_workers=0"]
 
 
 def test_over_batches_but_for_the_encoders_rounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
