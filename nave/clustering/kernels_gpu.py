@@ -40,8 +40,8 @@ class Axis:
         weight = np.where(outside, 1, weights.weight).astype(np.float32)
         start = np.searchsorted(cell, np.arange(cells + 1)).astype(np.int32)
         longest = int(np.diff(start).max())
-        tensors = (torch.from_numpy(array).to(device) for array in (start, cell.astype(np.int32), weight))
-        return cls(*tensors, longest=longest)
+        first, second, third = (torch.from_numpy(array).to(device) for array in (start, cell.astype(np.int32), weight))
+        return cls(first, second, third, longest)
 
 
 @lru_cache(maxsize=256)
@@ -70,7 +70,7 @@ def kmeans_plus_plus(points: Points, draws: Float64[Tensor, "B K T"]) -> Float[T
     norms, closest = matrix.new_empty((2, B, N))
     seeding_gpu.draw[(B,)](
         matrix, draws.contiguous(), rows.cell, cols.cell, rows.weight, cols.weight, norms, closest, cumulative,
-        coefficients, T, K, M, *points.composite.blocks[0].features.shape[2:], *size, num_warps=WARPS,
+        coefficients, T, K, M, *points.composite.blocks[0].features.shape[2:], *size, num_warps=WARPS, enable_fp_fusion=True,
     )  # fmt: skip
     return coefficients
 
@@ -105,12 +105,13 @@ class FusedIterations:
             self.corners = state.products.new_full((B, 4, K, (h + 1) * (w + 1)), -1)
         means, products = torch.empty_like(state.coefficients), torch.empty_like(state.products)
         counts, lanes = state.products.new_empty((B, K)), min(1 << (self.cols.longest - 1).bit_length(), LANES)
+        vector = 4 if M % 4 == 0 else 1
         lloyd_gpu.iterate[(B,)](
             state.coefficients, state.products, state.half_norms, mode, state.status, state.iterations, state.changed,
             state.labels, means, products, counts, self.corners, self.points.gram.matrices[0], self.near,
             self.stop.moved, self.rows.start, self.cols.start, self.rows.weight, self.cols.weight, self.rows.longest,
-            self.cols.longest, self.stop.iterations, K, M, h, w, *self.points.composite.size,
+            self.cols.longest, self.stop.iterations, K, M // vector, h, w, *self.points.composite.size,
             CLUSTERS=max(triton.next_power_of_2(K), 4), CELLS=32 * WARPS // lanes, LANES=lanes,
-            VECTOR=4 if M % 4 == 0 else 1, num_warps=WARPS,
+            VECTOR=vector, num_warps=WARPS, enable_fp_fusion=True,
         )  # fmt: skip
         return means, counts

@@ -18,16 +18,16 @@ NEAR = tl.constexpr(1e-5)  # squared distance, relative to squared length, that 
 ACTIVE, PAUSED, ASSIGN = tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)  # done: 0
 
 
-@triton.jit(do_not_specialize=["tall", "wide", "max_iter", "K", "M", "h", "w", "H", "W"])
+@triton.jit(do_not_specialize=["tall", "wide", "max_iter", "K", "vectors", "h", "w", "H", "W"])
 @no_type_check
 def iterate(
     coefficients, products, half_norms, mode, status, iterations, changed, labels, means, new_products, counts, corners,
-    matrix, near, limit, row_start, col_start, row_weight, col_weight, tall, wide, max_iter, K, M, h, w, H, W,
+    matrix, near, limit, row_start, col_start, row_weight, col_weight, tall, wide, max_iter, K, vectors, h, w, H, W,
     CLUSTERS: tl.constexpr, CELLS: tl.constexpr, LANES: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
     """Iterates until the image is done or pauses; ``mode`` ``ASSIGN`` assigns every point and updates nothing."""
     b = tl.program_id(0).to(tl.int64)
-    M = tl.multiple_of(M, VECTOR)
+    M = vectors * VECTOR  # so that the compiler knows the alignment of rows
     first = b * K
     coefficients, products, means = coefficients + first * M, products + first * M, means + first * M
     new_products, half_norms, counts = new_products + first * M, half_norms + first, counts + first
