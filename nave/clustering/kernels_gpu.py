@@ -70,7 +70,8 @@ def kmeans_plus_plus(points: Points, draws: Float64[Tensor, "B K T"]) -> Float[T
     norms, closest = matrix.new_empty((2, B, N))
     seeding_gpu.draw[(B,)](
         matrix, draws.contiguous(), rows.cell, cols.cell, rows.weight, cols.weight, norms, closest, cumulative,
-        coefficients, T, K, M, *points.composite.blocks[0].features.shape[2:], *size, num_warps=WARPS, enable_fp_fusion=True,
+        coefficients, T, K, M, *points.composite.blocks[0].features.shape[2:], *size,
+        num_warps=WARPS, enable_fp_fusion=True,
     )  # fmt: skip
     return coefficients
 
