@@ -55,15 +55,14 @@ def test_seeding_is_that_of_the_cpu(options):
     torch.testing.assert_close(initial_centroids(on_gpu, 5, SEEDS).cpu(), expected, rtol=1e-2, atol=1e-2)
 
 
-@pytest.mark.parametrize("channels", [8, 200])  # less and more than grid points: features, and products of them
+@pytest.mark.parametrize("channels", [8, 200])  # less and more than grid points
 def test_the_fused_kernels_are_used_and_equal_the_tensors(channels):
     grid = smooth(3, channels, 9, 12).cuda()
     problem = composer()(activations([grid], (126, 168), (120, 161)))
     start = torch.cat([grid.flatten(2).mT[:, [3, 50, 90]], grid.flatten(2).mT[:, [3, 7]] + 0.1], dim=1)
     points = Points(problem, Gram.from_composite(problem, start))
-    assert (points.gram.matrices[0] is None) == (channels == 8)
     stop = Stop(torch.full((3,), -1.0, dtype=torch.float64, device="cuda"), 300)
-    assert not isinstance(choose(points, stop), TensorIterations)
+    assert not isinstance(choose(points, stop, 5), TensorIterations)
     state, iterations = iterate(points, points.gram.further_points())
     expected, got = TensorIterations(points, stop).assign(state), iterations.assign(state)
     assert (got.labels == expected.labels).double().mean() > 0.999
@@ -113,25 +112,23 @@ def test_a_batch_hardly_waits_and_launches_little(channels, record_property):
     launches = sum("LaunchKernel" in name for name in names)
     record_property("waits", waits)
     record_property("launches", launches)
-    assert waits <= 7  # one is the profiler's own
-    assert launches <= 600
+    assert waits <= 5  # one is the profiler's own
+    assert launches <= 250
 
 
 def test_images_of_any_size_share_the_compiled_kernels():
-    from nave.clustering import kernels_gpu
+    from nave.clustering import lloyd_gpu, seeding_gpu
 
-    kernels = [value for value in vars(kernels_gpu).values() if hasattr(value, "device_caches")]
+    kernels = (lloyd_gpu.iterate, seeding_gpu.draw)
 
     def compiled():
         return sum(len(cache[0]) for kernel in kernels for cache in kernel.device_caches.values())
 
-    counts = []
-    for h, w in ((27, 36), (20, 31), (36, 27), (16, 16), (13, 29), (31, 33)):
+    before = compiled()
+    for h, w in ((27, 36), (20, 31), (36, 27), (16, 16), (13, 29), (31, 33), (17, 9), (24, 36), (1, 2)):
         captured = activations([smooth(3, 8, h, w).cuda()], (14 * h, 14 * w), (14 * h - 3, 14 * w - 5))
         factored()(composer()(captured), 5, torch.arange(3))
-        counts.append(compiled())
-    assert kernels
-    assert counts[0] == counts[-1]
+    assert 0 < compiled() <= before + 5  # a lane or two a cell, a multiple of four grid points or another number
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

@@ -6,7 +6,9 @@ looks, and then continues as if it had not waited.
 """
 
 from dataclasses import dataclass, fields
+from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -88,8 +90,8 @@ class Iterations(Protocol):
         """Assigns every point of every image to its nearest centroid, the lowest id at a tie."""
         ...
 
-    def advance(self, state: State) -> None:
-        """Runs one iteration of every active image."""
+    def advance(self, state: State, iterations: int) -> None:
+        """Runs at least so many iterations of every active image."""
         ...
 
 
@@ -105,8 +107,12 @@ class TensorIterations:
         scores = self.points.upsample(state.products) - state.half_norms[:, :, None, None]
         return assignment(self.points, first_maximum(scores), state.half_norms.shape[1])
 
-    def advance(self, state: State) -> None:
+    def advance(self, state: State, iterations: int) -> None:
         """See :class:`Iterations`."""
+        for _ in range(iterations):
+            self._iterate(state)
+
+    def _iterate(self, state: State) -> None:
         new, running = self.assign(state), state.status == ACTIVE
         changed = (new.labels != state.labels).flatten(1).any(1)
         state.changed = torch.where(running, changed.int(), state.changed)
@@ -155,25 +161,26 @@ def iterate(
         tolerance * mean_variance(points.composite) if tolerance else coefficients.new_full((len(coefficients),), -1)
     )
     stop = Stop(limit.double(), max_iter)
-    state, iterations = State.start(points, coefficients), choose(points, stop)
+    state, iterations = State.start(points, coefficients), choose(points, stop, coefficients.shape[1])
     count = total = min(FIRST_CHECK, max_iter)
     while True:
-        for _ in range(count):
-            iterations.advance(state)
+        iterations.advance(state, count)
         active, resumed = _look(points, state, stop)
         if not active:
             return state, iterations
         count, total = (1, total) if resumed else (total, 2 * total)
 
 
-def choose(points: Points, stop: Stop) -> Iterations:
-    """Chooses the fused kernels for one bilinear or nearest grid on a GPU, tensors for any other composite."""
-    if points.composite.device.type == "cuda" and find_spec("triton") is not None:
-        from nave.clustering.kernels_gpu import FusedIterations
+def choose(points: Points, stop: Stop, k: int) -> Iterations:
+    """Chooses the fused kernels for few clusters of one bilinear or nearest grid on a GPU, else tensors."""
+    fused = kernels(points.composite.device)
+    return (fused and fused.FusedIterations.from_points(points, stop, k)) or TensorIterations(points, stop)
 
-        if fused := FusedIterations.from_points(points, stop):
-            return fused
-    return TensorIterations(points, stop)
+
+def kernels(device: torch.device) -> ModuleType | None:
+    """Imports the kernels for a GPU; None where there is no GPU or no Triton."""
+    available = device.type == "cuda" and find_spec("triton") is not None
+    return import_module("nave.clustering.kernels_gpu") if available else None
 
 
 def _look(points: Points, state: State, stop: Stop) -> tuple[bool, bool]:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nave.clustering.batched import finish, iterate
+from nave.clustering.batched import finish, iterate, kernels
 from nave.clustering.gram import Gram, Points
 from nave.clustering.sampling import grid_points, sample, uniforms
 from nave.composite.composite import Composite
@@ -16,11 +16,19 @@ def initial_coefficients(
     """Clusters the grid's points: the best of ``restarts`` k-means++ seedings, each refined to convergence."""
     points = Points(grid_points(composite), gram)
     draws = _to_device(uniforms(seeds, restarts, k), composite.device)
-    refined = [iterate(points, kmeans_plus_plus(points, draws[:, restart])) for restart in range(restarts)]
+    refined = [iterate(points, _draw(points, draws[:, restart])) for restart in range(restarts)]
     if restarts == 1:
         return refined[0][0].coefficients
     best = torch.stack([finish(points, *run).inertia for run in refined]).argmin(0)
     return torch.stack([state.coefficients for state, _ in refined])[best, torch.arange(len(best), device=best.device)]
+
+
+def _draw(points: Points, draws: Float[Tensor, "B K T"]) -> Float[Tensor, "B K M"]:
+    if fused := kernels(points.composite.device):
+        coefficients: Tensor | None = fused.kmeans_plus_plus(points, draws)
+        if coefficients is not None:
+            return coefficients
+    return kmeans_plus_plus(points, draws)
 
 
 def _to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -15,10 +15,12 @@ from torch.nn import functional
 from nave.composite.composite import Block, Composite
 from nave.composite.upsampling import Neighbours, overlaps, squared_norms, upsampled_squared_norms
 
+SMALL = 2048  # number of points of one grid that are multiplied even where they have fewer channels: 16 MB an image
+
 
 @dataclass(frozen=True)
 class Gram:
-    """Grid points of every block, and their Gram matrices where these are the smaller.
+    """Grid points of every block, and their Gram matrices where these are small.
 
     Args:
         features: of every block, and after them the further points. Minus ``centre``: k-means depends on differences
@@ -40,7 +42,8 @@ class Gram:
         extra = [None] * len(composite.blocks) if further is None else further.split(composite.channels, dim=2)
         centred = [_centred(block, points) for block, points in zip(composite.blocks, extra, strict=True)]
         features = tuple(points for points, _ in centred)
-        matrices = tuple(F.mT @ F if F.shape[2] <= F.shape[1] else None for F in features)
+        most = SMALL if len(features) == 1 else 0
+        matrices = tuple(F.mT @ F if F.shape[2] <= max(F.shape[1], most) else None for F in features)
         return cls(features, torch.cat([centre for _, centre in centred], dim=2), matrices, count)
 
     @property

@@ -94,8 +94,7 @@ def test_an_image_that_pauses_holds_up_no_other():
     points, coefficients = _points(problem, start)
     iterations = TensorIterations(points, Stop(torch.full((3,), -1.0, dtype=torch.float64), 300))
     state = State.start(points, coefficients)
-    for _ in range(3):
-        iterations.advance(state)
+    iterations.advance(state, 3)
     assert state.status[1] == PAUSED
     assert state.iterations.tolist() == [3, 0, 3]
     together = finish(points, *iterate(points, coefficients))
@@ -109,7 +108,7 @@ def test_what_has_converged_stays_as_it_is():
     points, start = _points(problem, problem.materialise()[:, [3, 700, 2500]])
     state, iterations = iterate(points, start)
     before = state.images(torch.arange(2))
-    iterations.advance(state)
+    iterations.advance(state, 1)
     assert all(torch.equal(a, b) for a, b in zip(vars(before).values(), vars(state).values(), strict=True))
 
 

@@ -64,6 +64,12 @@ def test_no_centroid_is_longer_than_the_bound(problem):
     )
 
 
-def test_the_smaller_of_features_and_products_is_multiplied():
-    assert Gram.from_composite(many_channels(20)).matrices[0] is not None
-    assert Gram.from_composite(many_channels(19)).matrices[0] is None
+def test_products_are_kept_where_they_are_small():
+    """Of one grid, or where there are fewer points than channels."""
+    for problem, kept in ((many_channels(19), True), (composite("two grids"), False), (many_points(), False)):
+        assert (Gram.from_composite(problem).matrices[0] is not None) == kept
+
+
+def many_points():
+    grid = torch.zeros(1, 3, 45, 46)
+    return Composite((Block(grid, upsampling_matrix(45, 50, "bilinear"), upsampling_matrix(46, 50, "bilinear")),))
