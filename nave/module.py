@@ -20,7 +20,8 @@ from nave.data.seed import seed_of
 from nave.encoder.activation_cache import ActivationCache
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations, check_finite
-from nave.localization.interface import Localization, Localizer, patch_tokens
+from nave.localization.foreground import Foreground, Head
+from nave.localization.interface import Localization, Localizer, PatchTokens, patch_tokens, resized
 from nave.metrics.unlabelled import stability
 
 
@@ -81,6 +82,7 @@ class Explainer(LightningModule):
         self.encoder, self.composite, self.clustering = encoder, composite, clustering
         self.localization, self.ks, self.seed = localization, tuple(ks), seed
         self.stability_seeds, self.cache = stability_seeds, cache
+        self.foreground: Head | None = None  # judges the tokens, if the localization has any use for it
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[Explanation]:
@@ -103,9 +105,10 @@ class Explainer(LightningModule):
         self, batch: Batch, activations: Activations, clusters: Sequence[Sequence[ImageClusters]]
     ) -> Iterator[Explanation]:
         tokens = patch_tokens(activations)
+        judged = [one.judged(self.foreground, name) for one, name in zip(tokens, batch.image_ids, strict=True)]
         for k, images in zip(self.ks, clusters, strict=True):
             for i, image in enumerate(images):
-                labels, localization = self.localization(image.labels, tokens[i])
+                labels, localization = self._localized(image.labels, tokens[i], judged[i], batch.sizes[i])
                 yield Explanation(
                     image_id=batch.image_ids[i],
                     index=batch.indices[i],
@@ -117,6 +120,18 @@ class Explainer(LightningModule):
                     localization=localization,
                     stability=image.stability,
                 )
+
+    def _localized(
+        self,
+        labels: UInt8[np.ndarray, "H W"] | None,
+        tokens: PatchTokens,
+        foreground: Foreground | None,
+        size: tuple[int, int],
+    ) -> tuple[UInt8[np.ndarray, "H W"], Localization]:
+        if labels is None or foreground is None:
+            return self.localization(labels, tokens, foreground)
+        stored = resized(resized(labels, size), tokens.size)  # what the choice is repeated from
+        return labels, self.localization(stored, tokens, foreground)[1]
 
     def _clusters(self, batch: Batch, activations: Activations) -> list[list[ImageClusters]]:
         """Clusters of every image, for every K."""

@@ -166,7 +166,7 @@ class ImageModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.dataset = dataset
-        self.image_size = _height_width(image_size)
+        self.image_size = height_width(image_size)
         self.batch_size = _positive("batch_size", batch_size)
         self.num_workers = num_workers
         self.limit = None if limit is None else _positive("limit", limit)
@@ -239,7 +239,12 @@ def _size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:
         return None
 
 
-def _height_width(image_size: int | Sequence[int] | None) -> tuple[int, int] | None:
+def height_width(image_size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    """The option ``image_size`` as (height, width); None for images of their own size.
+
+    Raises:
+        ValueError: for sides below 1.
+    """
     if image_size is None:
         return None
     sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)

@@ -7,21 +7,29 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from PIL import Image
 from torch import Tensor
 
 from nave.clustering.interface import NumberOfClusters
 from nave.encoder.hooks import Activations
 from nave.localization.components import Box, Component, components
+from nave.localization.foreground import Foreground, Head
 
 Map = UInt8[np.ndarray, "H W"]
 
 
 @dataclass(frozen=True)
 class Localization:
-    """Components with their scores, best first, and the one chosen box; all in pixels of the map."""
+    """Components with their scores, best first, and the one chosen box; all in pixels of the map.
+
+    ``detections`` are boxes with scores, best first, that a foreground head has found by its judgement ``foreground``;
+    None without a head, and then components are what is detected.
+    """
 
     components: tuple[tuple[Component, float], ...]
     box: Box
+    detections: tuple[tuple[Box, float], ...] | None = None
+    foreground: Foreground | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +45,10 @@ class PatchTokens:
     tokens: Float[Tensor, "C h w"]
     patch: tuple[float, float]
     size: tuple[int, int]
+
+    def judged(self, head: Head | None, image_id: str) -> Foreground | None:
+        """Returns what a foreground head says of the tokens; None without a head."""
+        return None if head is None else Foreground(head(self.tokens, image_id), self.patch)
 
     def at_pixels(self, mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "H W"]:
         """Converts a mask of tokens to a map of pixels: 1 where it is true, 0 elsewhere."""
@@ -62,7 +74,15 @@ def patch_tokens(activations: Activations) -> list[PatchTokens]:
 
 @runtime_checkable
 class Localizer(Protocol):
-    """Localizes objects on a map of clusters, or on a map of its own from the tokens alone."""
+    """Localizes objects on a map of clusters, or on a map of its own from the tokens alone.
+
+    ``foreground`` is ``auto``, the file of a foreground head, or ``off`` for a method that uses none.
+    """
+
+    @property
+    def foreground(self) -> str:
+        """Where the foreground head comes from."""
+        ...
 
     def layers(self, layers: Sequence[str]) -> list[str]:
         """Returns the modules to read, given the layers of the configuration."""
@@ -72,12 +92,15 @@ class Localizer(Protocol):
         """Returns the numbers of clusters to use, given those of the configuration; None: no clustering."""
         ...
 
-    def __call__(self, labels: Map | None, tokens: PatchTokens) -> tuple[Map, Localization]:
+    def __call__(
+        self, labels: Map | None, tokens: PatchTokens | None, foreground: Foreground | None = None
+    ) -> tuple[Map, Localization]:
         """Returns the map of one image and its boxes.
 
         Args:
             labels: the clusters of the image; None where ``ks`` returns None.
-            tokens: of the last of :meth:`layers`.
+            tokens: of the last of :meth:`layers`; None where they are at hand no more, as when a choice is repeated.
+            foreground: what the foreground head says of them; None without a head.
         """
         ...
 
@@ -91,6 +114,8 @@ class Baseline:
     Raises:
         ValueError: for other features.
     """
+
+    foreground = "off"
 
     def __init__(self, features: str) -> None:
         if features not in ("tokens", "keys"):
@@ -116,6 +141,13 @@ def component_at(labels: UInt8[np.ndarray, "H W"], pixel: tuple[int, int]) -> Lo
     regions = components(labels, min_area=0, border=0)
     component = regions.items[regions.ids[pixel] - 1]
     return Localization(((component, 1.0),), component.box)
+
+
+def resized(labels: Map, size: tuple[int, int]) -> UInt8[np.ndarray, "_h _w"]:
+    """Returns the map at another (height, width), by nearest neighbour."""
+    if labels.shape == size:
+        return labels
+    return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
 def whole_image(size: tuple[int, int]) -> Localization:

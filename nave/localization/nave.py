@@ -8,6 +8,8 @@ from jaxtyping import Float64
 
 from nave.clustering.interface import NumberOfClusters
 from nave.localization.components import Components, components
+from nave.localization.foreground import Foreground
+from nave.localization.instances import detect
 from nave.localization.interface import Localization, Map, PatchTokens
 from nave.localization.objectness import Objectness, border_shares, one_box
 
@@ -20,12 +22,14 @@ class Nave:
         min_area: components, and the region of the one box, have more pixels than this.
         border: rows and columns along every side that belong to no component; the one box may reach into them.
         sigma, border_penalty: see :class:`~nave.localization.objectness.Objectness`.
+        foreground: where the foreground head comes from: ``auto``, a file, or ``off``.
     """
 
     min_area: int
     border: int
     sigma: float
     border_penalty: float
+    foreground: str
 
     def layers(self, layers: Sequence[str]) -> list[str]:
         """Returns all of ``layers``."""
@@ -35,14 +39,29 @@ class Nave:
         """Returns all of ``ks``."""
         return tuple(ks)
 
-    def __call__(self, labels: Map, tokens: PatchTokens) -> tuple[Map, Localization]:  # noqa: ARG002 - not needed
-        """Returns the map unchanged and its boxes; without a region large enough, the box is the whole image."""
+    def __call__(
+        self,
+        labels: Map,
+        tokens: PatchTokens | None = None,  # noqa: ARG002 - the protocol's signature
+        foreground: Foreground | None = None,
+    ) -> tuple[Map, Localization]:
+        """Returns the map unchanged and its boxes.
+
+        With a foreground head the one box is that of the best instance. Where the head sees none, and without one, it
+        is that of the best region by objectness, or the whole image if no region is large enough.
+        """
         objectness = Objectness(self.sigma, self.border_penalty)
         regions = components(labels, min_area=self.min_area, border=self.border)
         scores = _scores(regions, labels, objectness)
         ranked = tuple((regions.items[i], float(scores[i])) for i in np.argsort(-scores, kind="stable"))
         whole = (0, 0, labels.shape[1], labels.shape[0])
-        return labels, Localization(ranked, one_box(labels, objectness, self.min_area) or whole)
+        box = one_box(labels, objectness, self.min_area) or whole
+        if foreground is None:
+            return labels, Localization(ranked, box)
+        detections = detect(labels, foreground, self.min_area)
+        if detections and detections[0][1] > 0:
+            box = detections[0][0]
+        return labels, Localization(ranked, box, detections, foreground)
 
 
 def _scores(regions: Components, labels: Map, objectness: Objectness) -> Float64[np.ndarray, " n"]:

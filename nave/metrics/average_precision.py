@@ -57,9 +57,10 @@ class Ranking:
 def rank(images: Sequence[Prediction]) -> Ranking:
     """Matches the 100 best boxes of each image and ranks all by score; equal scores keep the order of images."""
     truths = [truth_of(image).boxes for image in images]
-    orders = [np.argsort(-image.scores, kind="stable")[:MAX_BOXES] for image in images]
-    boxes = [image.boxes[order] for image, order in zip(images, orders, strict=True)]
-    scores = [image.scores[order] for image, order in zip(images, orders, strict=True)]
+    ranked = [image.ranked for image in images]
+    orders = [np.argsort(-scores, kind="stable")[:MAX_BOXES] for _, scores in ranked]
+    boxes = [boxes[order] for (boxes, _), order in zip(ranked, orders, strict=True)]
+    scores = [scores[order] for (_, scores), order in zip(ranked, orders, strict=True)]
     hits = [match(iou, IOUS) for iou in overlaps(boxes, truths)]
     best_first = np.argsort(-np.concatenate([np.empty(0), *scores]), kind="stable")
     owner = np.repeat(np.arange(len(images)), [len(order) for order in orders])

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import NotRequired, TypedDict
 
+from nave.localization.foreground import ForegroundLine
 from nave.runs.layout import K, ResultsFolder, from_json
 
 BoxLine = list[float]  # xyxy, half-open, in pixels of the original image
@@ -17,6 +18,13 @@ class ComponentLine(TypedDict):
     score: float
     box: BoxLine
     inner_box: BoxLine
+
+
+class DetectionLine(TypedDict):
+    """A box that the foreground head has found."""
+
+    box: BoxLine
+    score: float
 
 
 class MapLine(TypedDict):
@@ -53,7 +61,10 @@ class SegmentationLine(TypedDict):
 
 
 class Line(TypedDict):
-    """One image at one K; ``truth`` is None without ground truth, ``watermark`` the box of the mark."""
+    """One image at one K; ``truth`` is None without ground truth, ``watermark`` the box of the mark.
+
+    ``detections`` and ``foreground`` are there if a foreground head has chosen the box.
+    """
 
     image_id: str
     width: int
@@ -67,6 +78,8 @@ class Line(TypedDict):
     truth: TruthLine | None
     segmentation: NotRequired[SegmentationLine]
     watermark: NotRequired[list[int]]
+    detections: NotRequired[list[DetectionLine]]
+    foreground: NotRequired[ForegroundLine]
 
 
 def read_lines(results: ResultsFolder) -> Iterator[Line]:

@@ -1,7 +1,6 @@
 """The callback that writes maps, overlays and predictions batch by batch."""
 
 import io
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +17,14 @@ from PIL import Image
 from nave.data.datamodule import Batch
 from nave.data.interface import Dataset, GroundTruth, Masked
 from nave.data.watermark import Watermarked
-from nave.localization.components import Box
+from nave.localization.interface import resized
 from nave.metrics.segmentation import contingency, segmentation_scores
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import Explanation
+from nave.runs.choice import chosen, plain, rounded
 from nave.runs.journal import Journal, Note, Unreadable
 from nave.runs.layout import RunFolder, write_bytes
-from nave.runs.prediction import BoxLine, ComponentLine, Line, MapLine, SegmentationLine, TruthLine
+from nave.runs.prediction import Line, MapLine, SegmentationLine, TruthLine
 from nave.viz.overlay import QUALITY, indexed, overlay, shrunk
 from nave.viz.palette import PaletteIndex, align
 
@@ -139,10 +139,7 @@ def palettes_over_k(explanations: Sequence[Explanation]) -> dict[int, PaletteInd
 
 def at_original_size(explanation: Explanation) -> UInt8[np.ndarray, "H W"]:
     """The map at the original image's size, by nearest neighbour."""
-    height, width = explanation.size
-    if explanation.labels.shape == (height, width):
-        return explanation.labels
-    return np.asarray(Image.fromarray(explanation.labels).resize((width, height), Image.Resampling.NEAREST))
+    return resized(explanation.labels, explanation.size)
 
 
 def line_of(explanation: Explanation, truth: GroundTruth | None) -> Line:
@@ -153,31 +150,25 @@ def line_of(explanation: Explanation, truth: GroundTruth | None) -> Line:
     clusters = int(labels.max()) + 1
     k = max(len(explanation.centroids), clusters)  # a baseline has no centroids
     scale = (width / map_width, height / map_height)
-    return Line(
+    boxes = chosen(explanation.localization, scale)
+    line = Line(
         image_id=explanation.image_id,
         width=width,
         height=height,
         k=explanation.k,
         clusters=clusters,
-        inertia=None if explanation.inertia is None else _rounded(explanation.inertia),
-        box=_scaled(explanation.localization.box, scale),
-        components=[
-            ComponentLine(
-                cluster=component.cluster,
-                area=round(component.area * scale[0] * scale[1]),
-                score=_rounded(score),
-                box=_scaled(component.box, scale),
-                inner_box=_scaled(component.inner_box, scale),
-            )
-            for component, score in explanation.localization.components
-        ],
+        inertia=None if explanation.inertia is None else rounded(explanation.inertia),
+        box=boxes["box"],
+        components=boxes["components"],
         map=MapLine(
-            balance=_rounded(cluster_balance(labels, k)),
-            coherence=_rounded(spatial_coherence(labels)),
-            stability=None if explanation.stability is None else _rounded(explanation.stability),
+            balance=rounded(cluster_balance(labels, k)),
+            coherence=rounded(spatial_coherence(labels)),
+            stability=None if explanation.stability is None else rounded(explanation.stability),
         ),
         truth=None if truth is None else _truth(truth),
     )
+    line.update(boxes)  # type: ignore[typeddict-item] # the keys are those of a line
+    return line
 
 
 def agreement(
@@ -208,22 +199,8 @@ def agreement(
 
 
 def _truth(truth: GroundTruth) -> TruthLine:
-    boxes = [[_plain(side) for side in box] for box in truth.boxes.tolist()]
+    boxes = [[plain(side) for side in box] for box in truth.boxes.tolist()]
     return TruthLine(boxes=boxes, classes=list(truth.classes), hard=list(truth.hard))
-
-
-def _scaled(box: Box, scale: tuple[float, float]) -> BoxLine:
-    return [_plain(round(side * scale[axis % 2], 3)) for axis, side in enumerate(box)]
-
-
-def _plain(number: float) -> float:
-    """Writes whole numbers as integers, which makes lines shorter."""
-    return int(number) if float(number).is_integer() else number
-
-
-def _rounded(number: float) -> float:
-    """Rounds to seven significant digits, the precision of float32."""
-    return number if number == 0 or not math.isfinite(number) else float(f"{number:.7g}")
 
 
 def _save(image: Image.Image, path: Path, **options: Any) -> None:
