@@ -83,6 +83,7 @@ class Explainer(LightningModule):
         self.localization, self.ks, self.seed = localization, tuple(ks), seed
         self.stability_seeds, self.cache = stability_seeds, cache
         self.foreground: Head | None = None  # judges the tokens, if the localization has any use for it
+        self.encoded: dict[str, Activations] = {}  # of images that will come by themselves, by id
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[Explanation]:
@@ -94,12 +95,24 @@ class Explainer(LightningModule):
         if not batch.image_ids:
             return []
         with self._timed("encoder"):
-            activations = self.cache(self.encoder, batch.images) if self.cache else self.encoder(batch.images)
+            activations = self._known(batch) or self.encode(batch)
             check_finite(activations, batch.image_ids)
         with torch.autocast(self.device.type, enabled=False):  # reduced precision is for the encoder alone
             clusters = self._clusters(batch, activations)
             with self._timed("localization"):
                 return list(self._explanations(batch, activations, clusters))
+
+    def encode(self, batch: Batch) -> Activations:
+        """Returns the activations of the batch, from the cache if there is one."""
+        if self.cache:
+            return self.cache(self.encoder, batch.images)
+        activations: Activations = self.encoder(batch.images)
+        return activations
+
+    def _known(self, batch: Batch) -> Activations | None:
+        """The activations of an image that comes by itself and was encoded before, in the same precision."""
+        known = self.encoded.pop(batch.image_ids[0], None) if len(batch.image_ids) == 1 else None
+        return None if torch.is_autocast_enabled(self.device.type) else known
 
     def _explanations(
         self, batch: Batch, activations: Activations, clusters: Sequence[Sequence[ImageClusters]]

@@ -28,6 +28,7 @@ IMAGES, FEWEST = 64, 48  # that teach a head; fewer than FEWEST do not
 FOLDS = 2
 K = 3  # clusters of the regions that teach
 TOKENS = 512  # of an image, at regular distances
+KEPT = 2**20  # numbers of an image's activations up to which they are kept for the run: 256 MiB in all
 READY = Path(str(files("nave.localization"))) / "heads"
 
 
@@ -80,7 +81,7 @@ def learn(explainer: Explainer, images: ImageModule, rule: Rule, card: Card) -> 
     if len(chosen := sample(images)) < FEWEST:
         return None
     digest = hashlib.sha256()
-    lessons = [_lesson(explainer, batch, rule) for batch in _read(images, chosen, digest)]
+    lessons = [_lesson(explainer, batch, rule, images.batch_size == 1) for batch in _read(images, chosen, digest)]
     if len(lessons) < FEWEST:
         return None
     folds = [lessons[fold::FOLDS] for fold in range(FOLDS)]
@@ -113,9 +114,12 @@ def _read(images: ImageModule, indices: list[int], digest: "hashlib._Hash") -> I
 
 
 @torch.inference_mode()
-def _lesson(explainer: Explainer, batch: Batch, rule: Rule) -> Lesson:
+def _lesson(explainer: Explainer, batch: Batch, rule: Rule, keep: bool) -> Lesson:
     batch = batch.to(explainer.device)
-    activations = explainer.encoder(batch.images)
+    activations = explainer.encode(batch)
+    size = sum(grid.numel() for grid in activations.grids.values())
+    if keep and size <= KEPT:
+        explainer.encoded[batch.image_ids[0]] = activations
     composite = explainer.composite(activations)
     clusters = by_size(cluster(explainer.clustering, composite, K, image_seeds(batch.image_ids, explainer.seed)))
     labels = explainer.composite.labels_at_input(clusters.labels, activations)[0].cpu().numpy()
