@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 LOWEST := .venv-lowest
 
-.PHONY: run test test-all test-lowest lint bench gpu clean
+.PHONY: run test test-all test-lowest fuzz lint bench gpu clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	if command -v uv >/dev/null; then \
@@ -35,6 +35,9 @@ $(LOWEST)/installed: pyproject.toml .ci/lowest.py
 test-lowest: $(LOWEST)/installed
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q -o addopts= -o filterwarnings=ignore -m 'not slow' -n 2 --dist worksteal
 
+fuzz: $(VENV)/installed
+	NAVE_FUZZ=100000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/fuzz
+
 lint: $(VENV)/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -42,8 +45,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m nave.bench
 
 gpu: $(VENV)/installed
-	$(BIN)/python -m pytest -m gpu -rA
-	$(BIN)/python -m nave.bench --growth
+	$(BIN)/python -m nave.bench.gpu
 
 clean:
 	rm -rf $(VENV) $(LOWEST)

@@ -3,7 +3,7 @@
 # Usage: bash experiments/every_data_set.sh [OUTPUT FOLDER]
 set -euo pipefail
 out="${1:-outputs/every_data_set}"
-few="model=efficientnet_lite0 image_size=128 k=3 loader.limit=6 overlays=false photographs=null"
+few="model=efficientnet_lite0 image_size=128 k=3 loader.limit=6 overlays=0 photographs=null"
 min="localization.min_area=100 localization.border=3"
 
 # boxes are scored on VOC, COCO and the radiographs that have them, masks on VOC; STL-10 has neither

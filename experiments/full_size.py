@@ -23,7 +23,7 @@ VARIANTS = 16  # different images, each under many names
 BOXES = 7  # per image, as in COCO
 QUICK = (
     *("model=efficientnet_lite0", "training=random", "image_size=[48,64]", "loader.batch_size=64"),
-    *("overlays=false", "photographs=null", "localization.min_area=16", "localization.border=1"),
+    *("overlays=0", "photographs=null", "localization.min_area=16", "localization.border=1"),
 )
 
 

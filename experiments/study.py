@@ -27,8 +27,8 @@ Key = TypeVar("Key", bound=Hashable)
 Quantities = Mapping[str, tuple[str, str]]  # heading -> quantity and concept of nave.comparison
 SHAPES = ("model=resnet_tiny", "data=shapes")
 LEARNING = ("augmentation=none", "optimizer.lr=3e-3")  # for data in which every pixel of a shape shows its class
-SMALL = ("loader.batch_size=50", "overlays=false", "localization.min_area=16", "localization.border=0")  # 64 x 64
-VOC = ("data=voc07", "overlays=false", "photographs=null")
+SMALL = ("loader.batch_size=50", "overlays=0", "localization.min_area=16", "localization.border=0")  # 64 x 64
+VOC = ("data=voc07", "overlays=0", "photographs=null")
 IN_SCENES: Quantities = {
     "object: by mask": ("mask_found", "any"),
     "object: by box": ("box_found", "any"),

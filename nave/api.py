@@ -18,7 +18,7 @@ from nave.config import numbers_of_clusters, register
 from nave.data.datamodule import Batch, ImageModule
 from nave.data.pixels import InMemory, Pixels
 from nave.encoder.hooks import Activations
-from nave.localization.foreground import card_of
+from nave.localization.foreground import OFF, card_of
 from nave.module import Explanation
 from nave.runs.head import given
 from nave.runs.prediction import Line
@@ -88,8 +88,8 @@ class LoadedExplainer:
 
     def __init__(self, cfg: DictConfig, device: str | None = None) -> None:
         self._cfg, self._explainer = cfg, build_explainer(cfg)
-        card = card_of(of_encoder(self._explainer.encoder))
-        self._explainer.foreground = given(self._explainer.localization.foreground, card)
+        if (option := self._explainer.localization.foreground) != OFF:
+            self._explainer.foreground = given(option, card_of(of_encoder(self._explainer.encoder)))
         self._explainer.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     @property
@@ -116,7 +116,7 @@ class LoadedExplainer:
         explainer.ks = explainer.localization.ks(numbers_of_clusters(self._cfg.k if k is None else k))
         if len(explainer.ks) > 1:
             raise ValueError(f"k={k}: one number of clusters at a time")
-        explanations = [one for batch in self._batches(dataset) for one in explainer.predict_step(batch)]
+        explanations = [one for batch in self._batches(dataset) for one in explainer.explain(batch)]
         return Result(tuple(dataset.image(index) for index in range(len(dataset))), tuple(explanations))
 
     def _batches(self, dataset: InMemory) -> Iterator[Batch]:

@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nave.clustering.interface import NumberOfClusters, check_k
+from nave.localization.foreground import AUTO, OFF, switched
 from nave.metrics import FIGURES
 from nave.weights.schemes import RANDOM
 
@@ -66,7 +67,7 @@ class RunConfig:
     cache: str | None = None
     cache_dtype: str = MISSING
     cache_limit_gb: float = MISSING
-    overlays: bool = MISSING
+    overlays: int = MISSING
     photographs: int | None = MISSING
     report: bool = MISSING
     model: dict[str, Any] = field(default_factory=dict)
@@ -126,7 +127,7 @@ def check(cfg: DictConfig) -> None:
     evaluation = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Evaluation), cfg.evaluation))
     assert isinstance(evaluation, Evaluation)
     evaluation.checked()
-    if cfg.foreground not in ("auto", "off") and not Path(cfg.foreground).is_file():
+    if switched(cfg.foreground) not in (AUTO, OFF) and not Path(cfg.foreground).is_file():
         raise ValueError(
             f"foreground={cfg.foreground} is no file: give the foreground.safetensors of a run, auto, or off"
         )
@@ -141,13 +142,13 @@ def numbers_of_clusters(k: Any) -> tuple[NumberOfClusters, ...]:
         ValueError: naming the value and the choices.
     """
     values = tuple(k) if isinstance(k, Sequence) and not isinstance(k, str) else (k,)
-    if not values or len(set(values)) < len(values):
-        raise ValueError(f"k={k}: give a number of clusters, auto, or a list of different ones")
     for value in values:
         if isinstance(value, bool) or not (isinstance(value, int) or value == "auto"):
             raise ValueError(f"k={value!r}: the number of clusters must be an integer from 1 to 255, or auto")
         if isinstance(value, int):
             check_k(value)
+    if not values or len(set(values)) < len(values):
+        raise ValueError(f"k={k}: give a number of clusters, auto, or a list of different ones")
     return values
 
 

@@ -21,12 +21,18 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import open_dict, read_write
 
 LIGHTNINGS = "train_ddp_process"  # Hydra's names of the processes that Lightning starts
-GRACE = 10.0  # seconds until a process that does not react to SIGTERM is ended
+GRACE = 5.0  # seconds until a process that does not react to SIGTERM is ended; what waits is written meanwhile
 
 
 def is_first() -> bool:
     """Whether this process writes what there is once a job: the record, the scores, the tables."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def share_of_cores(processes: int) -> int:
+    """How many of this machine's cores each of the job's ``processes`` on it has to itself; at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // processes)
 
 
 def leave_process_group() -> None:
@@ -54,7 +60,7 @@ def single_job(folder: Path) -> Iterator[None]:
         with read_write(hydra), open_dict(hydra):
             hydra.run.dir = str(folder)
     if str(hydra.job.name).startswith(LIGHTNINGS):
-        threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+        threading.Thread(target=end_with, args=(os.getppid(),), name="parent", daemon=True).start()
     try:
         yield
     finally:
@@ -65,7 +71,7 @@ def single_job(folder: Path) -> Iterator[None]:
             torch.distributed.destroy_process_group()
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Ends this process when the one that started it has vanished: it would go on writing beside the next attempt."""
     while os.getppid() == parent:
         time.sleep(0.5)

@@ -1,10 +1,11 @@
-"""The Lightning module, whose ``predict_step`` explains a batch of images."""
+"""The Lightning module, whose ``predict_step`` encodes and clusters a batch of images on the device."""
 
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from nave.encoder.activation_cache import ActivationCache
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations, check_finite
 from nave.localization.foreground import Foreground, Head
-from nave.localization.interface import Localization, Localizer, PatchTokens, patch_tokens, resized
+from nave.localization.interface import Localization, Localizer, Map, PatchTokens, patch_tokens, resized
 from nave.metrics.unlabelled import stability
 
 
@@ -42,15 +43,50 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class ImageClusters:
-    """The clusters of one image; without labels for a method that needs none."""
+    """The clusters of one image for one K; without labels for a method that needs none."""
 
-    labels: UInt8[np.ndarray, "H W"] | None
-    centroids: Float[np.ndarray, "K D"]
-    inertia: float | None
-    stability: float | None
+    k: NumberOfClusters | None
+    labels: UInt8[np.ndarray, "H W"] | None = None
+    centroids: Float[np.ndarray, "K D"] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    inertia: float | None = None
+    over_seeds: tuple[UInt8[np.ndarray, "_h _w"], ...] = ()  # maps from several seeds, if their stability is asked for
 
 
-NO_CLUSTERS = ImageClusters(None, np.empty((0, 0), np.float32), None, None)
+@dataclass(frozen=True, eq=False)
+class ClusteredImage:
+    """One image as it leaves the device, for every K; what is left to do needs neither device nor other images."""
+
+    image_id: str
+    index: int
+    size: tuple[int, int]
+    over_k: tuple[ImageClusters, ...]
+    tokens: PatchTokens | None
+    foreground: Foreground | None = None
+
+    def explained(self, localization: Localizer) -> list[Explanation]:
+        """The map and the boxes for every K."""
+        return [self._explanation(clusters, localization) for clusters in self.over_k]
+
+    def _explanation(self, clusters: ImageClusters, localization: Localizer) -> Explanation:
+        labels, found = self._localized(clusters.labels, localization)
+        return Explanation(
+            image_id=self.image_id,
+            index=self.index,
+            size=self.size,
+            k=clusters.k,
+            labels=labels,
+            centroids=clusters.centroids,
+            inertia=clusters.inertia,
+            localization=found,
+            stability=stability(clusters.over_seeds) if clusters.over_seeds else None,
+        )
+
+    def _localized(self, labels: Map | None, localization: Localizer) -> tuple[Map, Localization]:
+        """The map and its boxes; a head chooses on the map as it is stored, from which the choice can be repeated."""
+        if labels is None or self.foreground is None:
+            return localization(labels, self.tokens)
+        stored = resized(resized(labels, self.size), labels.shape)
+        return labels, localization(stored, self.tokens, self.foreground)[1]
 
 
 class Explainer(LightningModule):
@@ -86,8 +122,12 @@ class Explainer(LightningModule):
         self.encoded: dict[str, Activations] = {}  # of images that will come by themselves, by id
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
-    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[Explanation]:
-        """Explains the images of the batch for every K; an empty list if no image was readable.
+    def explain(self, batch: Batch) -> list[Explanation]:
+        """Explains the images of the batch, each for every K; as :meth:`predict_step` and what is left to do."""
+        return [one for image in self.predict_step(batch) for one in image.explained(self.localization)]
+
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[ClusteredImage]:
+        """Clusters the images of the batch for every K; an empty list if no image was readable.
 
         Raises:
             nave.encoder.hooks.NonFiniteError: for activations that cannot be clustered.
@@ -95,12 +135,14 @@ class Explainer(LightningModule):
         if not batch.image_ids:
             return []
         with self._timed("encoder"):
-            activations = self._known(batch) or self.encode(batch)
+            activations = self._encoded_before(batch) or self.encode(batch)
             check_finite(activations, batch.image_ids)
         with torch.autocast(self.device.type, enabled=False):  # reduced precision is for the encoder alone
-            clusters = self._clusters(batch, activations)
-            with self._timed("localization"):
-                return list(self._explanations(batch, activations, clusters))
+            by_k = self._clusters(batch, activations)
+            tokens = patch_tokens(activations) if self.localization.reads_tokens else [None] * len(batch.image_ids)
+            judged = self._judged(activations, batch.image_ids)
+        images = zip(batch.image_ids, batch.indices, batch.sizes, zip(*by_k, strict=True), tokens, judged, strict=True)
+        return [ClusteredImage(*image) for image in images]
 
     def encode(self, batch: Batch) -> Activations:
         """Returns the activations of the batch, from the cache if there is one."""
@@ -109,80 +151,72 @@ class Explainer(LightningModule):
         activations: Activations = self.encoder(batch.images)
         return activations
 
-    def _known(self, batch: Batch) -> Activations | None:
+    def _encoded_before(self, batch: Batch) -> Activations | None:
         """The activations of an image that comes by itself and was encoded before, in the same precision."""
         known = self.encoded.pop(batch.image_ids[0], None) if len(batch.image_ids) == 1 else None
         return None if torch.is_autocast_enabled(self.device.type) else known
 
-    def _explanations(
-        self, batch: Batch, activations: Activations, clusters: Sequence[Sequence[ImageClusters]]
-    ) -> Iterator[Explanation]:
-        tokens = patch_tokens(activations)
-        judged = [one.judged(self.foreground, name) for one, name in zip(tokens, batch.image_ids, strict=True)]
-        for k, images in zip(self.ks, clusters, strict=True):
-            for i, image in enumerate(images):
-                labels, localization = self._localized(image.labels, tokens[i], judged[i], batch.sizes[i])
-                yield Explanation(
-                    image_id=batch.image_ids[i],
-                    index=batch.indices[i],
-                    size=batch.sizes[i],
-                    k=k,
-                    labels=labels,
-                    centroids=image.centroids,
-                    inertia=image.inertia,
-                    localization=localization,
-                    stability=image.stability,
-                )
-
-    def _localized(
-        self,
-        labels: UInt8[np.ndarray, "H W"] | None,
-        tokens: PatchTokens,
-        foreground: Foreground | None,
-        size: tuple[int, int],
-    ) -> tuple[UInt8[np.ndarray, "H W"], Localization]:
-        if labels is None or foreground is None:
-            return self.localization(labels, tokens, foreground)
-        stored = resized(resized(labels, size), tokens.size)  # what the choice is repeated from
-        return labels, self.localization(stored, tokens, foreground)[1]
+    def _judged(self, activations: Activations, image_ids: Sequence[str]) -> list[Foreground] | list[None]:
+        """What the foreground head says of every image, judged where the tokens are."""
+        if self.foreground is None:
+            return [None] * len(image_ids)
+        with self._timed("foreground"):
+            tokens = patch_tokens(activations, activations.last.device)
+            steps = on_host([self.foreground(one.tokens, name) for one, name in zip(tokens, image_ids, strict=True)])
+        return [Foreground(grid, one.patch) for grid, one in zip(steps, tokens, strict=True)]
 
     def _clusters(self, batch: Batch, activations: Activations) -> list[list[ImageClusters]]:
         """Clusters of every image, for every K."""
-        if all(k is None for k in self.ks):
-            return [[NO_CLUSTERS] * len(batch.image_ids) for _ in self.ks]
+        ks = [k for k in self.ks if k is not None]
+        if not ks:
+            return [[ImageClusters(None)] * len(batch.image_ids) for _ in self.ks]
         with self._timed("clustering"):
             composite = self.composite(activations)
-            return [self._clusters_at(k, batch, activations, composite) for k in self.ks if k is not None]
+            by_k = [self._clusters_at(k, batch, activations, composite) for k in ks]
+            arrays = iter(on_host([tensor for tensors in by_k for tensor in tensors]))
+        return [_by_image(k, *islice(arrays, len(by_k[0]))) for k in ks]
 
     def _clusters_at(
         self, k: NumberOfClusters, batch: Batch, activations: Activations, composite: Composite
-    ) -> list[ImageClusters]:
+    ) -> list[Tensor]:
+        """Labels, centroids and inertia, then the labels from several seeds if their stability is asked for."""
         clusters = by_size(cluster(self.clustering, composite, k, image_seeds(batch.image_ids, self.seed)))
-        stabilities = self._stability(k, batch, composite, clusters)
-        labels = self.composite.labels_at_input(clusters.labels, activations).cpu().numpy()
-        centroids = [
-            c[: int(image.max()) + 1] for image, c in zip(labels, clusters.centroids.cpu().numpy(), strict=True)
-        ]
-        images = zip(labels, centroids, clusters.inertia.tolist(), stabilities, strict=True)
-        return [ImageClusters(*image) for image in images]
-
-    def _stability(
-        self, k: NumberOfClusters, batch: Batch, composite: Composite, clusters: Clusters
-    ) -> list[float | None]:
-        if not self.stability_seeds:
-            return [None] * len(clusters.labels)
         seeds = range(self.seed + 1, self.seed + 1 + self.stability_seeds)
         others = [cluster(self.clustering, composite, k, image_seeds(batch.image_ids, seed)).labels for seed in seeds]
-        maps = torch.stack([clusters.labels, *others], dim=1).cpu().numpy()
-        return [stability(list(image)) for image in maps]
+        labels = self.composite.labels_at_input(clusters.labels, activations)
+        over_seeds = [clusters.labels, *others] if others else []
+        return [labels, clusters.centroids, clusters.inertia, *over_seeds]
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
-        yield
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        yield  # every stage ends with values on the host, for which it has waited for the GPU
         self.seconds[stage] += time.perf_counter() - start
+
+
+def on_host(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """Copies tensors to the CPU, on CUDA into page-locked memory and with one synchronisation for all."""
+    if not tensors[0].is_cuda:
+        return [tensor.numpy() for tensor in tensors]
+    copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
+    for copy, tensor in zip(copies, tensors, strict=True):
+        copy.copy_(tensor, non_blocking=True)
+    torch.cuda.synchronize(tensors[0].device)
+    return [copy.numpy() for copy in copies]
+
+
+def _by_image(
+    k: NumberOfClusters,
+    labels: UInt8[np.ndarray, "B H W"],
+    centroids: Float[np.ndarray, "B K D"],
+    inertia: Float[np.ndarray, " B"],
+    *over_seeds: UInt8[np.ndarray, "B _h _w"],
+) -> list[ImageClusters]:
+    """The clusters of every image; centroids without those of empty clusters."""
+    images = zip(labels, centroids, inertia.tolist(), *over_seeds, strict=True)
+    return [
+        ImageClusters(k, own, means[: int(own.max()) + 1], error, tuple(maps)) for own, means, error, *maps in images
+    ]
 
 
 def image_seeds(image_ids: Sequence[str], seed: int) -> Tensor:

@@ -1,7 +1,8 @@
 """The steps of a run, in order: from a configuration to maps, boxes and scores in a folder."""
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lightning import Trainer
@@ -12,13 +13,14 @@ from nave.config import check, resolved
 from nave.data.datamodule import ImageModule
 from nave.data.interface import Dataset, prepare
 from nave.distributed import StopAtOnce, is_first, leave_process_group
-from nave.loggers.interface import LoggerError, RunLogger, log_run
+from nave.loggers.interface import LoggerError, RunLogger, log_run, select_examples
 from nave.module import Explainer
 from nave.runs.head import of_foreground, prepare_head
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder, remove_temporary
+from nave.runs.pictures import Artist, draw
 from nave.runs.provenance import begin, device_name, of_data, of_device, of_encoder, recorded, save
-from nave.runs.reader import Run
+from nave.runs.reader import Run, RunAtK, mean_overlaps
 from nave.runs.record import Record, read_record
 from nave.runs.resume import ConflictingResultsError, Current, check_same, matching_run, named, reuse_results
 from nave.runs.scoring import evaluate
@@ -91,6 +93,8 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
     if cfg.skip_existing and (source := matching_run(folder, record, Path(cfg.outputs), dataset)):
         log.info("complete already: %s", source.path)
         record |= reuse_results(source, folder)
+        if is_first():
+            _draw(cfg, folder, record, dataset)
         return
     journal = Journal(folder, explainer.ks)
     if before and before["status"] == "ok" and "unlogged" not in before and is_first():
@@ -102,18 +106,33 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
     explain(cfg, explainer, dataset, journal, record, trainer)
     if is_first():
         evaluate(folder)
+        _draw(cfg, folder, record, dataset)
+
+
+def _draw(cfg: DictConfig, folder: RunFolder, record: Record, dataset: Dataset) -> None:
+    """Draws all images of a small run, else those that loggers show too: the worst, the best and random ones."""
+    if not cfg.overlays:
+        return
+    start = time.perf_counter()
+    places = [folder.at(k, record["ks"]) for k in record["ks"]]
+    chosen: Collection[str] | None = None
+    if record["images"] > cfg.overlays:
+        overlaps = mean_overlaps([RunAtK(Run(folder, record), results, "") for results in places])
+        chosen = select_examples(overlaps, cfg.overlays, cfg.seed)
+    if draw(Artist(folder, dataset, cfg.photographs), places, chosen):
+        record["seconds"]["pictures"] = round(time.perf_counter() - start, 3)
 
 
 def explain(
     cfg: DictConfig, explainer: Explainer, dataset: Dataset, journal: Journal, record: Record, trainer: Trainer
 ) -> None:
     """Adds to the folder what it lacks, on all devices, and to ``record`` the figures of the work."""
-    current = Current(journal.folder, journal.ks, dataset, record.get("config", {}))
+    current = Current(journal.folder, journal.ks, dataset)
     images: ImageModule = instantiate(cfg.loader, dataset=dataset, skip=journal.finished(current))
     if changed := list(current.changed):
         log.info("computed again, as it is not what it was when it was explained: %s", named(changed))
     total = record["total"] = len(images.skip) + images.count
-    writer = Writer(journal, dataset, cfg.overlays, cfg.photographs)
+    writer = Writer(journal, dataset, explainer.localization, images.count)
     progress = ImageProgress(images.count)
     trainer.callbacks.extend([writer, progress, StopAtOnce()])  # type: ignore[attr-defined] # a list
     record["device"] = device_name(trainer.strategy.root_device, trainer.world_size)

@@ -29,10 +29,10 @@ from tests.helpers.running import into, record
 
 pytestmark = pytest.mark.slow
 TINY = (
-    *("model=efficientnet_lite0", "training=random", "layers=[-1]", "k=3", "overlays=false", "photographs=null"),
+    *("model=efficientnet_lite0", "training=random", "layers=[-1]", "k=3", "overlays=0", "photographs=null"),
     *("localization.min_area=8", "localization.border=0"),
 )
-BASELINE = ("model=efficientnet_lite0", "training=random", "overlays=false", "photographs=null")
+BASELINE = ("model=efficientnet_lite0", "training=random", "overlays=0", "photographs=null")
 
 
 def ran(folder: Path, *overrides: str) -> dict:

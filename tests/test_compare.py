@@ -22,10 +22,11 @@ def runs(tmp_path_factory):
     for training in ("random", "default"):
         write_run(root / training, ks=(3, 5), overrides={"training": training, "model.name": "resnet18"})
     for run in Run.read(root / "default").at_k:
-        for line in run.lines.values():
+        lines = list(run.lines.values())
+        for line in lines:
             run.results.write_centroids(line["image_id"], np.random.default_rng(0).normal(size=(line["k"], 4)))
             line["watermark"] = STAMP
-        write_lines(run.results, list(run.lines.values()))
+        write_lines(run.results, lines)
     return root / "random", root / "default"
 
 

@@ -74,9 +74,9 @@ def test_clusters_of_one_size_keep_their_order():
 
 
 def test_explanations_describe_their_images():
-    explanations = explainer(ks=(2, 4)).predict_step(batch())
+    explanations = explainer(ks=(2, 4)).explain(batch())
     assert [(e.image_id, e.k, e.index) for e in explanations] == [
-        (image_id, k, i) for k in (2, 4) for i, image_id in enumerate(IDS)
+        (image_id, k, i) for i, image_id in enumerate(IDS) for k in (2, 4)
     ]
     for explanation in explanations:
         assert explanation.labels.shape == (90, 121)
@@ -92,9 +92,9 @@ def test_explanations_describe_their_images():
 @pytest.mark.parametrize("composite", [{}, {"resolution": "grid", "normalisation": "l2"}], ids=str)
 def test_an_image_has_the_same_map_in_every_batch(architecture, composite):
     model = explainer(architecture, **composite)
-    together = {e.image_id: e for e in model.predict_step(batch())}
+    together = {e.image_id: e for e in model.explain(batch())}
     for ids in (["dog"], ["dog", "trip/beach"], ["fox", "cat"]):
-        for alone in model.predict_step(batch(ids)):
+        for alone in model.explain(batch(ids)):
             if alone.image_id in together:
                 agreement = (alone.labels == together[alone.image_id].labels).mean()
                 assert agreement > 0.999  # the encoder's own rounding depends on the batch
@@ -102,7 +102,7 @@ def test_an_image_has_the_same_map_in_every_batch(architecture, composite):
 
 
 def test_the_same_batch_gives_the_same_bytes():
-    first, again = (explainer().predict_step(batch()) for _ in range(2))
+    first, again = (explainer().explain(batch()) for _ in range(2))
     for before, after in zip(first, again, strict=True):
         assert before.labels.tobytes() == after.labels.tobytes()
         assert before.inertia == after.inertia
@@ -110,7 +110,7 @@ def test_the_same_batch_gives_the_same_bytes():
 
 
 def test_a_batch_of_unreadable_images_has_no_explanations():
-    assert explainer().predict_step(empty_batch()) == []
+    assert explainer().explain(empty_batch()) == []
 
 
 def test_reduced_precision_does_not_reach_the_clustering():
@@ -126,7 +126,7 @@ def test_reduced_precision_does_not_reach_the_clustering():
 
     model.clustering = clustering
     with torch.autocast("cpu", torch.bfloat16):
-        explanations = model.predict_step(batch())
+        explanations = model.explain(batch())
     assert products == {"encoder": torch.bfloat16, "clustering": torch.float32}
     assert all(np.isfinite(e.inertia) for e in explanations)
 
@@ -148,12 +148,12 @@ def test_lightning_predicts_with_it():
     )  # fmt: skip
     trainer.predict(model, loader, return_predictions=False)
     assert batches == [IDS, [], ["fox"]]
-    assert model.seconds.keys() == {"encoder", "clustering", "localization"}
+    assert model.seconds.keys() == {"encoder", "clustering"}
     assert min(model.seconds.values()) > 0
 
 
 def test_an_explanation_is_immutable():
-    explanation = explainer().predict_step(batch(["cat"]))[0]
+    explanation = explainer().explain(batch(["cat"]))[0]
     with pytest.raises(dataclasses.FrozenInstanceError):
         explanation.k = 7
 
@@ -168,19 +168,19 @@ def overflowing(model, factor):
 def test_an_activation_that_is_no_number_ends_the_run_by_name():
     model = overflowing(explainer(), float("nan"))
     with pytest.raises(NonFiniteError, match=r"of blocks\.5 are NaN or infinite for cat, trip/beach, dog"):
-        model.predict_step(batch())
+        model.explain(batch())
 
 
 def test_overflow_in_a_cache_of_half_precision_is_an_error_at_once_and_when_read(tmp_path):
     model = overflowing(explainer(), 1e7)
-    assert len(model.predict_step(batch(["cat"]))) == 1
+    assert len(model.explain(batch(["cat"]))) == 1
     for _ in range(2):
         model.cache = ActivationCache(tmp_path, "float16")
         with pytest.raises(NonFiniteError, match=r"blocks\.5 .* for cat: .*cache_dtype=float32"):
-            model.predict_step(batch(["cat"]))
+            model.explain(batch(["cat"]))
 
 
 def test_overflow_under_autocast_is_an_error():
     model = overflowing(explainer(), 1e7)
     with torch.autocast("cpu", torch.float16), pytest.raises(NonFiniteError, match=r"trainer\.precision=32-true"):
-        model.predict_step(batch(["cat"]))
+        model.explain(batch(["cat"]))

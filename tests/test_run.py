@@ -280,6 +280,28 @@ def assert_same(one: Path, two: Path, images: int) -> None:
     assert record(two)["device"].startswith("2 x cpu")
 
 
+def test_results_depend_neither_on_the_pool_nor_on_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = [*voc(tmp_path, 18), "k=[2,3]"]
+    for cores, workers in ((1, "auto"), (3, 0)):
+        monkeypatch.setattr("nave.runs.writer.share_of_cores", lambda _, cores=cores: cores)
+        assert nave_run(*overrides, f"loader.num_workers={workers}", into(tmp_path / str(cores))) == 0
+    assert results(tmp_path / "1") == results(tmp_path / "3")
+
+
+def test_an_image_that_cannot_be_written_ends_the_run_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run" / "maps" / "000017.png").mkdir(parents=True)  # in the place of a file
+    overrides = [*photographs(tmp_path, 18), into(tmp_path / "run")]
+    assert nave_run(*overrides) == 1
+    assert "error: 000017: " in capsys.readouterr().out
+    assert (tmp_path / "run" / "parts" / "0.jsonl").read_text().count("\n") == 17
+    (tmp_path / "run" / "maps" / "000017.png").rmdir()
+    seen = count_images(monkeypatch)
+    assert nave_run(*overrides) == 0
+    assert seen == ["000017"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [13, 100])
 def test_two_processes_write_what_one_writes(tmp_path: Path, count: int) -> None:

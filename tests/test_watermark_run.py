@@ -9,12 +9,12 @@ from nave.runs.reader import Run
 from tests.helpers.running import into, nave_run, record
 
 SHAPES_OPTIONS = {"split": "test", "images": 10, "size": 64, "seed": 0}
-SHAPES = ("data=shapes", "data.images=10", "data.size=64", "image_size=null", "overlays=false")
+SHAPES = ("data=shapes", "data.images=10", "data.size=64", "image_size=null", "overlays=0")
 
 
 def test_stamped_images_say_so_and_keep_their_centroids(tmp_path):
     stamped = tmp_path / "stamped"
-    marks = ("watermark=square", "watermark_size=0.5", "photographs=64")
+    marks = ("watermark=square", "watermark_size=0.5", "photographs=64", "overlays=200")
     assert nave_run(*SHAPES, *marks, into(stamped)) == 0
     assert record(stamped)["config"]["watermark"] == "square"
     (run,) = Run.read(stamped).at_k

@@ -1,1 +1,1 @@
-"""Benchmarks of speed and memory: ``make bench``, or ``python -m nave.bench --growth``."""
+"""Benchmarks of speed and memory: ``make bench``, or ``python -m nave.bench --growth``; of a GPU: ``make gpu``."""

@@ -69,9 +69,9 @@ def _endless() -> Iterator[Image.Image]:
 def end_to_end(name: str, size: tuple[int, int], images: int, batch_size: int, repeats: int, **options: Any) -> Figures:
     """Images per second of both, and each stage's share of the run's time.
 
-    Both are measured alternately, and their medians compared. A run includes decoding, batching and writing (maps,
-    overlays, copies of the photographs, records), but not reading the weights. Writing runs in parallel, so the shares
-    may sum to more than 1.
+    Both are measured alternately, and their medians compared. A run includes decoding, batching and writing (maps and
+    records), but neither reading the weights nor pictures, of which a large run draws a few. Localization and writing
+    run in parallel, so the shares may sum to more than 1.
 
     Args:
         name: part of the figures' keys.
@@ -91,9 +91,8 @@ def end_to_end(name: str, size: tuple[int, int], images: int, batch_size: int, r
         for repeat in range(repeats + 1):
             forward = encoder_only(cfg, explainer, dataset)
             explainer.seconds.clear()
-            run, writing = full_run(cfg, explainer, dataset, Path(folder, str(repeat)))
+            run, stages = full_run(cfg, explainer, dataset, Path(folder, str(repeat)))
             if repeat:  # the first is the warm-up
-                stages = explainer.seconds | {"writing": writing}
                 runs.append(run)
                 forwards.append(forward)
                 shares.append({stage: stages[stage] / run for stage in STAGES})
@@ -112,11 +111,11 @@ def encoder_only(cfg: DictConfig, explainer: Explainer, dataset: Folder) -> floa
     return seconds(lambda: [explainer.encoder(batch) for batch in batches])
 
 
-def full_run(cfg: DictConfig, explainer: Explainer, dataset: Folder, folder: Path) -> tuple[float, float]:
-    """Seconds of a run from its first batch to its last file, and seconds of writing."""
+def full_run(cfg: DictConfig, explainer: Explainer, dataset: Folder, folder: Path) -> tuple[float, dict[str, float]]:
+    """Seconds of a run from its first batch to its last file, and of its stages."""
     record = Record(model="", training="", weights="", data=dataset.name, ks=list(explainer.ks))
     start = time.perf_counter()
     explain(cfg, explainer, dataset, Journal(RunFolder(folder), explainer.ks), record, instantiate(cfg.trainer))
     took = time.perf_counter() - start
     speed = record["images_per_second"]
-    return (len(dataset) / speed if speed else took), record["seconds"]["writing"]
+    return (len(dataset) / speed if speed else took), record["seconds"]

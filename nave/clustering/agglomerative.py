@@ -9,7 +9,7 @@ from sklearn.feature_extraction.image import grid_to_graph
 from torch import Tensor
 
 from nave.clustering.interface import Clusters, check_k, inertia
-from nave.clustering.seeding import grid_points
+from nave.clustering.sampling import grid_points
 from nave.clustering.steps import stepper
 from nave.composite.composite import Composite
 

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from nave.clustering.batched import finish, iterate
+from nave.clustering.batched_seeding import initial_coefficients
+from nave.clustering.gram import Gram, Points
 from nave.clustering.interface import Clusters, check_k, concatenate
 from nave.clustering.lloyd import lloyd
+from nave.clustering.precision import full_precision
 from nave.clustering.seeding import initial_centroids
 from nave.composite.composite import Composite
 
@@ -35,9 +39,19 @@ class Factored:
     ) -> Clusters:
         """See :class:`nave.clustering.interface.Clustering`."""
         check_k(k)
-        centroids = initial_centroids(composite, k, seeds, self.n_init) if init is None else init
         if composite.device.type != "cpu":
-            return lloyd(composite, centroids, self.max_iter, self.tolerance)
+            with full_precision():
+                return self._cluster_batch(composite, k, seeds, init)
+        centroids = initial_centroids(composite, k, seeds, self.n_init) if init is None else init
         # image by image: a batch gains nothing on a CPU, and rounding would depend on the other images
         images = zip(composite.split(), centroids[:, None], strict=True)
         return concatenate([lloyd(image, start, self.max_iter, self.tolerance) for image, start in images])
+
+    def _cluster_batch(
+        self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None
+    ) -> Clusters:
+        gram = Gram.from_composite(composite, init)
+        further = gram.further_points() if init is not None else None
+        start = initial_coefficients(composite, gram, k, seeds, self.n_init) if further is None else further
+        points = Points(composite, gram)
+        return finish(points, *iterate(points, start, self.max_iter, self.tolerance))

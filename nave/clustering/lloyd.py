@@ -1,4 +1,4 @@
-"""Lloyd's iterations on the factored composite, until no label changes."""
+"""Lloyd's iterations on the factored composite, until no label changes; :mod:`nave.clustering.batched` is for GPUs."""
 
 import numpy as np
 import torch
@@ -9,8 +9,6 @@ from nave.clustering import kernels_cpu
 from nave.clustering.interface import MAX_K, Clusters, inertia
 from nave.clustering.steps import CompiledStepper, Step, Stepper, stepper
 from nave.composite.composite import ROUNDING, Composite
-
-CHECK_EVERY = 4  # iterations between two checks on a GPU, which make the host wait
 
 
 def lloyd(
@@ -47,7 +45,7 @@ def lloyd_centroids(
 def _iterate(
     composite: Composite, make_step: Stepper, centroids: Float[Tensor, "B K D"], max_iter: int, tolerance: float
 ) -> tuple[Float[Tensor, "B K D"], Int64[Tensor, " B"]]:
-    threshold = tolerance * _mean_variance(composite) if tolerance else centroids.new_full((composite.batch,), -1)
+    threshold = tolerance * mean_variance(composite) if tolerance else centroids.new_full((composite.batch,), -1)
     if not isinstance(make_step, CompiledStepper):
         return _iterate_batch(composite, make_step, centroids, max_iter, threshold)
     result = centroids.clone(memory_format=torch.contiguous_format)
@@ -87,12 +85,7 @@ def _iterate_batch(
     max_iter: int,
     threshold: Float[Tensor, " B"],
 ) -> tuple[Float[Tensor, "B K D"], Int64[Tensor, " B"]]:
-    """Iterates all images at once; those that have converged leave the batch.
-
-    On a GPU, convergence and empty clusters are checked every few iterations only, because a check makes the host wait
-    and an iteration after convergence changes nothing.
-    """
-    check_every = 1 if centroids.device.type == "cpu" else CHECK_EVERY
+    """Iterates all images at once; those that have converged leave the batch."""
     result = torch.empty_like(centroids)
     iterations = torch.full((composite.batch,), max_iter, device=centroids.device)
     active = torch.arange(composite.batch, device=centroids.device)
@@ -100,12 +93,11 @@ def _iterate_batch(
     current = composite
     for iteration in range(1, max_iter + 1):
         step = make_step(centroids)
-        checked = iteration % check_every == 0
-        moved = means(current, step, centroids, relocate=checked)
+        moved = means(current, step, centroids)
         done = (step.labels ^ labels).flatten(1).amax(1) == 0
         done |= _shift(moved, centroids) <= threshold[active]
         labels, centroids = step.labels, moved
-        if checked and done.any():
+        if done.any():
             result[active[done]], iterations[active[done]] = centroids[done], iteration
             rest = (~done).nonzero()[:, 0]
             active, labels, centroids = active[rest], labels[rest], centroids[rest]
@@ -117,13 +109,11 @@ def _iterate_batch(
     return result, iterations
 
 
-def means(
-    composite: Composite, step: Step, centroids: Float[Tensor, "B K D"], *, relocate: bool = True
-) -> Float[Tensor, "B K D"]:
-    """Computes the clusters' means; ``relocate`` moves empty clusters to the points farthest from their centroids."""
+def means(composite: Composite, step: Step, centroids: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
+    """Computes the clusters' means; empty clusters move to the points that are farthest from their centroids."""
     counts, sums = step.counts, step.sums
     empty = (counts == 0).any(1)
-    if relocate and empty.any():
+    if empty.any():
         counts, sums = _relocate(composite, step, centroids, empty)
     return torch.where(counts[:, :, None] > 0, sums / counts.clamp_min(1)[:, :, None], centroids)
 
@@ -133,19 +123,26 @@ def _relocate(
 ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K D"]]:
     counts, sums = step.counts.clone(), step.sums.clone()
     for i in empty.nonzero()[:, 0].tolist():
-        image = composite.images(torch.tensor([i], device=counts.device))
-        labels = step.labels[i].flatten()
-        distances = _distances(image, labels, centroids[i])
-        negligible = 1e-6 * image.squared_norms().max()
-        clusters = (step.counts[i] == 0).nonzero()[:, 0].tolist()
-        for cluster, far in zip(clusters, _farthest(distances, len(clusters)), strict=False):
-            if distances[far] <= negligible:
-                continue
+        image, labels = composite.images(torch.tensor([i])), step.labels[i].flatten()
+        for cluster, far in relocations(image, labels, step.counts[i], centroids[i]):
             old, point = int(labels[far]), _point(image, far)
             counts[i, old] -= 1
             sums[i, old] -= point
             counts[i, cluster], sums[i, cluster] = 1, point
     return counts, sums
+
+
+def relocations(
+    image: Composite, labels: UInt8[Tensor, " N"], counts: Float[Tensor, " K"], centroids: Float[Tensor, "K D"]
+) -> list[tuple[int, int]]:
+    """Returns the empty clusters that move, each with the index of its point; none moves a negligible distance."""
+    empty: list[int] = (counts == 0).nonzero()[:, 0].tolist()
+    if not empty:
+        return []
+    distances = _distances(image, labels, centroids)
+    negligible = 1e-6 * image.squared_norms().max()
+    pairs = zip(empty, _farthest(distances, len(empty)), strict=False)
+    return [(cluster, far) for cluster, far in pairs if distances[far] > negligible]
 
 
 def _farthest(distances: Float[Tensor, " N"], count: int) -> list[int]:
@@ -166,7 +163,8 @@ def _point(image: Composite, index: int) -> Float[Tensor, " D"]:
     return image.points(torch.tensor([y]), torch.tensor([x])).materialise()[0, 0]
 
 
-def _mean_variance(composite: Composite) -> Float64[Tensor, " B"]:
+def mean_variance(composite: Composite) -> Float64[Tensor, " B"]:
+    """Computes the mean over the channels of the points' variance."""
     points = composite.size[0] * composite.size[1]
     ones = torch.ones((composite.batch, 1, *composite.size), device=composite.device)
     mean = composite.pool(ones)[:, 0].double() / points

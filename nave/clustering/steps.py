@@ -1,7 +1,6 @@
 """One Lloyd step on the factored composite: assign every point and sum every cluster."""
 
 from copy import copy
-from importlib.util import find_spec
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -69,8 +68,7 @@ class Stepper(Protocol):
 
 def stepper(composite: Composite) -> Stepper:
     """Chooses the fastest stepper: a compiled one for one bilinear or nearest grid, tensors for any other composite."""
-    compiled = CompiledStepper.from_composite(composite) or FusedStepper.from_composite(composite)
-    return compiled or TensorStepper(composite)
+    return CompiledStepper.from_composite(composite) or TensorStepper(composite)
 
 
 class TensorStepper:
@@ -125,38 +123,6 @@ class CompiledStepper:
         kernels_cpu.step(scores.reshape(*self.grid, len(c)), *self.rows, *self.cols, labels, pooled)
         weights = torch.from_numpy(pooled).flatten(1)
         return Step(torch.from_numpy(labels), weights.sum(1), weights @ F)
-
-
-class FusedStepper:
-    """One grid, bilinear or nearest, no scale, on a GPU: the Triton kernel of :mod:`nave.clustering.kernels_gpu`."""
-
-    def __init__(self, composite: Composite, rows: InterpolationWeights, cols: InterpolationWeights) -> None:
-        from nave.clustering.kernels_gpu import Axis
-
-        self.features = composite.blocks[0].features
-        h, w = self.features.shape[2:]
-        self.rows = Axis.from_weights(rows.first, rows.weight, h, self.features.device)
-        self.cols = Axis.from_weights(cols.first, cols.weight, w, self.features.device)
-
-    @classmethod
-    def from_composite(cls, composite: Composite) -> "FusedStepper | None":
-        """Returns None on another device, without Triton, and for a composite that the kernel does not support."""
-        block = composite.blocks[0]
-        if len(composite.blocks) > 1 or block.scale is not None or block.features.device.type != "cuda":
-            return None
-        rows, cols = (interpolation_weights(operator.cpu().numpy()) for operator in (block.rows, block.cols))
-        if rows is None or cols is None or find_spec("triton") is None:
-            return None
-        return cls(composite, rows, cols)
-
-    def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
-        """See :class:`Stepper`."""
-        from nave.clustering.kernels_gpu import step
-
-        products = torch.einsum("bchw,bkc->bkhw", self.features, centroids)
-        scores = products - half_squared_norms(centroids)[:, :, None, None]
-        labels, pooled = step(scores, self.rows, self.cols)
-        return Step(labels, pooled.sum((2, 3)), torch.einsum("bkhw,bchw->bkc", pooled, self.features))
 
 
 def first_maximum(scores: Float[Tensor, "B K H W"]) -> UInt8[Tensor, "B H W"]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nave.composite.composite import ROUNDING, Block, Composite
-from nave.composite.upsampling import Upsampling, moments, upsampling_matrix
+from nave.composite.upsampling import Upsampling, moments, operator
 from nave.encoder.hooks import Activations
 
 Resolution = Literal["input", "grid"] | Sequence[int]
@@ -69,10 +69,9 @@ class Composer:
 
     def _block(self, grid: Tensor, first: Tensor, activations: Activations) -> Block:
         height, width = self._size(first, activations.padded_size)
-        rows = upsampling_matrix(grid.shape[2], height, self.upsampling).to(grid.device)
-        cols = upsampling_matrix(grid.shape[3], width, self.upsampling).to(grid.device)
-        if self.resolution == "input":
-            rows, cols = rows[: activations.image_size[0]], cols[: activations.image_size[1]]
+        points = activations.image_size if self.resolution == "input" else (height, width)
+        rows = operator(grid.shape[2], height, self.upsampling, points[0], grid.device)
+        cols = operator(grid.shape[3], width, self.upsampling, points[1], grid.device)
         weight = 1.0
         if self.layer_weighting == "channels":
             weight = (1 + first.shape[1]) / (1 + grid.shape[1])

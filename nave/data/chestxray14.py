@@ -1,6 +1,7 @@
 """NIH ChestX-ray14: radiographs with findings, and boxes on a few of them (Wang et al., CVPR 2017)."""
 
 import logging
+import math
 from functools import cached_property
 from pathlib import Path
 
@@ -96,6 +97,8 @@ def _box(cells: list[str], where: str) -> Box:
         x, y, width, height = map(float, cells)
     except ValueError as error:
         raise MalformedDataError(f"{where}: box {cells} is not x, y, width, height") from error
+    if not all(map(math.isfinite, (x, y, x + width, y + height))):
+        raise MalformedDataError(f"{where}: box {cells} is not finite")
     return x, y, x + width, y + height
 
 

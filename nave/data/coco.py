@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Int
@@ -12,7 +12,7 @@ from PIL import Image
 
 from nave.data.coco_instances import Instances, Row, read_instances
 from nave.data.download import Download, fetch
-from nave.data.folder import require_files, unique_ids
+from nave.data.folder import absent_files, require_files, unique_ids
 from nave.data.interface import GroundTruth, MalformedDataError, missing
 from nave.data.reading import Fit, fit, open_image, read_list, read_mask
 
@@ -49,7 +49,7 @@ class Coco:
 
     Raises:
         MissingDatasetError: if a file or folder is missing and there are no ``downloads``.
-        MalformedDataError: for an invalid JSON or list.
+        MalformedDataError: for an invalid JSON or list, and a folder of masks that has none of these images.
     """
 
     exclusive = False
@@ -163,7 +163,19 @@ class Coco:
             _log.warning("%s is a sample: %d of its %d images are annotated", self.name, count, len(listed))
             instances.skipped["listed images without annotations"] = len(listed) - count
         require_files(self._images, [row.file_name for row in instances.rows], self._annotations)
+        if without := self._without_mask(instances.rows):
+            instances.skipped["images without a mask"] = without
         return instances
+
+    def _without_mask(self, rows: Sequence[Row]) -> int:
+        """How many images have no mask; raises MalformedDataError if none has one: it is the wrong folder."""
+        if self._masks is None or not rows:
+            return 0
+        names = [PurePosixPath(row.file_name).with_suffix(".png").as_posix() for row in rows]
+        absent = len(absent_files(self._masks, names))
+        if absent == len(names):
+            raise MalformedDataError(f"{self._masks}: none of the {absent} masks is there, such as {names[0]}")
+        return absent
 
     @property
     def passed_over(self) -> Mapping[str, int]:

@@ -1,6 +1,5 @@
 """Reads an instances JSON in COCO's format in one pass (pycocotools' index keeps the outlines in memory)."""
 
-import json
 import logging
 import math
 from collections import Counter
@@ -9,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from nave.data.folder import leads_out
 from nave.data.interface import GroundTruth, MalformedDataError
 from nave.data.reading import Box, clipped, read_text
+from nave.strict_json import NoJSONError, parsed
 
 _log = logging.getLogger(__name__)
 
 Entry = dict[str, Any]
+LONGEST = 2**31 - 1  # pixels that a side of an image may have
+DIGITS = 18  # of an id that is text
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,9 @@ def _by_value(keys: Iterable[Any]) -> dict[int, Any]:
 
 
 def _value(key: Any) -> int | None:
-    return int(key) if isinstance(key, int) or (isinstance(key, str) and key.strip().isdecimal()) else None
+    if isinstance(key, str):
+        return int(key) if len(key) <= DIGITS and key.strip().isdecimal() else None
+    return int(key) if isinstance(key, int) else None
 
 
 def _known(key: Any, keys: Mapping[Any, Any], by_value: Mapping[int, Any]) -> Any:
@@ -113,7 +118,7 @@ def _file_names(file: Path, images: Mapping[Any, Entry]) -> dict[Any, str]:
     owner: dict[str, Any] = {}
     for key, image in images.items():
         path = PurePosixPath(str(image["file_name"]))
-        if path.is_absolute() or ".." in path.parts or not path.name:
+        if leads_out(path.as_posix()):
             raise MalformedDataError(f"{file}: image {key!r}: file_name {str(path)!r} leads out of its folder")
         if path.as_posix() in owner:
             both = f"{owner[path.as_posix()]!r} and {key!r}"
@@ -124,10 +129,9 @@ def _file_names(file: Path, images: Mapping[Any, Entry]) -> dict[Any, str]:
 
 def _load(file: Path) -> Entry:
     try:
-        table = json.loads(read_text(file), object_hook=_without_outlines)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise MalformedDataError(f"{file}: broken JSON at {where}: {error.msg}") from error
+        table = parsed(read_text(file), file, object_hook=_without_outlines)
+    except NoJSONError as error:
+        raise MalformedDataError(str(error)) from error
     if not isinstance(table, dict):
         raise MalformedDataError(f"{file}: a {type(table).__name__}, not the object that an instances JSON is")
     return table
@@ -162,7 +166,7 @@ def _by_id(file: Path, table: Entry, key: str, *needed: str) -> dict[Any, Entry]
 def _box(annotation: Entry, place: str) -> Box:
     try:
         x, y, width, height = (float(number) for number in annotation["bbox"])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise MalformedDataError(f"{place}: bbox {annotation['bbox']!r} is not [x, y, width, height]") from error
     if not all(map(math.isfinite, (x, y, width, height))):
         raise MalformedDataError(f"{place}: bbox {annotation['bbox']!r} is not finite")
@@ -171,7 +175,7 @@ def _box(annotation: Entry, place: str) -> Box:
 
 def _row(name: str, image: Entry, objects: list[tuple[Box, str]], skipped: Counter[str], place: str) -> Row:
     size = (image["height"], image["width"])
-    if not all(isinstance(side, int) and side > 0 for side in size):
+    if not all(type(side) is int and 0 < side <= LONGEST for side in size):
         raise MalformedDataError(f"{place}: height {size[0]!r} and width {size[1]!r} are no numbers of pixels")
     boxes = clipped([box for box, _ in objects], size)
     keep = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])

@@ -1,7 +1,8 @@
 """The Lightning data module for every data set: batches of equal size, dealt to the processes."""
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,13 @@ from nave.data.interface import (
     prepare,
 )
 from nave.data.pixels import remarks
+from nave.distributed import share_of_cores
+from nave.pool import Pool, as_child
+
+AUTO = "auto"
+FEW = 16  # images that are not worth processes of their own
+MANY = 256  # headers that are
+LARGEST, PIXELS = 64, 64 * 224 * 224  # images and pixels of a batch on a GPU
 
 
 class Batch:
@@ -56,7 +64,7 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The batch with its images on ``device``; called by Lightning."""
-        return self._with(self.images.to(device, non_blocking=non_blocking))
+        return self._with(self.images.to(device, non_blocking=non_blocking or self.images.is_pinned()))
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory; called by the data loader."""
@@ -110,7 +118,9 @@ def _resized(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
     return image if size is None else image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
 
 
-def batches(keys: Sequence[Hashable], indices: Sequence[int], batch_size: int) -> list[list[int]]:
+def batches(
+    keys: Sequence[Hashable], indices: Sequence[int], batch_size: int | Callable[[Any], int]
+) -> list[list[int]]:
     """Groups ``indices`` into batches of at most ``batch_size`` with equal keys; each index appears exactly once.
 
     Full batches come first, in the order in which they are filled; incomplete ones follow in the order of their first
@@ -119,14 +129,14 @@ def batches(keys: Sequence[Hashable], indices: Sequence[int], batch_size: int) -
     Args:
         keys: the key of each index, such as its image size.
         indices: positions in the data set.
-        batch_size: the largest number of indices in a batch.
+        batch_size: the largest number of indices in a batch; a function computes it from the key.
     """
     open_batches: dict[Hashable, list[int]] = {}
     complete: list[list[int]] = []
     for key, index in zip(keys, indices, strict=True):
         batch = open_batches.setdefault(key, [])
         batch.append(index)
-        if len(batch) == batch_size:
+        if len(batch) == (batch_size(key) if callable(batch_size) else batch_size):
             complete.append(open_batches.pop(key))
     return complete + list(open_batches.values())
 
@@ -145,8 +155,9 @@ class ImageModule(LightningDataModule):
         dataset: the images.
         image_size: None keeps each image's own size; else every image is resized to (height, width), or to a square
             for one integer (bilinear, antialiased, aspect ratio ignored).
-        batch_size: the largest number of images in a batch.
-        num_workers: processes that load images.
+        batch_size: the largest number of images in a batch; ``auto``: one on a CPU; on a GPU up to 64, as many as have
+            the pixels of 64 images of 224 x 224.
+        num_workers: processes that load images; ``auto``: as many as there are cores, and none for a few images.
         limit: use only the first ``limit`` images.
         skip: ids of images to leave out.
 
@@ -159,16 +170,16 @@ class ImageModule(LightningDataModule):
         dataset: Dataset,
         *,
         image_size: int | Sequence[int] | None,
-        batch_size: int,
-        num_workers: int,
+        batch_size: int | str,
+        num_workers: int | str,
         limit: int | None,
         skip: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.dataset = dataset
         self.image_size = height_width(image_size)
-        self.batch_size = _positive("batch_size", batch_size)
-        self.num_workers = num_workers
+        self.batch_size = batch_size if batch_size == AUTO else _positive("batch_size", batch_size)
+        self.num_workers = num_workers if num_workers == AUTO else _count("num_workers", num_workers)
         self.limit = None if limit is None else _positive("limit", limit)
         self.skip = frozenset(skip)
         self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer images than devices
@@ -185,12 +196,32 @@ class ImageModule(LightningDataModule):
     def predict_dataloader(self) -> DataLoader[Any]:
         """The batches of this process."""
         items = shard(self._batches(), *_rank_and_world_size())
-        return _Loader(
+        return RaisingLoader(
             _Batches(self.dataset, items, self.image_size),
             batch_size=None,  # the items are batches already, so Lightning has no sampler to replace
-            num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
+            num_workers=self._workers(items),
+            worker_init_fn=as_child,
+            pin_memory=self._on_gpu,
         )
+
+    @property
+    def _on_gpu(self) -> bool:
+        return torch.cuda.is_available() if self.trainer is None else self.trainer.strategy.root_device.type == "cuda"
+
+    def one_by_one(self, device: torch.device) -> bool:
+        """Whether every image is a batch of its own where ``device`` computes."""
+        return self.batch_size == 1 or (self.batch_size == AUTO and device.type == "cpu")
+
+    @property
+    def _cores(self) -> int:
+        return share_of_cores(1 if self.trainer is None else self.trainer.num_devices)
+
+    def _workers(self, items: list[list[int]]) -> int:
+        if self.num_workers != AUTO:
+            return int(self.num_workers)
+        if self.trainer is None or sum(map(len, items)) < FEW:
+            return 0
+        return min(self._cores, len(items)) if self._on_gpu else 1  # on a CPU the encoder needs the others
 
     def _indices(self) -> list[int]:
         stop = min(len(self.dataset), self.limit or len(self.dataset))
@@ -198,36 +229,56 @@ class ImageModule(LightningDataModule):
 
     def _batches(self) -> list[list[int]]:
         indices = self._indices()
-        one_size = self.batch_size == 1 or self.image_size is not None  # then no header has to be read
-        keys = [None if one_size else _size_or_none(self.dataset, index) for index in indices]
-        return batches(keys, indices, self.batch_size)
+        if self.image_size is not None:
+            return batches([self.image_size] * len(indices), indices, self._size_of_batch)
+        if self._size_of_batch(None) == 1:  # then no header has to be read
+            return [[index] for index in indices]
+        return batches(self._sizes(indices), indices, self._size_of_batch)
+
+    def _size_of_batch(self, image_size: tuple[int, int] | None) -> int:
+        if self.batch_size != AUTO:
+            return int(self.batch_size)
+        if not self._on_gpu:
+            return 1
+        return LARGEST if image_size is None else max(1, min(LARGEST, PIXELS // (image_size[0] * image_size[1])))
+
+    def _sizes(self, indices: list[int]) -> list[tuple[int, int] | None]:
+        """The sizes of images from their headers, which several processes read."""
+        sizes: list[tuple[int, int] | None] = []
+        processes = 0 if len(indices) < MANY else self._cores
+        pool = Pool(partial(_size_or_none, self.dataset), sizes.append, processes=processes, pending=1)
+        pool.submit(indices)
+        pool.finish()
+        return sizes
 
 
-class _Batches(TorchDataset["Batch | _Malformed"]):
+class _Batches(TorchDataset["Batch | Failure"]):
     def __init__(self, dataset: Dataset, items: list[list[int]], image_size: tuple[int, int] | None) -> None:
         self._dataset, self._items, self._image_size = dataset, items, image_size
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, position: int) -> "Batch | _Malformed":
+    def __getitem__(self, position: int) -> "Batch | Failure":
         try:
             return load_batch(self._dataset, self._items[position], self._image_size)
         except MalformedDataError as error:
-            return _Malformed(error)
+            return Failure(error)
 
 
 @dataclass(frozen=True)
-class _Malformed:
+class Failure:
     """An error on its way from the process that has met it, which would replace its message by a traceback."""
 
     error: MalformedDataError
 
 
-class _Loader(DataLoader[Any]):
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+class RaisingLoader(DataLoader[Any]):
+    """A data loader that raises the error of a Failure among its batches."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         for batch in super().__iter__():
-            if isinstance(batch, _Malformed):
+            if isinstance(batch, Failure):
                 raise batch.error
             yield batch
 
@@ -253,9 +304,15 @@ def height_width(image_size: int | Sequence[int] | None) -> tuple[int, int] | No
     return sides[0], sides[1]
 
 
-def _positive(name: str, value: int) -> int:
-    if value < 1:
-        raise ValueError(f"{name}={value}: must be at least 1")
+def _positive(name: str, value: int | str) -> int:
+    if isinstance(value, str) or value < 1:
+        raise ValueError(f"{name}={value}: must be at least 1{'' if name == 'limit' else ', or auto'}")
+    return value
+
+
+def _count(name: str, value: int | str) -> int:
+    if isinstance(value, str) or value < 0:
+        raise ValueError(f"{name}={value}: must be at least 0, or auto")
     return value
 
 

@@ -167,6 +167,16 @@ def unique_ids(names: Sequence[str]) -> list[str]:
     return ids if len(set(ids)) == len(ids) else list(names)
 
 
+def _shown(name: str) -> str:
+    return name if name.isprintable() else repr(name)
+
+
+def leads_out(name: str) -> bool:
+    """Whether a path from a list leads out of its folder, or is none: results are written under the same path."""
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or not path.name or "\0" in name
+
+
 def require_files(folder: Path, names: Sequence[str], listed_in: Path) -> None:
     """Checks that every file of a list exists.
 
@@ -176,14 +186,17 @@ def require_files(folder: Path, names: Sequence[str], listed_in: Path) -> None:
         listed_in: the list, named in the error.
 
     Raises:
-        MalformedDataError: if some are missing; names the first five.
+        MalformedDataError: if some are missing or lead out of the folder; names the first five.
     """
-    if absent := _absent_files(folder, names):
-        first = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
+    if outside := [name for name in names if leads_out(name)]:
+        raise MalformedDataError(f"{listed_in}: {outside[0]!r} leads out of its folder {folder}")
+    if absent := absent_files(folder, names):
+        first = ", ".join(map(_shown, absent[:5])) + (" …" if len(absent) > 5 else "")
         raise MalformedDataError(f"{listed_in}: {len(absent)} of {len(names)} files are not in {folder}: {first}")
 
 
-def _absent_files(folder: Path, names: Iterable[str]) -> list[str]:
+def absent_files(folder: Path, names: Iterable[str]) -> list[str]:
+    """The files of a list that are not in the folder."""
     listings: dict[Path, frozenset[str]] = {}  # each folder is read once, which is faster than a look at every file
     absent = []
     for name in names:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -20,7 +20,8 @@ Pixels = Shaped[np.ndarray, "..."]
 
 _log = logging.getLogger(__name__)
 
-_BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _MAX_SAMPLE_VALUE = 258, 262, 281  # tags of TIFF
+_WHITE_IS_ZERO = 0
 DEPTHS = (8, 10, 12, 14, 16)  # bits of the sensors and scanners that there are
 FIRST_FRAME = "of several pages or frames only the first is taken"
 _REMARKS = "nave.remarks"  # key of ``Image.info``
@@ -114,7 +115,15 @@ def rgb_of_file(image: Image.Image, path: Path) -> Image.Image:
     """An image that Pillow has opened at ``path`` as 8-bit RGB; raises ValueError as :func:`eight_bit`."""
     if isinstance(image, PngImageFile | TiffImageFile) and image.mode in ("RGB", "RGBA") and (raw := _raw(image)):
         return rgb_of_values(_deep_colours(path, raw), _stated_depth(image, path))
-    return rgb_of_image(image, _stated_depth(image, path) if image.mode.startswith("I") else None)
+    rgb = rgb_of_image(image, _stated_depth(image, path) if image.mode.startswith("I") else None)
+    return _with_remarks(ImageOps.invert(rgb), *remarks(rgb)) if _is_inverted(image) else rgb
+
+
+def _is_inverted(image: Image.Image) -> bool:
+    """Whether 0 is white in a TIFF whose grey values Pillow gives as they are; it inverts those of 8 bit."""
+    if not isinstance(image, TiffImageFile) or not (image.mode.startswith("I") or image.mode == "F"):
+        return False
+    return bool(image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO)
 
 
 def _raw(image: PngImageFile | TiffImageFile) -> str | None:

@@ -149,13 +149,15 @@ def read_mask(file: Path, size: tuple[int, int]) -> Int[np.ndarray, "H W"]:
     try:
         with Image.open(file) as image:
             mask = np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise MalformedDataError(f"{file}: no mask can be read from it ({error})") from error
+    except Exception as error:  # as above
+        raise MalformedDataError(f"{file}: no mask can be read from it ({_reason(error, file)})") from error
     if mask.shape != size:
         raise MalformedDataError(
             f"{file}: the mask is {mask.shape}, its image {size} (height, width): a mask has one channel and "
             "the size of its image"
         )
+    if mask.dtype.kind not in "bui" or mask.min() < 0:
+        raise MalformedDataError(f"{file}: {mask.dtype} pixels from {mask.min()}: a mask has ids, integers from 0 on")
     return mask.astype(np.int64)
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,10 @@ from torch.nn import functional
 
 from nave.runs.layout import write_bytes
 
+AUTO, OFF = "auto", "off"
 NORM = 4.0  # length to which tokens are scaled
 PENALTY = 1e-2  # weight of half the squared norm of the coefficients
+SIDES = (0.1, 1e5)  # between them lies the side of a token in pixels
 STEP = 1 / 16  # of the logits that are kept, in 8 bits: -8 to 7.94, and tanh is flat there
 WEIGHTS, CARD = "weights", "card"  # names in the file
 
@@ -68,9 +71,17 @@ class Foreground:
 
     @classmethod
     def from_line(cls, line: ForegroundLine) -> "Foreground":
-        """Reads what :meth:`to_line` has written."""
-        steps = np.frombuffer(base64.b64decode(line["logits"]), np.int8).reshape(line["shape"])
-        return cls(steps, (line["patch"][0], line["patch"][1]))
+        """Reads what :meth:`to_line` has written.
+
+        Raises:
+            ValueError: for what it cannot have written.
+        """
+        shape, patch, content = line["shape"], line["patch"], base64.b64decode(line["logits"], validate=True)
+        if len(shape) != 2 or min(shape) < 1 or math.prod(shape) != len(content):
+            raise ValueError(f"{len(content)} logits are no grid of {shape}")
+        if len(patch) != 2 or not all(SIDES[0] <= side <= SIDES[1] for side in patch):
+            raise ValueError(f"{patch} is no size of a token in pixels")
+        return cls(np.frombuffer(content, np.int8).reshape(shape), (patch[0], patch[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,16 +109,15 @@ class Head:
         mean: Float64[np.ndarray, " D"] = self.weights[others].mean(axis=0, dtype=np.float64)
         return mean
 
-    def __call__(self, tokens: Float[Tensor, "C h w"], image_id: str) -> Int8[np.ndarray, "h w"]:
-        """Judges the tokens of one image.
+    def __call__(self, tokens: Float[Tensor, "C h w"], image_id: str) -> Int8[Tensor, "h w"]:
+        """Judges the tokens of one image, on their device.
 
         Returns:
             Its logits in steps of ``STEP``.
         """
         coefficients = torch.as_tensor(self.coefficients(image_id), dtype=torch.float32, device=tokens.device)
         logits = torch.einsum("chw,c->hw", normalised(tokens), coefficients[:-1]) + coefficients[-1]
-        steps: Int8[np.ndarray, "h w"] = (logits / STEP).round().clamp(-128, 127).to(torch.int8).cpu().numpy()
-        return steps
+        return (logits / STEP).round().clamp(-128, 127).to(torch.int8)
 
     def check(self, card: Card, source: object) -> "Head":
         """Returns the head itself.
@@ -146,6 +156,11 @@ class Head:
     def _bytes(self) -> bytes:
         content: bytes = safetensors.numpy.save({WEIGHTS: self.weights}, {CARD: json.dumps(self.card, sort_keys=True)})
         return content
+
+
+def switched(option: str | bool) -> str:
+    """The option ``foreground`` as it is meant: ``off`` is false in YAML, which a schema may have made text of."""
+    return OFF if str(option).lower() in (OFF, "false") else str(option)
 
 
 def normalised(tokens: Float[Tensor, "C h w"]) -> Float[Tensor, "C h w"]:

@@ -3,17 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor
 
 from nave.clustering.interface import NumberOfClusters
 from nave.encoder.hooks import Activations
-from nave.localization.components import Box, Component, components
-from nave.localization.foreground import Foreground, Head
+from nave.localization.components import Box, Component, describe
+from nave.localization.foreground import OFF, Foreground
+from nave.localization.regions import Regions
 
 Map = UInt8[np.ndarray, "H W"]
 
@@ -42,13 +44,13 @@ class PatchTokens:
         size: (height, width) of the image, as the encoder receives it.
     """
 
-    tokens: Float[Tensor, "C h w"]
+    tokens: Float[Tensor, "C h w"]  # on the CPU
     patch: tuple[float, float]
     size: tuple[int, int]
 
-    def judged(self, head: Head | None, image_id: str) -> Foreground | None:
-        """Returns what a foreground head says of the tokens; None without a head."""
-        return None if head is None else Foreground(head(self.tokens, image_id), self.patch)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels as an array: PyTorch would send a handle to shared memory for each tensor."""
+        return _from_array, (self.tokens.numpy(), self.patch, self.size)
 
     def at_pixels(self, mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "H W"]:
         """Converts a mask of tokens to a map of pixels: 1 where it is true, 0 elsewhere."""
@@ -64,25 +66,31 @@ class PatchTokens:
         return max(math.ceil(row * self.patch[0] - 0.5), 0), max(math.ceil(column * self.patch[1] - 0.5), 0)
 
 
-def patch_tokens(activations: Activations) -> list[PatchTokens]:
-    """Returns the tokens of every image of the batch."""
+def _from_array(tokens: Float[np.ndarray, "C h w"], *others: Any) -> PatchTokens:
+    return PatchTokens(torch.from_numpy(tokens), *others)
+
+
+def patch_tokens(activations: Activations, device: torch.device | str = "cpu") -> list[PatchTokens]:
+    """Returns the tokens of every image of the batch, on ``device``."""
     size, grids = activations.image_size, activations.last
     patch = (activations.padded_size[0] / grids.shape[2], activations.padded_size[1] / grids.shape[3])
     height, width = (int((side - 0.5) / pixels) + 1 for side, pixels in zip(size, patch, strict=True))
-    return [PatchTokens(grid[:, :height, :width].float(), patch, size) for grid in grids]
+    return [PatchTokens(grid[:, :height, :width].float(), patch, size) for grid in grids.to(device)]
 
 
 @runtime_checkable
 class Localizer(Protocol):
     """Localizes objects on a map of clusters, or on a map of its own from the tokens alone.
 
-    ``foreground`` is ``auto``, the file of a foreground head, or ``off`` for a method that uses none.
+    Attributes:
+        reads_tokens: whether it needs the tokens, which then leave the device.
+        foreground: where the foreground head comes from: ``auto``, its file, or ``off`` for none.
     """
 
+    reads_tokens: bool
+
     @property
-    def foreground(self) -> str:
-        """Where the foreground head comes from."""
-        ...
+    def foreground(self) -> str: ...  # noqa: D102 - described above
 
     def layers(self, layers: Sequence[str]) -> list[str]:
         """Returns the modules to read, given the layers of the configuration."""
@@ -95,12 +103,12 @@ class Localizer(Protocol):
     def __call__(
         self, labels: Map | None, tokens: PatchTokens | None, foreground: Foreground | None = None
     ) -> tuple[Map, Localization]:
-        """Returns the map of one image and its boxes.
+        """Returns the map of one image and its boxes; on the CPU, in any process.
 
         Args:
             labels: the clusters of the image; None where ``ks`` returns None.
-            tokens: of the last of :meth:`layers`; None where they are at hand no more, as when a choice is repeated.
-            foreground: what the foreground head says of them; None without a head.
+            tokens: of the last of :meth:`layers`; None unless ``reads_tokens``.
+            foreground: what the foreground head says of the image; None without a head.
         """
         ...
 
@@ -115,7 +123,8 @@ class Baseline:
         ValueError: for other features.
     """
 
-    foreground = "off"
+    reads_tokens = True
+    foreground = OFF
 
     def __init__(self, features: str) -> None:
         if features not in ("tokens", "keys"):
@@ -138,8 +147,8 @@ class Baseline:
 
 def component_at(labels: UInt8[np.ndarray, "H W"], pixel: tuple[int, int]) -> Localization:
     """Returns the 4-connected component that contains ``pixel`` (y, x) as the only one, as LOST and TokenCut do."""
-    regions = components(labels, min_area=0, border=0)
-    component = regions.items[regions.ids[pixel] - 1]
+    regions = Regions.of(labels)
+    (component,) = describe(regions, np.array([regions.at(pixel)]))
     return Localization(((component, 1.0),), component.box)
 
 

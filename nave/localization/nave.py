@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float64
 
 from nave.clustering.interface import NumberOfClusters
-from nave.localization.components import Components, components
-from nave.localization.foreground import Foreground
+from nave.localization.components import components
+from nave.localization.foreground import Foreground, switched
 from nave.localization.instances import detect
 from nave.localization.interface import Localization, Map, PatchTokens
 from nave.localization.objectness import Objectness, border_shares, one_box
@@ -22,14 +22,19 @@ class Nave:
         min_area: components, and the region of the one box, have more pixels than this.
         border: rows and columns along every side that belong to no component; the one box may reach into them.
         sigma, border_penalty: see :class:`~nave.localization.objectness.Objectness`.
-        foreground: where the foreground head comes from: ``auto``, a file, or ``off``.
+        foreground: where the foreground head comes from: ``auto``, a file, or ``off``, which YAML reads as false.
     """
+
+    reads_tokens: ClassVar[bool] = False
 
     min_area: int
     border: int
     sigma: float
     border_penalty: float
-    foreground: str
+    foreground: str | bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "foreground", switched(self.foreground))
 
     def layers(self, layers: Sequence[str]) -> list[str]:
         """Returns all of ``layers``."""
@@ -51,22 +56,17 @@ class Nave:
         is that of the best region by objectness, or the whole image if no region is large enough.
         """
         objectness = Objectness(self.sigma, self.border_penalty)
-        regions = components(labels, min_area=self.min_area, border=self.border)
-        scores = _scores(regions, labels, objectness)
-        ranked = tuple((regions.items[i], float(scores[i])) for i in np.argsort(-scores, kind="stable"))
+        border = border_shares(labels, int(labels.max()) + 1)
+        items, regions, chosen = components(labels, min_area=self.min_area, border=self.border)
+        rows, columns = (axis[self.border : len(axis) - self.border] for axis in objectness.prior(labels.shape))
+        central, area = regions.sums(rows, columns)[chosen], regions.area[chosen] / labels.size
+        scores = objectness(central, border[regions.cluster[chosen]], area)
+        ranked = tuple((items[i], float(scores[i])) for i in np.argsort(-scores, kind="stable"))
         whole = (0, 0, labels.shape[1], labels.shape[0])
-        box = one_box(labels, objectness, self.min_area) or whole
+        box = one_box(labels, border, objectness, self.min_area) or whole
         if foreground is None:
             return labels, Localization(ranked, box)
         detections = detect(labels, foreground, self.min_area)
         if detections and detections[0][1] > 0:
             box = detections[0][0]
         return labels, Localization(ranked, box, detections, foreground)
-
-
-def _scores(regions: Components, labels: Map, objectness: Objectness) -> Float64[np.ndarray, " n"]:
-    count = len(regions.items) + 1
-    central = np.bincount(regions.ids.ravel(), objectness.prior(labels.shape).ravel(), minlength=count)[1:]
-    clusters = np.array([item.cluster for item in regions.items], np.int64)
-    area = np.array([item.area for item in regions.items]) / labels.size
-    return objectness(central, border_shares(labels, int(labels.max()) + 1)[clusters], area)

@@ -1,13 +1,15 @@
 """Objectness: a score without ground truth that selects the region of the object."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple, no_type_check
 
+import numba
 import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt8
 
-from nave.localization.components import Box, label_regions, measure_regions, merge_clusters
+from nave.localization.components import Box
+from nave.localization.regions import Regions, union
 
 LOWER_SIDE = 0.25  # weight of the lower side of the border, where objects are often cut off
 
@@ -39,84 +41,104 @@ class Objectness:
         scores: Float64[np.ndarray, " n"] = (centred - self.border_penalty * border) / np.sqrt(area)
         return scores
 
-    def prior(self, size: tuple[int, ...]) -> Float64[np.ndarray, "H W"]:
-        """Returns the Gaussian over an image of ``(height, width)``, which sums to 1; do not modify it."""
-        return _gaussian(size, self.sigma)
-
-
-@dataclass(frozen=True)
-class Regions:
-    """The 4-connected regions of a map, with the quantities that are needed to merge them."""
-
-    cluster: Int64[np.ndarray, " R"]
-    area: Int64[np.ndarray, " R"]
-    centred: Float64[np.ndarray, " R"]
-    boxes: Int64[np.ndarray, "R 4"]
-    neighbours: Int64[np.ndarray, "E 2"]
-
-    @classmethod
-    def from_map(cls, labels: UInt8[np.ndarray, "H W"], prior: Float64[np.ndarray, "H W"]) -> "Regions":
-        """Returns the regions of every size."""
-        ids, count = label_regions(labels.astype(np.int32))
-        first, area, centred, boxes = measure_regions(ids, prior, count)
-        return cls(labels.ravel()[first].astype(np.int64), area, centred, boxes, _neighbours(ids, count))
-
-    def merge(self, clusters: tuple[int, int]) -> "Regions":
-        """Returns the regions of the union of two clusters, under the id of the first."""
-        area, centred, boxes = merge_clusters(
-            self.cluster, clusters, self.area, self.centred, self.boxes, self.neighbours
-        )
-        cluster = np.full(len(area), clusters[0])
-        return Regions(cluster, area, centred, boxes, np.empty((0, 2), np.int64))
-
-    def adjacent_pairs(self) -> Iterator[tuple[int, int]]:
-        """Yields the pairs of clusters with adjacent regions."""
-        pairs = np.unique(np.sort(self.cluster[self.neighbours], axis=1), axis=0)
-        yield from ((int(a), int(b)) for a, b in pairs)
+    def prior(self, size: tuple[int, int]) -> tuple[Float64[np.ndarray, " H"], Float64[np.ndarray, " W"]]:
+        """Returns the Gaussian over an image of ``(height, width)`` as a factor a row and a column; each sums to 1."""
+        rows, columns = (_gaussian(length, self.sigma) for length in size)
+        return rows, columns
 
 
 def border_shares(labels: UInt8[np.ndarray, "H W"], count: int) -> Float64[np.ndarray, " count"]:
     """Returns each cluster's fraction of the image's border: the mean over four sides, the lower one weighted 1/4."""
     borders = (labels[0], labels[:, 0], labels[:, -1], labels[-1])
-    shares = [np.bincount(side, minlength=count) / len(side) for side in borders]
-    mean: Float64[np.ndarray, " count"] = np.average(shares, axis=0, weights=(1, 1, 1, LOWER_SIDE))
+    upper, left, right, lower = (np.bincount(side, minlength=count) / len(side) for side in borders)
+    mean: Float64[np.ndarray, " count"] = (upper + left + right + LOWER_SIDE * lower) / (3 + LOWER_SIDE)
     return mean
 
 
-def one_box(labels: UInt8[np.ndarray, "H W"], objectness: Objectness, min_area: int) -> Box | None:
+def one_box(
+    labels: UInt8[np.ndarray, "H W"], border: Float64[np.ndarray, " K"], objectness: Objectness, min_area: int
+) -> Box | None:
     """Returns the box of the best region of more than ``min_area`` pixels, or None if there is none.
 
     Candidates are the regions of every cluster and of the union of every two adjacent clusters, because k-means may
     split an object in two.
+
+    Args:
+        labels: the map.
+        border: the clusters' shares of the border, as :func:`border_shares` returns them.
+        objectness: the score.
+        min_area: the region has more pixels than this.
     """
-    regions = Regions.from_map(labels, objectness.prior(labels.shape))
-    border = border_shares(labels, int(labels.max()) + 1)
-    best: tuple[float, Box] | None = None
-    for clusters in (None, *regions.adjacent_pairs()):
-        candidates = regions if clusters is None else regions.merge(clusters)
-        large = candidates.area > min_area
-        if not large.any():
-            continue
-        share = border[candidates.cluster] if clusters is None else np.full(len(large), border[list(clusters)].sum())
-        scores = objectness(candidates.centred, share, candidates.area / labels.size)
-        top = int(np.where(large, scores, -np.inf).argmax())
-        if best is None or scores[top] > best[0]:
-            x1, y1, x2, y2 = candidates.boxes[top].tolist()
-            best = float(scores[top]), (x1, y1, x2, y2)
-    return None if best is None else best[1]
+    regions = Regions.of(labels)
+    centred = regions.sums(*objectness.prior(labels.shape))
+    unions = united(regions, centred, len(border))
+    area = np.concatenate([regions.area, unions.area])
+    large = area > min_area
+    if not large.any():
+        return None
+    shares = np.concatenate([border[regions.cluster], border[unions.clusters].sum(axis=1)])
+    scores = objectness(np.concatenate([centred, unions.centred]), shares, area / labels.size)
+    x1, y1, x2, y2 = np.concatenate([regions.boxes, unions.boxes])[np.where(large, scores, -np.inf).argmax()].tolist()
+    return x1, y1, x2, y2
 
 
-def _neighbours(ids: Int32[np.ndarray, "H W"], count: int) -> Int64[np.ndarray, "E 2"]:
-    """Pairs of adjacent regions."""
-    sides = ((ids[:, :-1], ids[:, 1:]), (ids[:-1], ids[1:]))
-    edges = [(a[differ].astype(np.int64), b[differ]) for a, b in sides for differ in (a != b,)]
-    codes = [np.unique(a * count + b) for a, b in edges]
-    first, second = np.divmod(np.unique(np.concatenate(codes)), count)
-    return np.stack([first, second], axis=1)
+class Unions(NamedTuple):
+    """The regions of the unions of every two adjacent clusters: by the pair, then in raster order."""
+
+    clusters: Int64[np.ndarray, "U 2"]
+    area: Int64[np.ndarray, " U"]
+    centred: Float64[np.ndarray, " U"]
+    boxes: Int64[np.ndarray, "U 4"]
 
 
-@lru_cache(maxsize=8)
-def _gaussian(size: tuple[int, ...], sigma: float) -> Float64[np.ndarray, "H W"]:
-    y, x = (np.exp(-0.5 * (((np.arange(n) + 0.5) / n - 0.5) / sigma) ** 2) for n in size)
-    weights: Float64[np.ndarray, "H W"] = y[:, None] * x / (y.sum() * x.sum())
+def united(regions: Regions, centred: Float64[np.ndarray, " R"], count: int) -> Unions:
+    """Merges the regions of every two of ``count`` clusters that are adjacent somewhere."""
+    neighbours = regions.neighbours()
+    one, other = regions.cluster[neighbours].T
+    pairs = (np.minimum(one, other) * count + np.maximum(one, other)).astype(np.uint16)  # there are up to 255 clusters
+    order = np.argsort(pairs, kind="stable")
+    numbers = np.bincount(pairs)
+    present = np.flatnonzero(numbers)
+    ends = np.append(0, np.cumsum(numbers[present]))
+    clusters = np.stack(np.divmod(present, count), axis=1)
+    return Unions(*_united(regions.cluster, regions.area, centred, regions.boxes, neighbours[order], clusters, ends))
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False)
+@no_type_check
+def _united(
+    cluster: Int64[np.ndarray, " R"], area: Int64[np.ndarray, " R"], centred: Float64[np.ndarray, " R"],
+    boxes: Int64[np.ndarray, "R 4"], neighbours: Int32[np.ndarray, "E 2"], clusters: Int64[np.ndarray, "P 2"],
+    ends: Int64[np.ndarray, " ends"],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Unites the regions of each pair of clusters; its neighbours are those from ``ends[p]`` to ``ends[p + 1]``."""
+    room = len(cluster) * min(len(clusters), int(cluster.max()))  # a region is in as many unions as other clusters
+    pairs, boxes_of = np.empty((room, 2), np.int64), np.empty((room, 4), np.int64)
+    areas, totals = np.zeros(room, np.int64), np.zeros(room, np.float64)
+    count = 0
+    for pair in range(len(clusters)):
+        parent = np.arange(len(cluster)).astype(np.int32)
+        for edge in range(ends[pair], ends[pair + 1]):
+            union(parent, neighbours[edge, 0], neighbours[edge, 1])
+        number = np.empty(len(cluster), np.int64)
+        for region in range(len(cluster)):
+            if cluster[region] != clusters[pair, 0] and cluster[region] != clusters[pair, 1]:
+                continue
+            if parent[region] == region:
+                number[region] = count
+                pairs[count], boxes_of[count] = clusters[pair], boxes[region]
+                count += 1
+            number[region] = group = number[parent[region]]
+            areas[group] += area[region]
+            totals[group] += centred[region]
+            for side in range(2):
+                boxes_of[group, side] = min(boxes_of[group, side], boxes[region, side])
+                boxes_of[group, side + 2] = max(boxes_of[group, side + 2], boxes[region, side + 2])
+    return pairs[:count], areas[:count], totals[:count], boxes_of[:count]
+
+
+@lru_cache(maxsize=64)
+def _gaussian(length: int, sigma: float) -> Float64[np.ndarray, " n"]:
+    weights: Float64[np.ndarray, " n"] = np.exp(-0.5 * (((np.arange(length) + 0.5) / length - 0.5) / sigma) ** 2)
+    weights /= weights.sum()
     return weights

@@ -23,7 +23,6 @@ from nave.module import Explainer, by_size, image_seeds
 
 log = logging.getLogger(__name__)
 
-AUTO, OFF = "auto", "off"
 IMAGES, FEWEST = 64, 48  # that teach a head; fewer than FEWEST do not
 FOLDS = 2
 K = 3  # clusters of the regions that teach
@@ -55,7 +54,8 @@ class Rule:
 
     def __call__(self, labels: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
         """Returns the pixels of the region; none if no region is large enough."""
-        prior, border = self.objectness.prior(labels.shape), border_shares(labels, int(labels.max()) + 1)
+        prior = np.outer(*self.objectness.prior(labels.shape))
+        border = border_shares(labels, int(labels.max()) + 1)
         best, region = -np.inf, np.zeros(labels.shape, bool)
         single = [(cluster,) for cluster in range(len(border))]
         for clusters in (*single, *combinations(range(len(border)), 2)):
@@ -81,7 +81,8 @@ def learn(explainer: Explainer, images: ImageModule, rule: Rule, card: Card) -> 
     if len(chosen := sample(images)) < FEWEST:
         return None
     digest = hashlib.sha256()
-    lessons = [_lesson(explainer, batch, rule, images.batch_size == 1) for batch in _read(images, chosen, digest)]
+    keep = images.one_by_one(explainer.device)
+    lessons = [_lesson(explainer, batch, rule, keep) for batch in _read(images, chosen, digest)]
     if len(lessons) < FEWEST:
         return None
     folds = [lessons[fold::FOLDS] for fold in range(FOLDS)]

@@ -86,7 +86,7 @@ def work_figures(run: Run) -> dict[str, float]:
     if not run.finished:
         return {}
     record = run.record
-    stages = {f"seconds/{stage}": seconds for stage, seconds in record["seconds"].items()}
+    stages = {f"seconds/{stage}": seconds for stage, seconds in record.get("seconds", {}).items()}
     return stages | {
         "images": record["images"],
         "images_per_second": record["images_per_second"],

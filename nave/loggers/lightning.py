@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from PIL import Image
 
 from nave.data.interface import Dataset
 from nave.loggers.interface import metrics_by_step, select_examples, work_figures
+from nave.runs.pictures import overlay_of
 from nave.runs.reader import Run
 
 
@@ -24,14 +24,14 @@ class LightningLogger:
     def __init__(self, logger: Callable[..., Logger], images: int = 0) -> None:
         self._create, self._images = logger, images
 
-    def log(self, run: Run, dataset: Dataset | None) -> None:  # noqa: ARG002 - overlays are in the run folder
+    def log(self, run: Run, dataset: Dataset | None) -> None:
         """Logs a run; see :class:`nave.loggers.interface.RunLogger`."""
         logger = self._create(save_dir=run.folder.path)
         logger.log_hyperparams(dict(run.record["config"]))
         for step, metrics in metrics_by_step(run):
             logger.log_metrics({**metrics, **work_figures(run)}, step=step)
-        if isinstance(logger, TensorBoardLogger) and self._images:
-            self._show(logger.experiment, run)
+        if isinstance(logger, TensorBoardLogger) and self._images and dataset is not None:
+            self._show(logger.experiment, run, dataset)
         logger.finalize("success" if run.finished else "failed")
 
     def training_logger(self, folder: Path, attempt: int) -> Logger:
@@ -40,11 +40,11 @@ class LightningLogger:
             return self._create(save_dir=folder)
         return self._create(save_dir=folder, version=f"attempt{attempt}")
 
-    def _show(self, board: Any, run: Run) -> None:
+    def _show(self, board: Any, run: Run, dataset: Dataset) -> None:
         chosen = select_examples(run.overlaps(), self._images, run.record["config"]["seed"])
-        for at_k in run.at_k:
-            for image_id, group in chosen.items():
-                path = at_k.results.overlay(image_id)
-                if path.is_file():
-                    with Image.open(path) as image:
-                        board.add_image(f"{group}/{image_id}", np.asarray(image), at_k.step, dataformats="HWC")
+        indices = {dataset.image_id(index): index for index in range(len(dataset))}
+        for image_id, group in chosen.items():
+            photograph = dataset.image(indices[image_id])
+            for at_k in run.at_k:
+                picture = np.asarray(overlay_of(at_k.results, at_k.lines[image_id], photograph))
+                board.add_image(f"{group}/{image_id}", picture, at_k.step, dataformats="HWC")

@@ -1,4 +1,4 @@
-"""Weights & Biases: one W&B run per run, with maps and boxes for review."""
+"""Weights & Biases: one W&B run for every K of a run, with maps and boxes for review."""
 
 import hashlib
 import netrc
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from nave.data.interface import Dataset
 from nave.loggers.interface import metrics_by_step, select_examples, work_figures
 from nave.loggers.wandb_media import picture
-from nave.runs.layout import CLAIM
+from nave.runs.layout import CLAIM, k_text
 from nave.runs.reader import Run, RunAtK
 
 if TYPE_CHECKING:
@@ -61,17 +61,23 @@ class WandbLogger:
         self.tags, self.mode = tuple(tags), mode or os.environ.get("WANDB_MODE") or default_mode()
 
     def log(self, run: Run, dataset: Dataset | None) -> None:
-        """Logs a run; prints the command that uploads it if it was logged offline."""
+        """Logs a run at every K; prints the command that uploads what was logged offline."""
         with _staged_in(run.folder.path):
-            board = self._begin(run)
-            if run.finished:
-                self._fill(board, run, dataset)
-            else:
-                board.summary["error"] = run.record["error"]
-            folder, offline = Path(board.dir).parent, board.offline
-            board.finish(exit_code=0 if run.finished else 1)
-        if offline:
-            print(f"to upload: wandb sync {shlex.quote(str(folder))}")
+            boards = [self._log_one(one, dataset, self.artifact and not i) for i, one in enumerate(run.at_each_k())]
+        folders = [shlex.quote(str(Path(board.dir).parent)) for board in boards if board.offline]
+        if folders:
+            print(f"to upload: wandb sync {' '.join(folders)}")
+
+    def _log_one(self, run: Run, dataset: Dataset | None, artifact: bool) -> "wandb.Run":
+        board = self._begin(run)
+        if run.finished:
+            self._fill(board, run, dataset)
+        else:
+            board.summary["error"] = run.record["error"]
+        if run.finished and artifact:
+            board.log_artifact(_artifact(run))
+        board.finish(exit_code=0 if run.finished else 1)
+        return board
 
     def training_logger(self, folder: Path, attempt: int) -> "Logger":  # noqa: ARG002 - W&B appends by itself
         """Creates a Lightning logger with a fixed id, so that a resumed training continues its W&B run if online."""
@@ -96,27 +102,22 @@ class WandbLogger:
             project=self.project,
             entity=self.entity,
             dir=run.folder.path,
-            name=run.folder.path.name,
-            group=run.sweep,
+            name=_name(run),
+            group=run.sweep or run.folder.path.name,
             job_type="explain",
             tags=self.tags,
-            config={**run.record["config"], "encoder": _encoder(run), "run": _provenance(run)},
+            config={**run.record["config"], **_k(run), "encoder": _encoder(run), "run": _provenance(run)},
             mode=self.mode,  # type: ignore[arg-type] # one of MODES
             reinit="finish_previous",
             settings=wandb.Settings(console="off", silent=True, disable_code=True, x_disable_stats=True),
         )
 
     def _fill(self, board: "wandb.Run", run: Run, dataset: Dataset | None) -> None:
-        board.define_metric("*", step_metric="k")
-        for k, metrics in metrics_by_step(run):
-            board.log({"k": k, **metrics})
-            if len(run.at_k) > 1:
-                board.summary.update({f"k{k}/{name}": value for name, value in metrics.items()})
+        ((_, metrics),) = metrics_by_step(run)
+        board.log(metrics)
         board.summary.update(work_figures(run))
         if dataset is not None and self.images:
             self._show(board, run, dataset)
-        if self.artifact:
-            board.log_artifact(_artifact(run))
 
     def _show(self, board: "wandb.Run", run: Run, dataset: Dataset) -> None:
         import wandb
@@ -151,6 +152,23 @@ def default_mode() -> str:
         return "online" if netrc.netrc(path).authenticators(host) else "offline"
     except (OSError, netrc.NetrcParseError):
         return "offline"
+
+
+def _name(run: Run) -> str:
+    """The folder's name, with the one K in the place of all."""
+    name, every = run.folder.path.name, "+".join(map(k_text, run.record.get("ks", ())))
+    if len(run.record.get("ks", ())) < 2 or not run.finished:
+        return name
+    (at_k,) = run.at_k
+    return name.replace(f"k{every}", f"k{at_k.k}") if f"k{every}" in name else f"{name}-k{at_k.k}"
+
+
+def _k(run: Run) -> dict[str, int | str]:
+    """K as a number where it is one, by which panels can group and sort runs."""
+    if not run.finished:
+        return {}
+    (at_k,) = run.at_k
+    return {"k": int(at_k.k) if at_k.k.isdigit() else at_k.k}
 
 
 def _encoder(run: Run) -> str:

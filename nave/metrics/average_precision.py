@@ -4,13 +4,14 @@ A resample is a weight per image, so boxes are matched once and each resample co
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from nave.metrics.prediction import Prediction, overlaps, truth_of
+from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of
 
 IOUS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -54,22 +55,57 @@ class Ranking:
         return 100 * int(counts @ self.recalled) / (len(IOUS) * objects) if objects else math.nan
 
 
-def rank(images: Sequence[Prediction]) -> Ranking:
-    """Matches the 100 best boxes of each image and ranks all by score; equal scores keep the order of images."""
+class Matches(NamedTuple):
+    """What remains of some images: a score and a hit for each of their 100 best boxes, three numbers an image."""
+
+    scores: Float[np.ndarray, " n"]  # image by image, best box first
+    hits: Bool[np.ndarray, " n"]  # whether the box matches an object at IoU 0.5
+    boxes: Int[np.ndarray, " N"]  # their number in each image
+    recalled: Int[np.ndarray, " N"]  # see Ranking
+    objects: Int[np.ndarray, " N"]
+
+
+def matches(images: Sequence[Prediction]) -> Matches:
+    """Matches the 100 best boxes of each image."""
     truths = [truth_of(image).boxes for image in images]
     ranked = [image.ranked for image in images]
     orders = [np.argsort(-scores, kind="stable")[:MAX_BOXES] for _, scores in ranked]
     boxes = [boxes[order] for (boxes, _), order in zip(ranked, orders, strict=True)]
     scores = [scores[order] for (_, scores), order in zip(ranked, orders, strict=True)]
     hits = [match(iou, IOUS) for iou in overlaps(boxes, truths)]
-    best_first = np.argsort(-np.concatenate([np.empty(0), *scores]), kind="stable")
-    owner = np.repeat(np.arange(len(images)), [len(order) for order in orders])
-    matched = np.concatenate([np.empty(0, bool), *(hit[0] for hit in hits)])
-    return Ranking(
-        image=owner[best_first],
-        true_positives=np.flatnonzero(matched[best_first]),
+    return Matches(
+        scores=np.concatenate([np.empty(0), *scores]),
+        hits=np.concatenate([np.empty(0, bool), *(hit[0] for hit in hits)]),
+        boxes=np.array([len(order) for order in orders], np.int64),
         recalled=np.array([hit.sum() for hit in hits], np.int64),
         objects=np.array([len(truth) for truth in truths], np.int64),
+    )
+
+
+def rank(images: Iterable[Prediction]) -> Ranking:
+    """Ranks the 100 best boxes of each image together by score; equal scores keep the order of images."""
+    parts = [matches(chunk) for chunk in chunks(images)]
+    return ranking(parts, np.arange(sum(len(part.boxes) for part in parts)))
+
+
+def ranking(parts: Sequence[Matches], order: Int[np.ndarray, " N"]) -> Ranking:
+    """Ranks the boxes of all parts together by score.
+
+    Args:
+        parts: matches of some images each.
+        order: positions of the images, counted through all parts, in the order that equal scores keep.
+    """
+    scores, hits, boxes, recalled, objects = (
+        np.concatenate(arrays) for arrays in zip(matches([]), *parts, strict=True)
+    )
+    owner = np.repeat(np.argsort(order), boxes)
+    by_image = np.argsort(owner, kind="stable")
+    best_first = by_image[np.argsort(-scores[by_image], kind="stable")]
+    return Ranking(
+        image=owner[best_first],
+        true_positives=np.flatnonzero(hits[best_first]),
+        recalled=recalled[order],
+        objects=objects[order],
     )
 
 

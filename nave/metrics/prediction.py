@@ -1,7 +1,8 @@
 """The input of box metrics: predicted boxes with ground truth, and the overlap of boxes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,13 @@ def _without_hard(image: Prediction) -> Prediction | None:
 
 
 CHUNK = 256  # images per call; the overhead of one call is twenty times the arithmetic of one image
+
+
+def chunks(images: Iterable[Prediction]) -> Iterator[list[Prediction]]:
+    """Some images at a time, so that those of a large data set need not be in memory together."""
+    rest = iter(images)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
 
 
 def overlaps(

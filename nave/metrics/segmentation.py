@@ -1,5 +1,6 @@
 """Agreement of the clusters of an image with its mask of objects or classes, whatever the clusters' ids."""
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -71,17 +72,22 @@ BACKGROUND, IGNORE = 0, 255  # as in VOC's masks
 def segmentation_scores(
     labels: Integer[np.ndarray, "H W"], truth: Integer[np.ndarray, "H W"], *, ignore: int = IGNORE
 ) -> dict[str, float | None]:
-    """Computes the agreement of a map with a mask of objects or classes on the pixels that are not ``ignore``.
+    """Computes :func:`contingency_scores` of a map and a mask of objects or classes.
+
+    Raises:
+        ValueError: if the maps differ in size.
+    """
+    return contingency_scores(contingency(labels, truth, ignore=ignore))
+
+
+def contingency_scores(counts: Contingency) -> dict[str, float | None]:
+    """Computes the agreement of a map with a mask on the pixels that are counted.
 
     Returns:
         ``miou``, the mean over the mask's regions except background of the largest IoU with a cluster; ``ari`` and
         ``nmi`` of the partitions, including background. Between 0 and 1 (``ari`` may be negative); None if undefined:
         ``miou`` without a region, all three without a valid pixel.
-
-    Raises:
-        ValueError: if the maps differ in size.
     """
-    counts = contingency(labels, truth, ignore=ignore)
     if not counts.table.size:
         return {"miou": None, "ari": None, "nmi": None}
     best = best_overlaps(counts)[counts.regions != BACKGROUND]
@@ -112,8 +118,8 @@ def mean_scores(images: Iterable[Mapping[str, float | None]], *, seed: int = 0) 
         images: figures of every image, in a fixed order, as the resamples depend on it.
         seed: of the resamples.
     """
-    figures: dict[str, list[float]] = {}
+    figures: dict[str, array[float]] = {}
     for image in images:
         for name, value in image.items():
-            figures.setdefault(name, []).extend([] if value is None else [value])
+            figures.setdefault(name, array("d")).extend([] if value is None else [value])
     return {name: score(mean(np.array(values)), len(values), seed=seed) for name, values in figures.items()}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Integer, UInt8
+from jaxtyping import Int, Integer, UInt8
 from scipy.ndimage import label
 
 from nave.metrics.segmentation import adjusted_rand, contingency
@@ -24,7 +24,7 @@ def cluster_balance(labels: Integer[np.ndarray, "H W"], k: int) -> float:
     """
     if int(labels.max()) >= k:
         raise ValueError(f"labels run to {int(labels.max())}, which k={k} clusters do not reach")
-    areas = np.bincount(labels.ravel())
+    areas = _areas(labels)
     shares = areas[areas > 0] / labels.size
     return abs(float((shares * np.log(shares)).sum())) / math.log(k) if k > 1 else 1.0
 
@@ -54,13 +54,18 @@ def spatial_coherence(labels: Integer[np.ndarray, "H W"]) -> float:
         one cluster or one pixel.
     """
     down, across = labels[1:] == labels[:-1], labels[:, 1:] == labels[:, :-1]
-    areas = np.bincount(labels.ravel()).astype(np.int64)
+    areas = _areas(labels)
     expected: float = int((areas * (areas - 1)).sum()) / max(labels.size * (labels.size - 1), 1)
     joins: int = down.size + across.size
     if joins == 0 or expected == 1:
         return 1.0
-    same = (int(down.sum()) + int(across.sum())) / joins
+    same = (np.count_nonzero(down) + np.count_nonzero(across)) / joins
     return (same - expected) / (1 - expected)
+
+
+def _areas(labels: Integer[np.ndarray, "H W"]) -> Int[np.ndarray, " n"]:
+    """Counts the pixels of every cluster; for a few of them comparisons are faster than a histogram."""
+    return np.array([np.count_nonzero(labels == cluster) for cluster in range(int(labels.max()) + 1)])
 
 
 def fragmentation(labels: UInt8[np.ndarray, "H W"]) -> float:

@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from nave.comparison.pictures import Picture
-from nave.metrics.prediction import Prediction, overlaps, truth_of, with_objects, with_truth
-from nave.runs.prediction import BoxLine, Line, TruthLine
+from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of, with_objects, with_truth
+from nave.runs.prediction import BoxLine, Line, TruthLine, read_lines
 from nave.runs.reader import RunAtK
 from nave.viz.palette import PaletteIndex, align
 
@@ -72,7 +72,13 @@ def index(runs: Sequence[RunAtK], shown: Sequence[Picture]) -> list[Entry]:
 
 def _overlaps(run: RunAtK) -> dict[str, tuple[float, float]]:
     hard = run.run.record["config"]["evaluation"]["hard"]
-    images = with_objects(with_truth(map(Prediction.from_line, run.lines.values()), hard=hard))
+    found: dict[str, tuple[float, float]] = {}
+    for chunk in chunks(map(Prediction.from_line, read_lines(run.results))):
+        found |= _best_two(with_objects(with_truth(chunk, hard=hard)))
+    return found
+
+
+def _best_two(images: Sequence[Prediction]) -> dict[str, tuple[float, float]]:
     truths = [truth_of(image).boxes for image in images]
     predicted = overlaps([image.boxes[:0] if image.box is None else image.box[None] for image in images], truths)
     best = overlaps([image.boxes for image in images], truths)

@@ -14,9 +14,10 @@ from jinja2.utils import htmlsafe_json_dumps
 from nave.comparison.pictures import pictures
 from nave.report import plots, tables
 from nave.report.images import detail, index
-from nave.runs.layout import PAGE, to_json, write_whole
+from nave.runs.layout import PAGE, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.runs.settings import axes, distinguished, label
+from nave.strict_json import to_json
 from nave.viz.palette import colours
 
 EMBEDDED = 20_000_000  # characters of images in the page itself, so that it can be mailed

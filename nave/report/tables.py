@@ -113,7 +113,7 @@ def facts(runs: Sequence[RunAtK]) -> list[str]:
     datasets = {run_data(run.run) for run in runs}
     images = len({name for run in runs for name in run.lines})
     ks = sorted({run.k for run in runs}, key=k_order)
-    started = sorted({run.run.record["started"][:10] for run in runs})
+    started = sorted({run.run.record.get("started", "")[:10] for run in runs})
     return [
         f"{images} images of {', '.join(sorted(datasets))}",
         f"K = {', '.join(ks)}",
@@ -125,7 +125,7 @@ def run_data(run: Run) -> str:
     """Name and split of a run's data set."""
     config = run.record["config"]["data"]
     part = [str(config[key]) for key in ("split",) if key in config]
-    return " ".join([run.record["data"], *part])
+    return " ".join([run.record.get("data", ""), *part])
 
 
 def _by(shape: Sequence[int]) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from omegaconf import OmegaConf
 
@@ -11,9 +11,10 @@ from nave.data.datamodule import height_width
 from nave.localization.components import Box
 from nave.localization.foreground import Foreground, ForegroundLine
 from nave.localization.interface import Localization, Localizer, resized
-from nave.runs.layout import ResultsFolder, RunFolder, to_json, write_chunks
+from nave.runs.layout import K, ResultsFolder, RunFolder, write_chunks
 from nave.runs.prediction import BoxLine, ComponentLine, DetectionLine, Line, read_lines
-from nave.runs.record import read_record
+from nave.runs.record import CURE, ForegroundRecord, read_record
+from nave.strict_json import checked, to_json
 
 
 class Chosen(TypedDict):
@@ -23,6 +24,19 @@ class Chosen(TypedDict):
     components: list[ComponentLine]
     detections: NotRequired[list[DetectionLine]]
     foreground: NotRequired[ForegroundLine]
+
+
+class _Options(TypedDict):
+    """What the choice needs of a configuration, which has further keys."""
+
+    localization: dict[str, Any]
+    image_size: int | list[int] | None
+
+
+class _Choosing(TypedDict):
+    ks: list[K]
+    config: _Options
+    foreground: ForegroundRecord
 
 
 def chosen(localization: Localization, scale: tuple[float, float]) -> Chosen:
@@ -64,6 +78,7 @@ def choose_again(folder: RunFolder) -> None:
     record = read_record(folder)
     if record is None or record.get("foreground", {}).get("source", "none") == "none":
         return
+    checked(record, _Choosing, folder.record, CURE)
     localization: Localizer = instantiate(OmegaConf.create(record["config"]["localization"]))
     size = height_width(record["config"]["image_size"])
     for k in record["ks"]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from nave.data.datamodule import ImageModule
 from nave.distributed import is_first
-from nave.localization.foreground import Card, Head, card_of
-from nave.localization.teaching import AUTO, FEWEST, OFF, Rule, learn, pixels_sha256, ready
+from nave.localization.foreground import AUTO, OFF, Card, Head, card_of
+from nave.localization.teaching import FEWEST, Rule, learn, pixels_sha256, ready
 from nave.module import Explainer
 from nave.runs.journal import Journal
 from nave.runs.record import ForegroundRecord, Record
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 def of_foreground(explainer: Explainer, record: Record) -> Record:
     """The part of the record that identifies a head from outside: that of ``foreground=FILE``, or the ready one."""
+    if explainer.localization.foreground == OFF:
+        return Record()
     head = given(explainer.localization.foreground, card_of(record))
     return Record(foreground_sha256=None if head is None else head.sha256)
 

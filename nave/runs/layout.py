@@ -7,13 +7,13 @@
     data.jsonl                    size, time and hash of what each image was read from   (data/interface.py)
     .claim                        the process at work in the folder                    (record.py)
     parts/<rank>.jsonl            images that each process has finished, during the run (journal.py)
-    photographs/<image_id>.jpg    small copies of the images
+    photographs/<image_id>.jpg    small copies of the images that have overlays
     report.html                   the report
     k3/, k5/, ...                 one folder per K; with a single K, the run folder itself:
         predictions.jsonl         one line per image                                 (prediction.py)
         metrics.json              scores with their intervals                        (scoring.py)
         maps/<image_id>.png       cluster ids as pixel values
-        overlays/<image_id>.jpg   the image with its clusters and boxes
+        overlays/<image_id>.jpg   some images with their clusters and boxes         (pictures.py)
         centroids/<image_id>.npy  for data sets with masks or watermarks
 
 The folder of a sweep holds sweep.json, summary.csv, summary.md and one run folder per job. refused/<job>.txt explains
@@ -21,21 +21,21 @@ why a job was refused its folder.
 """
 
 import io
-import json
-import math
-import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 from uuid import uuid4
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 
-K = int | str | None  # the requested number of clusters, "auto", or None for a baseline, which does not cluster
+from nave.strict_json import from_json, to_json
+
+K = int | Literal["auto"] | None  # the requested number of clusters; None for a baseline, which does not cluster
 RUN, PLAN, PAGE = "run.json", "sweep.json", "report.html"
 BY_IMAGE = ("maps", "overlays", "centroids")  # sub-folders with one file per image
 PHOTOGRAPHS = "photographs"
@@ -61,15 +61,15 @@ class ResultsFolder:
 
     def map(self, image_id: str) -> Path:
         """The map of one image: an indexed PNG of the original image's size."""
-        return self.path / "maps" / f"{image_id}.png"
+        return _of_image(self.path / "maps", image_id, ".png")
 
     def overlay(self, image_id: str) -> Path:
         """The image with its clusters and boxes."""
-        return self.path / "overlays" / f"{image_id}.jpg"
+        return _of_image(self.path / "overlays", image_id, ".jpg")
 
     def centroids(self, image_id: str) -> Path:
         """The centroids of one image: a NumPy file of shape ``(K, D)``."""
-        return self.path / "centroids" / f"{image_id}.npy"
+        return _of_image(self.path / "centroids", image_id, ".npy")
 
     @property
     def has_centroids(self) -> bool:
@@ -81,9 +81,16 @@ class ResultsFolder:
 
         Raises:
             FileNotFoundError: if the map is missing, naming the file.
+            ValueError: if it is damaged, naming the file.
         """
-        with Image.open(self.map(image_id)) as image:
-            return np.array(image, np.uint8)
+        path = self.map(image_id)
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no map {path}: run the images again")
+        with _reading(path, "map"), Image.open(path, formats=["PNG"]) as image:
+            labels = np.array(image)
+        if labels.ndim != 2 or labels.dtype != np.uint8:
+            raise ValueError(f"{path}: {labels.dtype} pixels {labels.shape} are no map: run the images again")
+        return labels
 
     def write_centroids(self, image_id: str, centroids: Float[np.ndarray, "K D"]) -> None:
         """Writes the centroids of one image, unless there are none."""
@@ -100,10 +107,12 @@ class ResultsFolder:
             ValueError: if the file is missing or damaged, naming the file.
         """
         path = self.centroids(image_id)
-        try:
+        with _reading(path, "centroids"):
             centroids: Float32[np.ndarray, "K D"] = np.load(path)
-        except (OSError, ValueError, EOFError) as error:
-            raise ValueError(f"{path}: no centroids can be read from it ({error}): run the images again") from error
+        if not isinstance(centroids, np.ndarray) or centroids.dtype != np.float32 or centroids.ndim != 2:
+            raise ValueError(f"{path} is no array of float32 (K, D), so it holds no centroids: run the images again")
+        if not (centroids.size and np.isfinite(centroids).all()):
+            raise ValueError(f"{path}: centroids {centroids.shape} that are not all finite: run the images again")
         return centroids
 
     def files(self) -> list[Path]:
@@ -154,7 +163,7 @@ class RunFolder:
 
     def photograph(self, image_id: str) -> Path:
         """The small copy of one image: a JPEG."""
-        return self.path / PHOTOGRAPHS / f"{image_id}.jpg"
+        return _of_image(self.path / PHOTOGRAPHS, image_id, ".jpg")
 
     @property
     def page(self) -> Path:
@@ -171,12 +180,28 @@ class RunFolder:
         return ResultsFolder(self.path / f"k{k}" if len(ks) > 1 else self.path)
 
 
-def k_text(k: K) -> str:
+def _of_image(folder: Path, image_id: str, suffix: str) -> Path:
+    """The file of one image; raises ValueError for an id that leads out of the folder."""
+    parts = PurePosixPath(image_id).parts
+    if not parts or parts[0] == "/" or ".." in parts or "\0" in image_id:
+        raise ValueError(f"image id {image_id!r} leads out of {folder}: an id is a relative path without ..")
+    return folder / f"{image_id}{suffix}"
+
+
+@contextmanager
+def _reading(path: Path, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # Pillow and NumPy raise errors of many types on broken files
+        raise ValueError(f"{path}: no {kind} can be read from it ({error}): run the images again") from error
+
+
+def k_text(k: K | str) -> str:
     """``k`` as it is printed: a dash for a baseline."""
     return "-" if k is None else str(k)
 
 
-def k_order(k: K) -> tuple[int, str]:
+def k_order(k: K | str) -> tuple[int, str]:
     """Sorting key of K: numbers by size, then ``auto`` and the dash of baselines."""
     text = k_text(k)
     return (int(text), "") if text.isdigit() else (256, text)
@@ -188,57 +213,12 @@ def read_json(path: Path) -> Any:
     Raises:
         ValueError: if the file is damaged or holds NaN, naming it and the line.
     """
-    try:
-        return from_json(path.read_text(encoding="utf-8"), path)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: no JSON ({error.msg}, line {error.lineno})") from error
+    return from_json(path.read_bytes(), path)
 
 
 def write_json(path: Path, content: Any, via: Path | None = None) -> None:
     """Writes indented JSON atomically, as :func:`write_chunks`."""
     write_chunks(path, [to_json(content, path, indent=2).encode(), b"\n"], via)
-
-
-def to_json(content: Any, where: object, **options: Any) -> str:
-    """JSON as the standard has it, without NaN and Infinity; ``options`` are those of ``json.dumps``.
-
-    Raises:
-        ValueError: for a number that is not finite, with ``where`` it was to be written and its key.
-    """
-    try:
-        return json.dumps(content, allow_nan=False, **options)
-    except ValueError as error:
-        wrong = next(_not_finite(content, ""), None)
-        if wrong is None:
-            raise
-        raise ValueError(f"{where}: {wrong}, which is no number of JSON: nothing was written") from error
-
-
-def _not_finite(node: Any, key: str) -> Iterator[str]:
-    if isinstance(node, float) and not math.isfinite(node):
-        yield f"{key or 'the content'} is {node}"
-    children = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list | tuple) else ()
-    for name, child in children:
-        yield from _not_finite(child, f"{key}.{name}" if key else str(name))
-
-
-_STRING_OR_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
-
-
-def from_json(text: str, where: object, line: int = 1) -> Any:
-    """Reads JSON as the standard has it; ``line`` is that of the text's beginning.
-
-    Raises:
-        json.JSONDecodeError: for anything else than JSON.
-        ValueError: for NaN and Infinity, which other readers refuse, with ``where`` they were found and their line.
-    """
-
-    def refuse(constant: str) -> None:
-        found = next(match for match in _STRING_OR_CONSTANT.finditer(text) if match[1])
-        number = line + text.count("\n", 0, found.start())
-        raise ValueError(f"{where}, line {number}: {constant} is no number of JSON: write the file again")
-
-    return json.loads(text, parse_constant=refuse)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -249,6 +229,13 @@ def write_whole(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes, via: Path | None = None) -> None:
     """Writes a file atomically, as :func:`write_chunks`."""
     write_chunks(path, [content], via)
+
+
+def write_image(image: Image.Image, path: Path, **options: Any) -> None:
+    """Writes a PNG or a JPEG atomically; ``options`` are Pillow's."""
+    content = io.BytesIO()
+    image.save(content, "PNG" if path.suffix == ".png" else "JPEG", **options)
+    write_bytes(path, content.getvalue())
 
 
 def write_chunks(path: Path, chunks: Iterable[bytes], via: Path | None = None) -> None:

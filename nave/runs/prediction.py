@@ -1,11 +1,16 @@
 """The lines of predictions.jsonl: the prediction for one image at one K."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import NotRequired, TypedDict
 
-from nave.localization.foreground import ForegroundLine
-from nave.runs.layout import K, ResultsFolder, from_json
+from nave.localization.foreground import Foreground, ForegroundLine
+from nave.runs.layout import K, ResultsFolder
+from nave.strict_json import checked, from_json
+
+CURE = "run the images again"
+MAX_CLASS = 65535  # of masks of 16 bit
 
 BoxLine = list[float]  # xyxy, half-open, in pixels of the original image
 
@@ -87,14 +92,84 @@ def read_lines(results: ResultsFolder) -> Iterator[Line]:
 
     Raises:
         FileNotFoundError: If the folder holds no predictions.
-        ValueError: If a line is not valid JSON or holds NaN, naming the line.
+        ValueError: If a line is damaged, naming it.
     """
-    path = results.predictions
+    return (line for _, line in _placed_lines(results))
+
+
+class Lines(Mapping[str, Line]):
+    """The predictions by image_id, in the order of the file, of which only their places are kept.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`read_lines`; also if the file has changed since.
+    """
+
+    def __init__(self, results: ResultsFolder) -> None:
+        self._results = results
+        self._starts = {line["image_id"]: start for start, line in _placed_lines(results)}
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._starts)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._starts
+
+    def __getitem__(self, image_id: str) -> Line:
+        start = self._starts[image_id]
+        with self._results.predictions.open("rb") as file:
+            file.seek(start)
+            with suppress(ValueError, KeyError, TypeError):
+                line: Line = json.loads(file.readline())
+                if line["image_id"] == image_id:
+                    return line
+        raise ValueError(f"{self._results.predictions} has changed since it was read: read it again")
+
+
+def _placed_lines(results: ResultsFolder) -> Iterator[tuple[int, Line]]:
+    """The lines and where they begin."""
+    path, start = results.predictions, 0
     if not path.is_file():
         raise FileNotFoundError(f"{results.path} holds no {path.name}: is it the folder of a finished run?")
-    with path.open(encoding="utf-8") as file:
-        for number, text in enumerate(file, 1):
-            try:
-                yield from_json(text, path, number)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, line {number}: no JSON ({error.msg})") from error
+    seen: set[str] = set()
+    with path.open("rb") as file:
+        for number, content in enumerate(file, 1):
+            line = checked(from_json(content, path, number), Line, f"{path}, line {number}", CURE)
+            if fault := next(_faults(line), None):
+                raise ValueError(f"{path}, line {number}: {fault}: {CURE}")
+            if line["image_id"] in seen:
+                raise ValueError(f"{path}, line {number}: image {line['image_id']!r} is repeated: {CURE}")
+            seen.add(line["image_id"])
+            yield start, line
+            start += len(content)
+
+
+def _faults(line: Line) -> Iterator[str]:
+    """What no writer of ours can have written, although every value has its type."""
+    truth = line["truth"] or TruthLine(boxes=[], classes=[], hard=[])
+    boxes = [box for component in line["components"] for box in (component["box"], component["inner_box"])]
+    detections = [detection["box"] for detection in line.get("detections", ())]
+    for box in (line["box"], *boxes, *truth["boxes"], *detections):
+        if len(box) != 4 or box[0] > box[2] or box[1] > box[3]:
+            yield f"{box} is no box x1, y1, x2, y2"
+    if not len(truth["boxes"]) == len(truth["classes"]) == len(truth["hard"]):
+        yield "truth has different numbers of boxes, classes and hard flags"
+    if min(line["width"], line["height"]) < 1:
+        yield f"width {line['width']} and height {line['height']} are no size"
+    if "segmentation" in line:
+        yield from _faults_of_table(line["segmentation"])
+    if "foreground" in line:
+        try:
+            Foreground.from_line(line["foreground"])
+        except ValueError as error:
+            yield f"foreground: {error}"
+
+
+def _faults_of_table(agreement: SegmentationLine) -> Iterator[str]:
+    classes, pixels = agreement["classes"], agreement["pixels"]
+    if any(not 0 <= number <= MAX_CLASS for number in classes) or len(agreement["names"]) != len(classes):
+        yield "segmentation.classes are no ids of classes with their names"
+    if any(len(row) != len(classes) or min(row, default=0) < 0 for row in pixels):
+        yield "segmentation.pixels is no table of clusters and classes"

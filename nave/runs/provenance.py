@@ -22,9 +22,10 @@ from nave.clustering.interface import Clustering
 from nave.data.interface import Dataset, UnreadableImageError, files_of, meaning_of, passed_over
 from nave.distributed import is_first
 from nave.encoder.encoder import Encoder
-from nave.runs.layout import K, RunFolder, to_json, write_chunks, write_json
+from nave.runs.layout import K, RunFolder, write_chunks, write_json
 from nave.runs.record import Attempt, Record, this_process
 from nave.runs.resume import ConflictingResultsError
+from nave.strict_json import to_json
 
 PACKAGES = (
     "nave",
@@ -193,6 +194,8 @@ def recorded(folder: RunFolder, record: Record) -> Iterator[None]:
     try:
         yield
         record["status"] = "ok"
+        record.setdefault("seconds", {}).setdefault("total", round(time.perf_counter() - start, 3))
+        save(folder, record)
     except ConflictingResultsError:
         raise
     except BaseException as error:
@@ -200,8 +203,6 @@ def recorded(folder: RunFolder, record: Record) -> Iterator[None]:
         record |= Record(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
         save(folder, record)
         raise
-    record.setdefault("seconds", {}).setdefault("total", round(time.perf_counter() - start, 3))
-    save(folder, record)
 
 
 def save(folder: RunFolder, record: Record) -> None:

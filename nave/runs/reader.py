@@ -3,26 +3,79 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 from jaxtyping import UInt8
 
 from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap
-from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, ResultsFolder, RunFolder, k_order, k_text, read_json
-from nave.runs.prediction import Line, read_lines
-from nave.runs.record import Record, read_record
+from nave.runs.journal import Unreadable
+from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, K, ResultsFolder, RunFolder, k_order, k_text, read_json
+from nave.runs.prediction import Line, Lines, read_lines
+from nave.runs.record import CURE, Process, Record, read_record
+from nave.strict_json import checked
+
+RESCORE = "score the run again (python -m nave.evaluate FOLDER)"
+
+
+class _Named(TypedDict):
+    name: str
+
+
+class _Config(TypedDict):
+    """What readers of a run need of its configuration, which has further keys."""
+
+    model: _Named
+    training: str
+
+
+class _Evaluation(TypedDict):
+    iou: float
+    hard: bool
+
+
+class _FullConfig(_Config):
+    seed: int
+    data: dict[str, Any]
+    evaluation: _Evaluation
+
+
+class _Begun(TypedDict):
+    config: _Config
+
+
+class _Running(_Begun):
+    process: Process
+
+
+class _Complete(TypedDict):
+    config: _FullConfig
+    ks: list[K]
+    images: int
+    images_per_second: float
+    unreadable: list[Unreadable]
+
+
+_FORMS = {"ok": _Complete, "running": _Running}
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run and its record; the run may have failed."""
+    """A run and its record; the run may have failed.
+
+    Args:
+        folder: Folder of the run.
+        record: Its run.json.
+        ks: The K to look at; None for all.
+    """
 
     folder: RunFolder
     record: Record
+    ks: tuple[K, ...] | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Run":
@@ -30,11 +83,13 @@ class Run:
 
         Raises:
             FileNotFoundError: If the folder holds no run.
-            ValueError: If run.json is damaged.
+            ValueError: If run.json is damaged, or lacks what the readers of a run need.
         """
         record = read_record(RunFolder(path))
         if record is None:
             raise FileNotFoundError(f"no {RUN} in {path}: name the folder of a run")
+        form = _Begun if "card" in record else _FORMS.get(record["status"], _Begun)
+        checked(record, form, RunFolder(path).record, CURE)
         return cls(RunFolder(path), record)
 
     @property
@@ -51,13 +106,16 @@ class Run:
     @cached_property
     def at_k(self) -> tuple["RunAtK", ...]:
         """The results at every K, in order of K; empty if the run did not finish."""
-        ks = self.record["ks"] if self.finished else []
-        return tuple(RunAtK(self, self.folder.at(k, ks), k_text(k)) for k in sorted(ks, key=k_order))
+        ks = self.record.get("ks", []) if self.finished else []  # a training has none
+        return tuple(RunAtK(self, self.folder.at(k, ks), k_text(k)) for k in sorted(self.ks or ks, key=k_order))
+
+    def at_each_k(self) -> list["Run"]:
+        """The run as one of a single K, for every K; itself if it did not finish."""
+        return [replace(self, ks=(k,)) for k in sorted(self.record["ks"], key=k_order)] if self.finished else [self]
 
     def overlaps(self) -> dict[str, float | None]:
         """Overlap of each image's box with the ground truth, averaged over K; None if no object is annotated."""
-        ids = list(self.at_k[0].lines) if self.at_k else []
-        return {image_id: _mean([results.overlap(image_id) for results in self.at_k]) for image_id in ids}
+        return mean_overlaps(self.at_k)
 
     def newer_than(self, path: Path) -> bool:
         """Whether record, predictions or scores changed after the file ``path``, or there is no such file."""
@@ -88,13 +146,16 @@ class RunAtK:
 
     @cached_property
     def lines(self) -> Mapping[str, Line]:
-        """The predictions by image_id, in the data set's order."""
-        return {line["image_id"]: line for line in read_lines(self.results)}
+        """The predictions by image_id, in the data set's order; they stay on disk."""
+        return Lines(self.results)
 
     @cached_property
     def scores(self) -> Mapping[str, Score]:
         """The scores by name; empty if the run was never scored."""
-        scores: dict[str, Score] = read_json(self.results.metrics) if self.results.metrics.is_file() else {}
+        path = self.results.metrics
+        scores: dict[str, Score] = {}
+        if path.is_file():
+            scores = checked(read_json(path), dict[str, Score], path, RESCORE)
         return scores
 
     def with_settings(self, settings: Mapping[str, str]) -> "RunAtK":
@@ -103,9 +164,14 @@ class RunAtK:
         object.__setattr__(other, "settings", settings)
         return other
 
+    @cached_property
+    def overlaps(self) -> Mapping[str, float | None]:
+        """Overlap of each image's box with the best true box; None if no object is annotated."""
+        return {line["image_id"]: best_overlap(Prediction.from_line(line)) for line in read_lines(self.results)}
+
     def overlap(self, image_id: str) -> float | None:
-        """Overlap of the image's box with the best true box; None if no object is annotated."""
-        return best_overlap(Prediction.from_line(self.lines[image_id]))
+        """One of :attr:`overlaps`."""
+        return self.overlaps[image_id]
 
     def read_map(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
         """The map of one image at the original image's size."""
@@ -146,6 +212,12 @@ def _run_folders(path: Path) -> Iterator[Path]:
         folders[:] = sorted(set(folders) - {*BY_IMAGE, PHOTOGRAPHS})
         if RUN in files:
             yield Path(folder)
+
+
+def mean_overlaps(at_k: Sequence[RunAtK]) -> dict[str, float | None]:
+    """Overlap of each image's box with the ground truth, averaged over K; None if no object is annotated."""
+    ids = list(at_k[0].overlaps) if at_k else []
+    return {image_id: _mean([results.overlaps[image_id] for results in at_k]) for image_id in ids}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypedDict
 
 from nave.runs.journal import Unreadable
 from nave.runs.layout import K, RunFolder, read_json, remove_temporary
+from nave.strict_json import checked, parsed
 
 SILENCE = 1800.0  # seconds without a finished image after which a process on another machine counts as killed
 BEAT = 60.0  # seconds between the signs of life of a claim
@@ -115,13 +116,20 @@ class Record(TypedDict, total=False):
     traceback: str
 
 
+CURE = "run it again in this folder, or delete the folder"
+
+
 def read_record(folder: RunFolder) -> Record | None:
     """Reads run.json; None if there is none.
 
     Raises:
         ValueError: If the file is damaged, naming it.
     """
-    record: Record | None = read_json(folder.record) if folder.record.is_file() else None
+    if not folder.record.is_file():
+        return None
+    record: Record = checked(read_json(folder.record), Record, folder.record, CURE)
+    if "status" not in record:
+        raise ValueError(f"{folder.record} has no key 'status': {CURE}")
     return record
 
 
@@ -220,7 +228,7 @@ def _create(path: Path, content: str) -> None:
 def _holder(path: Path) -> Process | None:
     """The process in a claim; None while it is being written, or if the power went then."""
     try:
-        process: Process = json.loads(path.read_text(encoding="utf-8"))
+        process: Process = checked(parsed(path.read_bytes(), path), Process, path, "delete it")
     except ValueError:
         return None
     return process
@@ -273,6 +281,8 @@ def _is_alive(process: Process, folder: RunFolder) -> bool:
 
 
 def _queued(job: str) -> str:
+    if not job.isdecimal():  # a damaged record
+        return ""
     queue = subprocess.run(["squeue", "-h", "-j", job], capture_output=True, text=True, check=False)
     return queue.stdout.strip()
 

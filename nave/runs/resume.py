@@ -4,21 +4,23 @@ What decides a result decides its identity: configuration, weights, the content 
 it calls, the clustering engine and the type of device.
 """
 
-import json
+import hashlib
 import logging
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Required
 
 from nave.data.interface import Content, Dataset, is_same
 from nave.distributed import is_first
 from nave.runs.journal import Note
-from nave.runs.layout import CLAIM, PART, RUN, K, ResultsFolder, RunFolder, from_json, read_json, temporary_path
+from nave.runs.layout import CLAIM, PART, RUN, K, ResultsFolder, RunFolder, read_json, temporary_path
 from nave.runs.prediction import Line, read_lines
 from nave.runs.record import Record, flat, read_record
+from nave.strict_json import checked, from_json
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ def _reasons(record: Record, now: Record, folder: RunFolder, dataset: Dataset) -
     if differing:
         return
     try:
-        changed = changed_images(folder.data(), dataset, record["total"])
+        changed = changed_images(folder.data(), dataset, record.get("total", -1))
     except ValueError as error:
         yield str(error)
     else:
@@ -116,17 +118,31 @@ def changed_images(path: Path, dataset: Dataset, count: int) -> list[str]:
     """
     changed: list[str] = []
     seen = 0
-    try:
-        with path.open(encoding="utf-8") as file:
-            for seen, text in enumerate(file, 1):
-                content = from_json(text, path, seen)
-                if not is_same(content, dataset, content["index"]):
-                    changed.append(dataset.image_id(content["index"]))
-    except (OSError, json.JSONDecodeError):
-        seen = -1
+    for content in _contents(path, len(dataset)):
+        seen += 1
+        if not is_same(content, dataset, content["index"]):
+            changed.append(dataset.image_id(content["index"]))
     if seen != count:
-        raise ValueError(f"{path} is missing or damaged: what the images were read from is not known")
+        raise ValueError(f"{path} {DAMAGED}")
     return changed
+
+
+class _Numbered(Content):
+    index: Required[int]
+
+
+DAMAGED = "is missing or damaged: what the images were read from is not known"
+
+
+def _contents(path: Path, images: int) -> Iterator[_Numbered]:
+    try:
+        with path.open("rb") as file:
+            for number, text in enumerate(file, 1):
+                content: _Numbered = checked(from_json(text, path, number), _Numbered, path, DAMAGED)
+                _ = range(images)[content["index"]]
+                yield content
+    except (OSError, ValueError, IndexError) as error:
+        raise ValueError(f"{path} {DAMAGED}") from error
 
 
 def damaged(folder: RunFolder, record: Record) -> Path | None:
@@ -136,7 +152,7 @@ def damaged(folder: RunFolder, record: Record) -> Path | None:
         try:
             for line in read_lines(results):
                 images += 1
-                if path := damaged_file(folder, results, line, record["config"]):
+                if path := damaged_file(results, line):
                     return path
             if images != record["images"] or (images and not is_whole(results.predictions)):
                 return results.predictions
@@ -147,16 +163,11 @@ def damaged(folder: RunFolder, record: Record) -> Path | None:
     return None
 
 
-def damaged_file(folder: RunFolder, results: ResultsFolder, line: Line, config: Mapping[str, Any]) -> Path | None:
-    """The first file of one image that is missing or cut off."""
+def damaged_file(results: ResultsFolder, line: Line) -> Path | None:
+    """The first file of one image that is missing or cut off; pictures are drawn anew where they are missing."""
     image_id = line["image_id"]
-    pictures = [results.map(image_id)]
-    if config.get("overlays"):
-        pictures.append(results.overlay(image_id))
-    if config.get("photographs"):
-        pictures.append(folder.photograph(image_id))
-    if path := next((path for path in pictures if not is_whole(path)), None):
-        return path
+    if not is_whole(results.map(image_id)):
+        return results.map(image_id)
     if line["k"] is not None and ("segmentation" in line or "watermark" in line):
         try:
             results.read_centroids(image_id)
@@ -171,10 +182,10 @@ class Current:
     ``changed`` collects the ids of the images that did change.
     """
 
-    def __init__(self, folder: RunFolder, ks: tuple[K, ...], dataset: Dataset, config: Mapping[str, Any]) -> None:
-        self._folder, self._ks, self._dataset, self._config = folder, ks, dataset, config
-        self._known: dict[str, bool] = {}
-        self._whole: set[tuple[int, str]] = set()
+    def __init__(self, folder: RunFolder, ks: tuple[K, ...], dataset: Dataset) -> None:
+        self._folder, self._ks, self._dataset = folder, ks, dataset
+        self._known: dict[bytes, bool] = {}  # by a hash: what the images of a large data set were is long
+        self._whole: defaultdict[str, set[int]] = defaultdict(set)  # positions, by K
         self.changed: dict[str, None] = {}
 
     def __call__(self, note: Note) -> bool:
@@ -182,7 +193,7 @@ class Current:
         return self._is_same(note["index"], note.get("content", Content())) and self._is_whole(note)
 
     def _is_same(self, index: int, content: Content) -> bool:
-        key = f"{index} {content}"
+        key = hashlib.blake2b(f"{index} {content}".encode(), digest_size=16).digest()
         if key not in self._known:
             self._known[key] = is_same(content, self._dataset, index)
             if not self._known[key]:
@@ -190,13 +201,12 @@ class Current:
         return self._known[key]
 
     def _is_whole(self, note: Note) -> bool:
-        key = (note["index"], str(note.get("k")))
-        if "line" not in note or key in self._whole:
+        if "line" not in note or note["index"] in self._whole[str(note["k"])]:
             return True
         results = self._folder.at(note["k"], self._ks)
-        if damaged_file(self._folder, results, note["line"], self._config):
+        if damaged_file(results, note["line"]):
             return False
-        self._whole.add(key)
+        self._whole[str(note["k"])].add(note["index"])
         return True
 
 
@@ -265,8 +275,10 @@ def _link(source: str, target: str) -> None:
     """Replaces ``target`` by a link to ``source``, at once, as another process may do the same."""
     temporary = temporary_path(Path(target))
     try:
-        os.link(source, temporary)
-    except OSError:  # another file system, or one without hard links
-        shutil.copy2(source, temporary)
-    temporary.replace(target)
-    temporary.unlink(missing_ok=True)  # it stays where the target is that link already
+        try:
+            os.link(source, temporary)
+        except OSError:  # another file system, or one without hard links
+            shutil.copy2(source, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)  # it stays where the target is that link already, or after an interruption

@@ -1,6 +1,8 @@
 """Scores a finished run from its predictions on disk, without images or encoder."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -11,12 +13,26 @@ from nave.config import Evaluation
 from nave.metrics.bootstrap import Score
 from nave.metrics.class_iou import ClusteredImage, class_miou
 from nave.metrics.prediction import Prediction
-from nave.runs.layout import ResultsFolder, RunFolder, k_order, write_json
+from nave.runs.layout import K, ResultsFolder, RunFolder, k_order, write_json
+from nave.runs.prediction import CURE as RERUN
 from nave.runs.prediction import Line, read_lines
-from nave.runs.record import read_record
+from nave.runs.record import CURE, read_record
+from nave.strict_json import checked
 
 SEGMENTATION = ("miou", "object_miou", "ari", "nmi")
 Scores = dict[str, Score]
+
+
+class _Options(TypedDict):
+    """What scoring needs of a configuration, which has further keys."""
+
+    seed: int
+    evaluation: dict[str, bool | float]
+
+
+class _Scored(TypedDict):
+    ks: list[K]
+    config: _Options
 
 
 def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[str, Scores]:
@@ -36,8 +52,9 @@ def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[st
     record = read_record(folder)
     if record is None or "ks" not in record:
         raise FileNotFoundError(f"{folder.path} holds no predictions: is it the folder of a finished run?")
+    checked(record, _Scored, folder.record, CURE)
     config, ks = record["config"], sorted(record["ks"], key=k_order)
-    evaluation = _evaluation(config["evaluation"], options or ())
+    evaluation = _evaluation(folder.record, config["evaluation"], options or ())
     by_results = {results: _score(results, evaluation, config["seed"]) for results in (folder.at(k, ks) for k in ks)}
     for results, scores in by_results.items() if options is None else ():
         write_json(results.metrics, scores)
@@ -47,31 +64,33 @@ def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[st
 def _score(results: ResultsFolder, options: Evaluation, seed: int) -> Scores:
     """Box protocols (None without boxes), mean statistics of the maps, and class mIoU if there are masks.
 
-    Lines are read one at a time, so that only the boxes and a few numbers of each image stay in memory.
+    Lines are read one at a time, again for each kind of score, so that a few numbers of each image stay in memory.
     """
-    images: list[Prediction] = []
-    statistics: list[dict[str, float | None]] = []
-    for line in read_lines(results):
-        images.append(Prediction.from_line(line))
-        statistics.append(_statistics(line))
-    by_name: Scores = metrics.scores(images, iou=options.iou, hard=options.hard, inner=options.inner, seed=seed)
-    by_name |= {name: s for name, s in metrics.mean_scores(statistics, seed=seed).items() if s["value"] is not None}
+    chosen: Any = {"iou": options.iou, "hard": options.hard}
+    by_name: Scores = metrics.scores(_predictions(results), **chosen, inner=options.inner, seed=seed)
+    statistics = metrics.mean_scores(map(_statistics, read_lines(results)), seed=seed)
+    by_name |= {name: score for name, score in statistics.items() if score["value"] is not None}
     if options.per_class:
-        by_name |= _prefixed(metrics.corloc_per_class(images, iou=options.iou, hard=options.hard))
+        by_name |= _prefixed(metrics.corloc_per_class(_predictions(results), **chosen))
     if options.per_size:
-        by_name |= _prefixed(metrics.corloc_per_size(images, iou=options.iou, hard=options.hard))
+        by_name |= _prefixed(metrics.corloc_per_size(_predictions(results), **chosen))
     if results.has_centroids:
         by_name["class_miou"] = class_miou(lambda: _described(results), groups=options.groups, seed=seed)
     return by_name
 
 
-def _evaluation(own: Mapping[str, object], changes: Sequence[str]) -> Evaluation:
+def _predictions(results: ResultsFolder) -> Iterator[Prediction]:
+    return map(Prediction.from_line, read_lines(results))
+
+
+def _evaluation(file: Path, own: Mapping[str, object], changes: Sequence[str]) -> Evaluation:
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Evaluation), own, OmegaConf.from_dotlist(list(changes)))
     except OmegaConfBaseException as error:
         choices = ", ".join(Evaluation.__dataclass_fields__)
         reason = str(error).splitlines()[0]
-        raise ValueError(f"option {' '.join(changes)}: {reason}; options are {choices}") from error
+        where = f"option {' '.join(changes)}" if changes else f"{file}: evaluation"
+        raise ValueError(f"{where}: {reason}; options are {choices}") from error
     options = OmegaConf.to_object(merged)
     assert isinstance(options, Evaluation)
     return options.checked()
@@ -88,8 +107,14 @@ def _prefixed(groups: Mapping[str, Score]) -> Scores:
 
 
 def _described(results: ResultsFolder) -> Iterator[ClusteredImage]:
+    width = 0
     for line in read_lines(results):
         if segmentation := line.get("segmentation"):
             classes = tuple(segmentation["classes"])
             pixels = np.array(segmentation["pixels"], np.int64).reshape(-1, len(classes))
-            yield ClusteredImage(results.read_centroids(line["image_id"]), classes, pixels)
+            centroids = results.read_centroids(line["image_id"])
+            width = width or centroids.shape[1]
+            if len(pixels) > len(centroids) or centroids.shape[1] != width:
+                file = results.centroids(line["image_id"])
+                raise ValueError(f"{file}: {centroids.shape} for {len(pixels)} clusters and {width} channels: {RERUN}")
+            yield ClusteredImage(centroids, classes, pixels)

@@ -37,7 +37,7 @@ def show_run(run: Run) -> None:
     for reason, count in record.get("passed_over", {}).items():
         show(f"passed over: {count} {reason}")
     for remark, count in record.get("remarks", {}).items():
-        show(f"{count} of {record['total']} images: {remark}")
+        show(f"{count} of {record.get('total', '?')} images: {remark}")
     speed = record["images_per_second"]
     show(f"{record['images']} images, {speed:.2f} a second, written to {run.folder.path}")
 
@@ -142,7 +142,7 @@ def _rows(job: Run, ended: bool) -> Iterator[Row]:
                 k=at_k.k,
                 images=record["images"],
                 images_per_second=record["images_per_second"],
-                seconds=record["seconds"]["total"],
+                seconds=record.get("seconds", {}).get("total"),
                 scores=at_k.scores,
             )
         return

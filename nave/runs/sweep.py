@@ -18,10 +18,12 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from nave.distributed import is_first, outlive_lost_jobs
+from nave.runs.folding import fold, is_grid
 from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole
 from nave.runs.reader import Run
 from nave.runs.record import FolderInUseError, claimed, read_record
 from nave.runs.summary import Row, as_csv, as_markdown, as_table, overrides_of, summary
+from nave.strict_json import checked
 from nave.viz.terminal import show
 
 REPLACED = ("hydra.sweep.dir=", "hydra.mode=", "skip_existing=")
@@ -44,7 +46,7 @@ _claims: dict[Path, ExitStack] = {}  # of the sweeps of this process; a callback
 class Summary(Callback):
     """Writes the plan of a sweep; at its end writes and prints the summary, and fails if any job has failed.
 
-    A run or a sweep whose folder is named by the time gets one of its own.
+    Jobs that differ in K alone are folded into one. A folder that is named by the time is one of its own.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
@@ -56,6 +58,7 @@ class Summary(Callback):
         """Claims the folder and writes the plan; called by Hydra when the sweep starts."""
         with _ended_by_errors():
             _make_own_folder(config, "sweep")
+            fold(config)
             self._begin(config, Path(config.hydra.sweep.dir))
 
     def _begin(self, config: DictConfig, folder: Path) -> None:
@@ -182,8 +185,7 @@ def plan(config: DictConfig) -> Plan:
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(task), max_batch_size=None)
     except HydraException:  # such as an interval for a search
         return Plan(overrides=hydra + task, jobs=None)
-    grid = str(config.hydra.sweeper._target_).endswith("BasicSweeper") and not config.hydra.sweeper.params
-    return Plan(overrides=hydra + task, jobs=jobs if grid else None)
+    return Plan(overrides=hydra + task, jobs=jobs if is_grid(config) else None)
 
 
 def report(folder: Path) -> tuple[list[Row], str]:
@@ -194,7 +196,8 @@ def report(folder: Path) -> tuple[list[Row], str]:
     """
     if not (folder / PLAN).is_file():
         raise FileNotFoundError(f"{folder} holds no {PLAN}: is it the folder of a sweep (python -m nave.run -m …)?")
-    sweep: Plan = read_json(folder / PLAN)
+    plan = folder / PLAN
+    sweep: Plan = checked(read_json(plan), Plan, plan, "start the sweep again")
     rows = summary(folder)
     states = {row.job: row.status for row in rows}
     jobs = "?" if sweep["jobs"] is None else len(sweep["jobs"])

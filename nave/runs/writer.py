@@ -1,55 +1,84 @@
-"""The callback that writes maps, overlays and predictions batch by batch."""
+"""The callback that hands clustered images to other processes, which turn them into boxes, maps and predictions."""
 
-import io
+import math
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from PIL import Image
 
 from nave.data.datamodule import Batch
-from nave.data.interface import Dataset, GroundTruth, Masked
+from nave.data.interface import Content, Dataset, GroundTruth, Masked
 from nave.data.watermark import Watermarked
-from nave.localization.interface import resized
-from nave.metrics.segmentation import contingency, segmentation_scores
+from nave.distributed import share_of_cores
+from nave.localization.foreground import OFF, Foreground
+from nave.localization.interface import Localizer, resized
+from nave.metrics.segmentation import contingency, contingency_scores
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
-from nave.module import Explanation
+from nave.module import ClusteredImage, Explanation
+from nave.pool import CHUNK, Pool
 from nave.runs.choice import chosen, plain, rounded
 from nave.runs.journal import Journal, Note, Unreadable
-from nave.runs.layout import RunFolder, write_bytes
+from nave.runs.layout import write_image
 from nave.runs.prediction import Line, MapLine, SegmentationLine, TruthLine
-from nave.viz.overlay import QUALITY, indexed, overlay, shrunk
-from nave.viz.palette import PaletteIndex, align
+from nave.viz.overlay import indexed
+from nave.viz.palette import align
 
-PENDING = 4  # batches waiting to be written
+PENDING = 4  # batches waiting to be finished
+FEW = 16  # images that are not worth processes of their own
+FAST = {"compress_level": 1, "compress_type": zlib.Z_RLE}  # of PNGs; for maps smaller than Pillow's default at level 3
+
+
+class WritingError(RuntimeError):
+    """An image could not be finished; the message names it."""
+
+
+class Finished(NamedTuple):
+    """An image whose files exist: its lines for the journal, and the seconds that it took, by stage."""
+
+    lines: bytes
+    seconds: dict[str, float]
+
+
+class Task(NamedTuple):
+    """An image as it leaves the device, and what its batch knows of it."""
+
+    image: ClusteredImage
+    truth: GroundTruth | None
+    content: Content | None
 
 
 class Writer(Callback):
-    """Writes the results of each image in the background; its note in the journal comes last, when all files exist.
+    """Finishes each image in other processes; its notes in the journal come last, when all files exist.
 
     Not a ``BasePredictionWriter``, which requires Lightning's own sampler, while the loader here assigns whole batches.
 
     Args:
         journal: Journal of the run, in whose folder the results are written.
         dataset: Data set of the images.
-        overlays: Whether to draw overlays.
-        photographs: Longer side in pixels of the copies of the images; None for no copies.
+        localization: NAVE or a baseline.
+        images: Number of images to come over all processes of the job.
     """
 
-    def __init__(self, journal: Journal, dataset: Dataset, overlays: bool, photographs: int | None) -> None:
-        self.journal, self.dataset, self.overlays, self.photographs = journal, dataset, overlays, photographs
-        self.seconds = {"writing": 0.0}
+    def __init__(self, journal: Journal, dataset: Dataset, localization: Localizer, images: int) -> None:
+        self.journal, self.dataset, self.localization, self.images = journal, dataset, localization, images
+        self.seconds = {"localization": 0.0, "writing": 0.0}
 
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the background thread, which cannot be sent to other processes."""
-        self._background = Background(PENDING)
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Starts the processes: before the first image, and before the data loader starts its threads."""
+        self._finisher = Finisher(self.journal, trainer.global_rank, self.dataset, self.localization)
+        if not self.localization.reads_tokens:
+            labels, judged = np.zeros((2, 2), np.uint8), Foreground(np.ones((1, 1), np.int8), (2.0, 2.0))
+            self.localization(labels, None, *([judged] if self.localization.foreground != OFF else []))  # compiles once
+        share = self.images / trainer.world_size
+        processes = 0 if share < FEW else min(share_of_cores(trainer.num_devices), math.ceil(share / CHUNK))
+        self._pool = Pool(self._finisher, self._note, processes=processes, pending=PENDING)
 
     def on_predict_batch_end(
         self,
@@ -60,81 +89,95 @@ class Writer(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Submits the batch for writing."""
-        self._background.submit(self.write_batch, trainer.global_rank, outputs, batch)
+        """Hands the batch to the processes."""
+        for index, image_id, reason in batch.unreadable:
+            note = Note(index=index, unreadable=Unreadable(image_id=image_id, reason=reason))
+            self.journal.append(trainer.global_rank, with_content(note, batch.contents.get(index)))
+        tasks = zip(outputs, batch.truths, strict=True)
+        self._pool.submit([Task(image, truth, batch.contents.get(image.index)) for image, truth in tasks])
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Waits until everything is written."""
-        self._background.finish()
+        self._pool.finish()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Drops waiting batches; without notes, their images will be computed again."""
-        if hasattr(self, "_background"):
-            self._background.abandon()
+        """Writes the batches that wait, unless writing is what failed: they would be computed again."""
+        if hasattr(self, "_pool"):
+            with suppress(Exception):  # the error that has ended the run is on its way
+                self._pool.finish()
 
-    def write_batch(self, rank: int, explanations: Sequence[Explanation], batch: Batch) -> None:
-        """Writes the files of a batch, then its notes."""
+    def _note(self, finished: Finished) -> None:
+        self.journal.append_lines(self._finisher.rank, finished.lines)
+        for stage, seconds in finished.seconds.items():
+            self.seconds[stage] += seconds
+
+
+@dataclass(frozen=True)
+class Finisher:
+    """Turns the clusters of an image into its boxes and files; called in any process.
+
+    Args:
+        journal: Journal of the run, in whose folder the results are written.
+        rank: Of the process in whose name the image is noted.
+        dataset: Data set of the images.
+        localization: NAVE or a baseline.
+    """
+
+    journal: Journal
+    rank: int
+    dataset: Dataset
+    localization: Localizer
+
+    def __call__(self, task: Task) -> Finished:
+        """Localizes, scores and writes one image.
+
+        Raises:
+            WritingError: If that fails, naming the image.
+        """
         start = time.perf_counter()
-        for index, image_id, reason in batch.unreadable:
-            self._note(rank, batch, Note(index=index, unreadable=Unreadable(image_id=image_id, reason=reason)))
-        truths = dict(zip(batch.image_ids, batch.truths, strict=True))
-        palettes = palettes_over_k(explanations)
-        for explanation in explanations:
-            line = self.write(explanation, truths[explanation.image_id], palettes[id(explanation)])
-            self._note(rank, batch, Note(index=explanation.index, k=explanation.k, line=line))
-        self.seconds["writing"] += time.perf_counter() - start
+        try:
+            explanations = task.image.explained(self.localization)
+            localized = time.perf_counter()
+            notes = [with_content(note, task.content) for note in self.write(explanations, task.truth)]
+        except Exception as error:
+            raise WritingError(f"{task.image.image_id}: {error}") from error
+        seconds = {"localization": localized - start, "writing": time.perf_counter() - localized}
+        return Finished(self.journal.lines(self.rank, *notes), seconds)
 
-    def _note(self, rank: int, batch: Batch, note: Note) -> None:
-        content = batch.contents.get(note["index"])
-        self.journal.append(rank, note if content is None else Note(**note, content=content))
+    def write(self, explanations: Sequence[Explanation], truth: GroundTruth | None) -> Iterator[Note]:
+        """Writes the maps of one image over K; yields the notes of what exists."""
+        palettes = align([explanation.labels for explanation in explanations])
+        masks = self._masks(explanations[0].index)
+        for explanation, palette_index in zip(explanations, palettes, strict=True):
+            results = self.journal.folder.at(explanation.k, self.journal.ks)
+            labels, line = at_original_size(explanation), line_of(explanation, truth)
+            write_image(indexed(labels, palette_index), results.map(explanation.image_id), **FAST)
+            self._describe(line, labels, masks, explanation.index)
+            if "segmentation" in line or "watermark" in line:  # class mIoU and comparisons need centroids
+                results.write_centroids(explanation.image_id, explanation.centroids)
+            else:
+                results.centroids(explanation.image_id).unlink(missing_ok=True)
+            yield Note(index=explanation.index, k=explanation.k, line=line)
 
-    def write(self, explanation: Explanation, truth: GroundTruth | None, palette_index: PaletteIndex) -> Line:
-        """Writes the map, the overlay and the small copy of one image; returns its line."""
-        line = line_of(explanation, truth)
-        image_id, index = explanation.image_id, explanation.index
-        results = self.journal.folder.at(explanation.k, self.journal.ks)
-        labels = at_original_size(explanation)
-        _save(indexed(labels, palette_index), results.map(image_id), compress_level=1)
-        masks = self.dataset if isinstance(self.dataset, Masked) else None
-        if masks and (mask := masks.mask(index)) is not None:
-            line["segmentation"] = agreement(labels, mask, masks.object_mask(index), masks.mask_classes())
+    def _masks(self, index: int) -> tuple[Any, Any] | None:
+        """The masks of classes and objects of an image that has them."""
+        if not isinstance(self.dataset, Masked) or (mask := self.dataset.mask(index)) is None:
+            return None
+        return mask, self.dataset.object_mask(index)
+
+    def _describe(
+        self, line: Line, labels: UInt8[np.ndarray, "H W"], masks: tuple[Any, Any] | None, index: int
+    ) -> None:
+        """Adds to a line what only those of images with masks or watermarks say."""
+        if masks is not None and isinstance(self.dataset, Masked):
+            line["segmentation"] = agreement(labels, *masks, self.dataset.mask_classes())
         if isinstance(self.dataset, Watermarked) and (region := self.dataset.region(index)) is not None:
             line["watermark"] = list(region)
-        if "segmentation" in line or "watermark" in line:  # class mIoU and comparisons need centroids
-            results.write_centroids(image_id, explanation.centroids)
-        else:
-            results.centroids(image_id).unlink(missing_ok=True)
-        if not self.overlays and not self.photographs:
-            return line
-        photograph = self.dataset.image(index)
-        if self.photographs:
-            if explanation.k == self.journal.ks[0]:  # an earlier attempt may have kept another image
-                self.journal.folder.photograph(image_id).unlink(missing_ok=True)
-            keep_photograph(photograph, self.journal.folder, image_id, self.photographs)
-        if self.overlays:
-            boxes = [] if truth is None else truth.boxes.tolist()
-            picture = overlay(photograph, labels, line["box"], boxes, palette_index)
-            _save(picture, results.overlay(image_id), quality=95, subsampling=0)
-        return line
 
 
-def keep_photograph(image: Image.Image, folder: RunFolder, image_id: str, longest: int) -> None:
-    """Writes the small copy of one image, unless another K has written it already."""
-    path = folder.photograph(image_id)
-    if not path.exists():
-        _save(shrunk(image, longest), path, quality=QUALITY, optimize=True)
-
-
-def palettes_over_k(explanations: Sequence[Explanation]) -> dict[int, PaletteIndex]:
-    """Palette indices of explanations, by their ``id()``, so that clusters of an image keep their colour over K."""
-    images: dict[str, list[Explanation]] = {}
-    for explanation in explanations:
-        images.setdefault(explanation.image_id, []).append(explanation)
-    return {
-        id(explanation): palette_index
-        for over_k in images.values()
-        for explanation, palette_index in zip(over_k, align([at_k.labels for at_k in over_k]), strict=True)
-    }
+def with_content(note: Note, content: Content | None) -> Note:
+    """The note of an image with what the image was read from, if that is known."""
+    return note if content is None else Note(**note, content=content)
 
 
 def at_original_size(explanation: Explanation) -> UInt8[np.ndarray, "H W"]:
@@ -186,12 +229,12 @@ def agreement(
         names: Names of the class ids.
     """
     counts = contingency(labels, mask)
-    scores = segmentation_scores(labels, mask)
+    scores = contingency_scores(counts)
     return SegmentationLine(
         miou=scores["miou"],
         ari=scores["ari"],
         nmi=scores["nmi"],
-        object_miou=None if objects is None else segmentation_scores(labels, objects)["miou"],
+        object_miou=None if objects is None else contingency_scores(contingency(labels, objects))["miou"],
         classes=counts.regions.tolist(),
         names=[names.get(region) for region in counts.regions.tolist()],
         pixels=counts.table.tolist(),
@@ -201,45 +244,3 @@ def agreement(
 def _truth(truth: GroundTruth) -> TruthLine:
     boxes = [[plain(side) for side in box] for box in truth.boxes.tolist()]
     return TruthLine(boxes=boxes, classes=list(truth.classes), hard=list(truth.hard))
-
-
-def _save(image: Image.Image, path: Path, **options: Any) -> None:
-    content = io.BytesIO()
-    image.save(content, "PNG" if path.suffix == ".png" else "JPEG", **options)
-    write_bytes(path, content.getvalue())
-
-
-class Background:
-    """Calls functions one after the other on a background thread; an error is raised by the next method call.
-
-    Args:
-        pending: Number of waiting calls at which :meth:`submit` blocks, so that a slow disk does not fill the memory.
-    """
-
-    def __init__(self, pending: int) -> None:
-        self._limit = pending
-        self._waiting: deque[Future[None]] = deque()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="background")
-
-    def submit(self, function: Callable[..., None], *arguments: object) -> None:
-        """Queues a call; raises the error of an earlier one, after which waiting calls are dropped."""
-        self._waiting.append(self._thread.submit(function, *arguments))
-        while self._waiting and (self._waiting[0].done() or len(self._waiting) > self._limit):
-            self._settle()
-
-    def finish(self) -> None:
-        """Waits for all calls; raises the error of an earlier one."""
-        while self._waiting:
-            self._settle()
-        self._thread.shutdown()
-
-    def abandon(self) -> None:
-        """Waits for the running call and drops the others."""
-        self._thread.shutdown(cancel_futures=True)
-
-    def _settle(self) -> None:
-        try:
-            self._waiting.popleft().result()
-        except BaseException:
-            self.abandon()
-            raise

@@ -18,10 +18,11 @@ from nave.config import resolved
 from nave.data.interface import Dataset
 from nave.distributed import StopAtOnce, is_first
 from nave.encoder.encoder import Encoder
-from nave.runs.layout import RunFolder, read_json, to_json, write_bytes, write_json
+from nave.runs.layout import RunFolder, read_json, write_bytes, write_json
 from nave.runs.provenance import begin, device_name, note_contents, of_data, of_encoder, recorded, save
 from nave.runs.record import Record, read_record
 from nave.runs.resume import ConflictingResultsError, changed_images, check_same, is_whole, named
+from nave.strict_json import to_json
 from nave.training.build import (
     build_module,
     build_scheme,
@@ -66,6 +67,7 @@ def train(cfg: DictConfig, folder: RunFolder, scheme: str) -> Record:
         check_same(before, record | of_encoder(encoder), folder)
         if not learns or _has_same_data(folder, *_data(cfg, encoder)):
             log.info("complete already: %s", encoder_path(folder.path))
+            _discard_checkpoint(folder)
             return before
     save(folder, record)
     with recorded(folder, record):
@@ -77,6 +79,7 @@ def train(cfg: DictConfig, folder: RunFolder, scheme: str) -> Record:
             record["card"] = _learn(cfg, encoder, folder, card, record, before)
         else:
             record["card"] = _untrained(cfg, encoder, folder, card, scheme)
+    _discard_checkpoint(folder)  # not before the record says that nothing is left to resume
     return record
 
 
@@ -86,24 +89,50 @@ def _before(folder: RunFolder) -> Record | None:
         return read_record(folder)
     except ValueError as error:
         log.warning("%s: the power may have gone; the training starts from the beginning", error)
-        if is_first():
-            checkpoint_path(folder.path).unlink(missing_ok=True)
+        _discard_checkpoint(folder)
         return None
+
+
+def _discard_checkpoint(folder: RunFolder) -> None:
+    if is_first():
+        checkpoint_path(folder.path).unlink(missing_ok=True)
 
 
 def _is_complete(cfg: DictConfig, folder: RunFolder, before: Record) -> bool:
     """Whether the encoder, its card and its snapshots lie there, whole."""
     if before["status"] != "ok" or "card" not in before:
         return False
-    snapshots = [f"-epoch{number}" for number in cfg.snapshots if number <= before["card"]["epochs"]]
+    snapshots = [_suffix(number) for number in cfg.snapshots if number <= before["card"]["epochs"]]
+    if not all(_is_whole_encoder(encoder_path(folder.path, suffix)) for suffix in ("", *snapshots)):
+        return False
+    with encoder_path(folder.path).open("rb") as file:
+        return bool(hashlib.file_digest(file, "sha256").hexdigest() == before["card"]["sha256"])
+
+
+def _suffix(epochs: int) -> str:
+    return f"-epoch{epochs}"
+
+
+def _is_whole_encoder(path: Path) -> bool:
+    beside = path.with_name(f"{path.name.removesuffix(SUFFIX)}.json")
     with suppress(OSError, ValueError, WeightsError):
-        with encoder_path(folder.path).open("rb") as file:
-            same = bool(hashlib.file_digest(file, "sha256").hexdigest() == before["card"]["sha256"])
-        for path in (encoder_path(folder.path, suffix) for suffix in ("", *snapshots)):
-            beside = path.with_name(f"{path.name.removesuffix(SUFFIX)}.json")
-            same = same and read_card(path).items() <= read_json(beside).items() and is_whole(beside)
-        return same
+        return read_card(path).items() <= read_json(beside).items() and is_whole(beside)
     return False
+
+
+def _may_resume(cfg: DictConfig, folder: RunFolder, data: TrainingData, images: Dataset) -> bool:
+    """Whether the checkpoint is whole, and the snapshots that were taken before it, which are not taken again.
+
+    Raises:
+        ConflictingResultsError: if images or their labels have changed, naming the first.
+    """
+    if not is_zipfile(checkpoint_path(folder.path)):
+        return False
+    taken = [path for number in cfg.snapshots if (path := encoder_path(folder.path, _suffix(number))).exists()]
+    if damaged := [path for path in taken if not _is_whole_encoder(path)]:
+        log.warning("%s is damaged; the training starts from the beginning", damaged[0])
+        return False
+    return _has_same_data(folder, data, images)
 
 
 def _data(cfg: DictConfig, encoder: Encoder) -> tuple[TrainingData, Dataset]:
@@ -154,7 +183,7 @@ def _learn(
     module = build_module(cfg, encoder, scheme, data)
     card |= _data_card(data)
     checkpoint = checkpoint_path(folder.path)
-    resumed = before is not None and is_zipfile(checkpoint) and _has_same_data(folder, data, images)
+    resumed = before is not None and _may_resume(cfg, folder, data, images)
     for path, dataset in _data_files(folder, data, images) if is_first() and not resumed else ():
         note_contents(path, dataset)
 
@@ -163,7 +192,7 @@ def _learn(
         complete = card | {"epochs": epochs, "metrics": metrics or {}}
         return write_encoder(folder, suffix, module.result, complete)
 
-    snapshots = Snapshots(cfg.snapshots, lambda epochs: write(epochs, f"-epoch{epochs}"))
+    snapshots = Snapshots(cfg.snapshots, lambda epochs: write(epochs, _suffix(epochs)))
     trainer = build_trainer(cfg, folder.path, len(record["attempts"]), data, [snapshots, StopAtOnce()])
     record["device_type"] = trainer.strategy.root_device.type
     check_same(before, record, folder)
@@ -175,9 +204,7 @@ def _learn(
     metrics = _metrics(cfg, trainer, module, data)
     if not is_first():
         return {}
-    final = write(trainer.current_epoch, metrics=metrics)
-    checkpoint.unlink(missing_ok=True)
-    return final
+    return write(trainer.current_epoch, metrics=metrics)
 
 
 def _card(cfg: DictConfig, encoder: Encoder, scheme: str) -> Card:

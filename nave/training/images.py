@@ -11,11 +11,12 @@ from lightning import LightningDataModule
 from lightning.pytorch.utilities.seed import isolate_rng
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler, default_collate
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
-from nave.data.interface import Dataset, UnreadableImageError
+from nave.data.datamodule import Failure, RaisingLoader
+from nave.data.interface import Dataset, MalformedDataError, UnreadableImageError
 from nave.data.seed import seed_of
 from nave.training.classifier import Targets
 
@@ -51,10 +52,21 @@ class TrainingImages(TorchDataset[tuple[Views, Tensor]]):
         try:
             image = self.dataset.image(index)
         except UnreadableImageError as error:
-            raise ValueError(f"{error}: repair the image or take it out of the data set") from error
+            raise MalformedDataError(f"{error}: repair the image or take it out of the data set") from error
         with seeded(seed_of(self.seed, epoch, image_id)):
             views = self.transform(image)
         return views, torch.empty(0) if self.targets is None else self.targets.values[position]
+
+    def __getitems__(self, items: Sequence[Item]) -> list[tuple[Views, Tensor]] | Failure:
+        """The images of a batch; called by the data loader, if need be in another process."""
+        try:
+            return [self[item] for item in items]
+        except MalformedDataError as error:
+            return Failure(error)
+
+
+def _collated(images: list[tuple[Views, Tensor]] | Failure) -> Any:
+    return images if isinstance(images, Failure) else default_collate(images)
 
 
 class EpochSampler(DistributedSampler[Any]):
@@ -109,12 +121,13 @@ class TrainingData(LightningDataModule):
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
     def _loader(self, images: TrainingImages, sampler: Any, drop_last: bool) -> DataLoader[Any]:
-        return DataLoader(
+        return RaisingLoader(
             images,
             self.batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
             drop_last=drop_last,
+            collate_fn=_collated,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.seed),  # the default one belongs to dropout
             persistent_workers=self.num_workers > 0,

@@ -1,6 +1,7 @@
 """Draws a map, the predicted box and the ground truth on an image."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -17,7 +18,7 @@ WHITE, BLACK, TRUTH = (255, 255, 255), (0, 0, 0), (255, 225, 77)
 def indexed(labels: UInt8[np.ndarray, "H W"], palette_index: Sequence[int] | None = None) -> Image.Image:
     """Converts a map to a palette image: pixel values are cluster ids, colours those of ``palette_index``."""
     image = Image.fromarray(labels)
-    image.putpalette(_palette(palette_index).tobytes())
+    image.putpalette(palette(tuple(palette_index or ())).tobytes())
     return image
 
 
@@ -26,7 +27,7 @@ def overlay(
     labels: UInt8[np.ndarray, "H W"],
     box: Sequence[float] | None = None,
     truth: Sequence[Sequence[float]] = (),
-    palette_index: Sequence[int] | None = None,
+    colours_of: UInt8[np.ndarray, "256 3"] | None = None,
 ) -> Image.Image:
     """Draws translucent clusters with crisp boundaries on an image.
 
@@ -35,10 +36,9 @@ def overlay(
         labels: Its map, of the same size.
         box: The predicted box (xyxy, pixels of the image), drawn solid.
         truth: True boxes, drawn dashed.
-        palette_index: Palette index of every cluster id, so that several maps share colours
-            (:func:`nave.viz.palette.align`); the id itself without it.
+        colours_of: Colours of the cluster ids; those of the palette without it.
     """
-    fill = OPACITY * _palette(palette_index).astype(np.float32)
+    fill = OPACITY * (palette() if colours_of is None else colours_of).astype(np.float32)
     mixed = (1 - OPACITY) * muted(np.asarray(image, np.float32))
     mixed += fill.take(labels, axis=0)
     width = max(1, round(max(image.size) / 400))
@@ -63,10 +63,11 @@ def shrunk(image: Image.Image, longest: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _palette(palette_index: Sequence[int] | None) -> UInt8[np.ndarray, "256 3"]:
-    """The colour of every cluster id; the palette index of further ids is the id itself."""
+@lru_cache(maxsize=64)
+def palette(palette_index: tuple[int, ...] = ()) -> UInt8[np.ndarray, "256 3"]:
+    """The colour of every cluster id; the palette index of further ids is the id itself. Do not modify it."""
     indices = np.arange(256)
-    indices[: len(palette_index or ())] = palette_index or ()
+    indices[: len(palette_index)] = palette_index
     return colours(256)[indices]
 
 

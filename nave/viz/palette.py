@@ -45,8 +45,8 @@ def align(maps: Sequence[UInt8[np.ndarray, "_ _"]]) -> tuple[PaletteIndex, ...]:
     Raises:
         ValueError: If the maps differ in size.
     """
-    if not maps:
-        return ()
+    if len(maps) < 2:
+        return tuple(tuple(range(int(labels.max()) + 1)) for labels in maps)
     reference = max(maps, key=lambda labels: int(labels.max()))
     matched = [by_overlap(labels, reference) for labels in maps]
     used = dict.fromkeys(index for indices in sorted(matched, key=len) for index in indices)

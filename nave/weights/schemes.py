@@ -1,15 +1,14 @@
 """The training schemes of a model, and the encoders trained by ``nave.train``."""
 
-import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import safetensors
 from safetensors import SafetensorError
 
-from nave.runs.layout import from_json
+from nave.strict_json import checked, from_json
 from nave.weights.file import WeightsError
 
 RANDOM = "random"
@@ -17,9 +16,16 @@ PACKAGE = "package:"
 ENCODERS = Path("outputs/encoders")  # where names of trained encoders are looked up, in the working directory
 SUFFIX = ".safetensors"
 CARD = "nave"  # the only key of the file's metadata: safetensors does not keep their order, and bytes must repeat
-NEEDED = ("architecture", "name", "mean", "std")  # keys of a card
 
 Card = dict[str, Any]
+
+
+class _Needed(TypedDict):
+    architecture: str
+    model: str
+    name: str
+    mean: list[float]
+    std: list[float]
 
 
 def trained_file(training: str, schemes: Mapping[str, str]) -> Path | None:
@@ -44,7 +50,7 @@ def read_card(path: Path) -> Card:
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
-    except SafetensorError as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path} is not a whole safetensors file ({error}); train it again") from error
     if CARD not in metadata:
         raise WeightsError(
@@ -52,10 +58,9 @@ def read_card(path: Path) -> Card:
         )
     try:
         card: Card = from_json(metadata[CARD], f"the card of {path}")
-    except json.JSONDecodeError as error:
-        raise WeightsError(f"the card of {path} is no JSON ({error.msg}); train it again") from error
-    if not isinstance(card, dict) or not card.keys() >= set(NEEDED):
-        raise WeightsError(f"the card of {path} lacks one of {', '.join(NEEDED)}; train it again")
+        checked(card, _Needed, f"the card of {path}", "train it again")
+    except ValueError as error:
+        raise WeightsError(str(error)) from error
     return card
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from sklearn.cluster import kmeans_plusplus
 
-from nave.clustering.seeding import grid_points, initial_centroids, kmeans_plus_plus
+from nave.clustering.sampling import grid_points
+from nave.clustering.seeding import initial_centroids, kmeans_plus_plus
 from tests.helpers.clustering import blobs, composite, composite_of_grid, composite_of_points
 
 

@@ -195,7 +195,7 @@ def test_malformed_tables(tmp_path: Path, content: Any, message: str) -> None:
 def test_broken_json_names_line_and_column(tmp_path: Path) -> None:
     write_coco(tmp_path, tables())
     write_text(tmp_path / "coco/annotations/instances_train2017.json", '{"images": [\n{"id": 1,]}')
-    with pytest.raises(MalformedDataError, match=r"broken JSON at line 2, column 10: "):
+    with pytest.raises(MalformedDataError, match=r"line 2, column 10: no JSON"):
         coco(tmp_path)
 
 
@@ -325,3 +325,29 @@ def test_boxes_of_a_rescaled_image_are_scaled(tmp_path: Path) -> None:
     dataset = coco(tmp_path)
     assert (dataset.size(0), dataset.image(0).size) == ((60, 80), (80, 60))
     assert dataset.truth(0).boxes.tolist() == [[11, 6.5, 31, 31.5], [4, 4, 20, 20]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        (json.dumps(broken("annotations", 0, bbox=[1, 2, 10**400, 4])), r"annotations\[0\]: bbox .* is not \[x, y"),
+        (json.dumps(broken("annotations", 0, bbox=[1, 2, 3, 4])).replace("[1, 2, 3, 4]", "[1, 2, 1e999, 4]"), "finite"),
+        (json.dumps(broken("images", 0, height=10**400)), "are no numbers of pixels"),
+        (json.dumps(broken("images", 0, file_name="a\0.jpg")), "leads out of its folder"),
+    ],
+)
+def test_what_json_can_hold_and_no_image_can(tmp_path: Path, text: str, message: str) -> None:
+    write_coco(tmp_path, tables())
+    write_text(tmp_path / "coco/annotations/instances_train2017.json", text)
+    with pytest.raises(MalformedDataError, match=rf"instances_train2017\.json(.|\n)*{message}"):
+        coco(tmp_path)
+
+
+def test_a_folder_of_masks_that_matches_no_image_is_refused(tmp_path: Path) -> None:
+    root = write_coco(tmp_path, coco_tables({"a.jpg": (6, 8), "b.jpg": (6, 8)}, []))
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(MalformedDataError, match=r"masks: none of the 2 masks is there, such as a\.png"):
+        coco(root, masks=tmp_path / "masks")
+    Image.new("L", (8, 6)).save(tmp_path / "masks" / "b.png")
+    assert passed_over(coco(root, masks=tmp_path / "masks")) == {"images without a mask": 1}

@@ -52,6 +52,18 @@ def test_one_image_a_batch_reads_no_header(folder: Folder, monkeypatch: pytest.M
     assert ids(image_module(folder)) == [["a"], ["b"], ["c"], ["d"], ["e"]]
 
 
+def test_batches_on_a_gpu_have_as_many_images_as_their_size_allows(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageModule, "_on_gpu", True)
+    monkeypatch.setattr("nave.data.datamodule.PIXELS", 1300)
+    monkeypatch.setattr("nave.data.datamodule.MANY", 2)  # headers are read by other processes
+    module = image_module(folder)
+    assert module._batches() == [[0, 2], [1, 3], [4]]
+    assert image_module(folder, image_size=16)._batches() == [[0, 1, 2, 3, 4]]
+    assert image_module(folder, image_size=40)._batches() == [[0], [1], [2], [3], [4]]
+
+
 @pytest.mark.parametrize("image_size", [8, [8, 8], OmegaConf.create([8, 8])])
 def test_image_size_resizes_and_keeps_the_original_size(folder: Folder, image_size: Any) -> None:
     loaded = list(image_module(folder, image_size=image_size, batch_size=4).predict_dataloader())

@@ -155,3 +155,15 @@ def test_further_pages_and_frames_are_remarked(tmp_path: Path, suffix: str) -> N
     first.save(tmp_path / f"two.{suffix}", save_all=True, append_images=[second])
     assert remarks(open_image(tmp_path / f"one.{suffix}")) == ()
     assert remarks(open_image(tmp_path / f"two.{suffix}")) == (FIRST_FRAME,)
+
+
+def test_white_is_zero_in_16_bit_as_in_8(tmp_path: Path) -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    inverted = 65535 - grey.astype(np.uint16) * 257  # Pillow inverts those of 8 bit itself as it writes them
+    for values, mode in ((grey, "8.tif"), (inverted, "16.tif")):
+        Image.fromarray(values).save(tmp_path / mode, tiffinfo={262: 0})
+    with Image.open(tmp_path / "16.tif") as image:
+        assert image.tag_v2[262] == 0  # type: ignore[attr-defined]
+    shallow, deep = (np.asarray(open_image(tmp_path / name)) for name in ("8.tif", "16.tif"))
+    assert np.array_equal(deep, shallow)
+    assert np.array_equal(deep[..., 0], grey)

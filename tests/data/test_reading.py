@@ -220,3 +220,10 @@ def test_heic_names_its_package(tmp_path: Path, suffix: str) -> None:
 )
 def test_sizes_decide_how_an_image_lies_under_its_annotations(annotated: tuple[int, int], expected: Fit | None) -> None:
     assert fitted(annotated, stored=(30, 40), upright=(40, 30)) == expected
+
+
+@pytest.mark.parametrize("values", [np.zeros((2, 2), np.float32), np.full((2, 2), -1, np.int32)])
+def test_a_mask_has_ids(tmp_path: Path, values: np.ndarray) -> None:
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    with pytest.raises(MalformedDataError, match=r"a\.tif: .*a mask has ids, integers from 0 on"):
+        read_mask(tmp_path / "a.tif", (2, 2))

@@ -287,3 +287,11 @@ def test_a_size_that_its_own_boxes_leave_is_none(tmp_path: Path) -> None:
     root = write_voc(tmp_path, things={"a": [Thing("cat", (5, 3, 38, 18))]})
     write_text(root / "VOCdevkit/VOC2007/Annotations/a.xml", voc_xml("a", (40, 30), [Thing("cat", (5, 3, 38, 18))]))
     assert voc(root).truth(0).boxes.tolist() == [[4, 2, 38, 18]]
+
+
+def test_a_list_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None:
+    from nave.data.folder import require_files
+
+    for name in ("../x.jpg", "/x.jpg", "a\0.jpg"):
+        with pytest.raises(MalformedDataError, match=r"list\.txt: '.*' leads out of its folder"):
+            require_files(tmp_path, [name], tmp_path / "list.txt")

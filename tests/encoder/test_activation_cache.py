@@ -248,7 +248,7 @@ def test_a_sweep_over_k_encodes_once(tmp_path, monkeypatch):
     monkeypatch.setattr(Encoder, "forward", lambda self, images: calls.append(1) or forward(self, images))
     data = photographs(tmp_path / "data")
 
-    assert nave_sweep(tmp_path / "out", *data, "k=2,3,4", f"cache={tmp_path / 'cache'}") == 0
+    assert nave_sweep(tmp_path / "out", *data, "k=[2],[3],[4]", f"cache={tmp_path / 'cache'}") == 0
 
     assert len(calls) == 4
 

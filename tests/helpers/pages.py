@@ -14,9 +14,9 @@ from PIL import Image
 
 from nave.config import CONF, register
 from nave.runs.layout import ResultsFolder, RunFolder, write_json, write_whole
+from nave.runs.pictures import keep_photograph
 from nave.runs.prediction import ComponentLine, Line, MapLine, TruthLine
 from nave.runs.scoring import evaluate
-from nave.runs.writer import keep_photograph
 from nave.viz.overlay import indexed
 
 SIZE = (60, 80)  # height, width

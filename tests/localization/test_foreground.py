@@ -7,7 +7,8 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from nave.localization.foreground import NORM, PENALTY, STEP, Card, Foreground, Head, fit, normalised
+from nave.localization.foreground import NORM, PENALTY, STEP, Card, Foreground, Head, fit, normalised, switched
+from tests.helpers.parts import nave_localizer
 
 CARD = Card(
     model="tiny", architecture="vit", weights_sha256="0" * 64, layer="blocks.1",
@@ -56,7 +57,7 @@ def test_logits_are_those_of_normalised_tokens_in_steps() -> None:
     one = head()
     weights = one.coefficients("x")
     expected = np.einsum("chw,c->hw", normalised(tokens).numpy(), weights[:-1]) + weights[-1]
-    judged = Foreground(one(tokens, "x"), (14.0, 14.0))
+    judged = Foreground(one(tokens, "x").numpy(), (14.0, 14.0))
     np.testing.assert_allclose(judged.logits, np.clip(expected, -8, 8), atol=STEP)
 
 
@@ -91,3 +92,23 @@ def test_a_head_of_another_encoder_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match=f"its {key} is .*, this one's 'other'"):
         head().check(other, "FILE")
     assert head().check(Card(**{**CARD, "model": "a name"}), "FILE")
+
+
+@pytest.mark.parametrize(("option", "meant"), [(False, "off"), ("False", "off"), ("off", "off"), ("auto", "auto")])
+def test_off_may_be_a_boolean(option: str | bool, meant: str) -> None:
+    assert switched(option) == meant
+    assert nave_localizer(foreground=option).foreground == meant
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": [3]}, {"shape": [-3, -4]}, {"shape": [3, 5]}, {"shape": [0, 0], "logits": ""}, {"logits": "?"},
+        {"patch": [14.0]}, {"patch": [0, 14]}, {"patch": [14, 1e300]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_line_that_none_of_ours_has_written_is_refused(change: dict) -> None:
+    line = Foreground(np.zeros((3, 4), np.int8), (14.0, 16.5)).to_line()
+    with pytest.raises(ValueError, match=r"grid|size of a token|base64|padding"):
+        Foreground.from_line({**line, **change})  # type: ignore[typeddict-item]

@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from nave.localization.components import components
-from nave.localization.objectness import LOWER_SIDE, one_box
+from nave.localization.objectness import LOWER_SIDE, border_shares, one_box
 from tests.helpers.parts import nave_localizer, objectness, tokens
 
 
@@ -21,21 +21,26 @@ def localized(labels, **options):
     return localization
 
 
-def literal_score(labels, regions, index):
+def literal_score(labels, item):
     """The formula of :class:`Objectness`, for one component at a time."""
-    item, mask = regions.items[index], regions.mask(index)
+    inside = np.zeros(labels.shape, bool)
+    inside[5:-5, 5:-5] = labels[5:-5, 5:-5] == item.cluster
+    found = ndimage.label(inside)[0]
+    x1, y1, x2, y2 = item.box
+    masks = [found == region for region in np.unique(found[y1:y2, x1:x2]) if region]
+    (mask,) = [m for m in masks if m.sum() == item.area and m[y1].any() and m[y2 - 1].any()]
     member = labels == item.cluster
     sides = member[0], member[:, 0], member[:, -1], LOWER_SIDE * member[-1]
     border = sum(side.mean() for side in sides) / (3 + LOWER_SIDE)
-    return (objectness().prior(labels.shape)[mask].sum() - 2 * border) / np.sqrt(mask.mean())
+    return (np.outer(*objectness().prior(labels.shape))[mask].sum() - 2 * border) / np.sqrt(mask.mean())
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_components_are_ranked_by_their_scores(seed):
     labels = smooth_map(seed=seed)
     ranked = localized(labels, min_area=100, border=5).components
-    regions = components(labels, min_area=100, border=5)
-    expected = {item: literal_score(labels, regions, index) for index, item in enumerate(regions.items)}
+    items = components(labels, min_area=100, border=5)[0]
+    expected = {item: literal_score(labels, item) for item in items}
     assert {component for component, _ in ranked} == set(expected)
     scores = [score for _, score in ranked]
     assert scores == sorted(scores, reverse=True)
@@ -45,7 +50,7 @@ def test_components_are_ranked_by_their_scores(seed):
 def test_the_one_box_may_reach_into_the_border():
     labels = smooth_map()
     box = localized(labels, border=14).box
-    assert box == localized(labels, border=0).box == one_box(labels, objectness(), 784)
+    assert box == localized(labels, border=0).box == one_box(labels, border_shares(labels, 4), objectness(), 784)
 
 
 def test_options_reach_the_score():

@@ -9,10 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from nave.localization.objectness import LOWER_SIDE, Objectness, Regions, border_shares, one_box
+from nave.localization.objectness import LOWER_SIDE, Objectness, border_shares, one_box, united
+from nave.localization.regions import Regions
 from tests.helpers.parts import objectness
 
 maps = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 3))
+
+
+def chosen(labels, score, min_area):
+    return one_box(labels, border_shares(labels, int(labels.max()) + 1), score, min_area)
 
 
 def touch(labels, a, b):
@@ -44,7 +49,7 @@ def literal(labels, sigma, border_penalty, min_area):
 @settings(max_examples=300, deadline=None)
 @given(labels=maps, min_area=st.integers(0, 8), sigma=st.sampled_from([0.1, 0.25]), penalty=st.sampled_from([0.0, 2.0]))
 def test_equals_the_literal_search(labels, min_area, sigma, penalty):
-    box = one_box(labels, Objectness(sigma, penalty), min_area)
+    box = chosen(labels, Objectness(sigma, penalty), min_area)
     candidates = literal(labels, sigma, penalty, min_area)
     if not candidates:
         assert box is None
@@ -61,14 +66,16 @@ def test_the_formula_by_hand():
 def test_the_prior_by_hand():
     """Three columns lie at -1/3, 0 and 1/3 of the width: with sigma 1/3 the outer ones weigh exp(-1/2)."""
     outer = np.exp(-0.5)
-    np.testing.assert_allclose(Objectness(1 / 3, 2.0).prior((1, 3)), np.array([[outer, 1, outer]]) / (1 + 2 * outer))
+    rows, columns = Objectness(1 / 3, 2.0).prior((1, 3))
+    np.testing.assert_allclose(columns, np.array([outer, 1, outer]) / (1 + 2 * outer))
+    assert rows == [1]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 4), (375, 500)])
 def test_the_prior_sums_to_one_and_is_symmetric(size):
-    prior = objectness().prior(size)
-    assert prior.sum() == pytest.approx(1)
-    np.testing.assert_allclose(prior, prior[::-1, ::-1])
+    for axis in objectness().prior(size):
+        assert axis.sum() == pytest.approx(1)
+        np.testing.assert_allclose(axis, axis[::-1])
 
 
 def test_border_shares_by_hand():
@@ -82,33 +89,52 @@ def test_border_shares_by_hand():
 def test_a_subject_in_the_middle_is_chosen():
     labels = np.zeros((60, 80), np.uint8)
     labels[20:45, 30:52] = 1
-    assert one_box(labels, objectness(), 100) == (30, 20, 52, 45)
+    assert chosen(labels, objectness(), 100) == (30, 20, 52, 45)
 
 
 def test_a_subject_that_stands_on_the_lower_border_is_chosen():
     labels = np.zeros((60, 80), np.uint8)
     labels[20:, 30:52] = 1
-    assert one_box(labels, objectness(), 100) == (30, 20, 52, 60)
+    assert chosen(labels, objectness(), 100) == (30, 20, 52, 60)
 
 
 def test_a_subject_in_two_clusters_is_one():
     labels = np.zeros((60, 80), np.uint8)
     labels[12:30, 25:55] = 1
     labels[30:50, 25:55] = 2
-    assert one_box(labels, objectness(), 100) == (25, 12, 55, 50)
+    assert chosen(labels, objectness(), 100) == (25, 12, 55, 50)
 
 
 def test_the_region_of_the_box_has_more_pixels_than_min_area():
     labels = np.zeros((5, 6), np.uint8)
-    assert one_box(labels, objectness(), 30) is None
-    assert one_box(labels, objectness(), 29) == (0, 0, 6, 5)
+    assert chosen(labels, objectness(), 30) is None
+    assert chosen(labels, objectness(), 29) == (0, 0, 6, 5)
 
 
 def test_merged_regions_add_up():
     labels = np.array([[0, 1, 2, 0], [0, 1, 0, 0], [3, 3, 3, 3], [1, 2, 2, 2]], np.uint8)
-    prior = objectness().prior(labels.shape)
-    merged = Regions.from_map(labels, prior).merge((1, 2))
+    rows, columns = objectness().prior(labels.shape)
+    regions = Regions.of(labels)
+    unions = united(regions, regions.sums(rows, columns), 4)
+    of_pair = (unions.clusters == (1, 2)).all(axis=1)
     masks = [[(0, 1), (0, 2), (1, 1)], [(3, 0), (3, 1), (3, 2), (3, 3)]]
-    assert merged.area.tolist() == [3, 4]
-    assert merged.boxes.tolist() == [[1, 0, 3, 2], [0, 3, 4, 4]]
-    np.testing.assert_allclose(merged.centred, [sum(prior[p] for p in mask) for mask in masks])
+    assert unions.area[of_pair].tolist() == [3, 4]
+    assert unions.boxes[of_pair].tolist() == [[1, 0, 3, 2], [0, 3, 4, 4]]
+    np.testing.assert_allclose(unions.centred[of_pair], [sum(rows[y] * columns[x] for y, x in mask) for mask in masks])
+
+
+@settings(max_examples=100, deadline=None)
+@given(labels=maps)
+def test_regions_and_their_sums_are_scipys(labels):
+    regions, weights = Regions.of(labels), np.outer(np.arange(1.0, 10)[: len(labels)], np.arange(9)[: labels.shape[1]])
+    found = [
+        (region == i, cluster)
+        for cluster in np.unique(labels)
+        for region, count in [ndimage.label(labels == cluster)]
+        for i in range(1, count + 1)
+    ]
+    found.sort(key=lambda item: np.flatnonzero(item[0])[0])
+    assert regions.area.tolist() == [mask.sum() for mask, _ in found]
+    assert regions.cluster.tolist() == [cluster for _, cluster in found]
+    sums = regions.sums(np.arange(1.0, 10)[: len(labels)], np.arange(9.0)[: labels.shape[1]])
+    np.testing.assert_allclose(sums, [weights[mask].sum() for mask, _ in found])

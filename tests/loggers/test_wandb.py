@@ -27,16 +27,20 @@ def no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def offline(run: Path) -> tuple[OfflineRun, Path]:
-    (folder,) = (run / "wandb").glob("offline-run-*")
-    return read(folder), folder / "files"
+    (found,) = offline_at_each_k(run)
+    return found
+
+
+def offline_at_each_k(run: Path) -> list[tuple[OfflineRun, Path]]:
+    found = [(read(folder), folder / "files") for folder in (run / "wandb").glob("offline-run-*")]
+    return sorted(found, key=lambda pair: str(pair[0].config["k"]))
 
 
 @dataclass(frozen=True)
 class Logged:
     run: Path
     printed: str
-    offline: OfflineRun
-    files: Path
+    at_k: dict[int, tuple[OfflineRun, Path]]
 
 
 @pytest.fixture(scope="module")
@@ -47,39 +51,39 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as output:
         without_key(patch, root)
         assert nave_run(*voc(root, 6), *wanted, into(root / "run")) == 0
-    return Logged(root / "run", output.getvalue(), *offline(root / "run"))
+    runs = offline_at_each_k(root / "run")
+    return Logged(root / "run", output.getvalue(), {2: runs[0], 3: runs[1]})
 
 
-def test_a_run_is_logged_offline_with_all_that_a_review_needs(logged: Logged) -> None:
-    run = logged.offline
-    assert f"to upload: wandb sync {logged.files.parent}\n" in logged.printed
-    assert (run.run.project, run.run.display_name, run.run.run_group) == ("nave", "run", "")
-    assert (run.run.job_type, run.exit_code) == ("explain", 0)
-    assert {key: run.config[key] for key in ("k", "training")} == {"k": [2, 3], "training": "random"}
-    assert run.config["encoder"] == "efficientnet_lite0-random"
-    assert run.config["run"]["data_sha256"] == record(logged.run)["data_sha256"]
-    scores = {k: json.loads((logged.run / f"k{k}" / "metrics.json").read_text()) for k in (2, 3)}
-    rows = {row["k"]: row for row in run.history if "corloc" in row}
-    for k in (2, 3):
-        assert rows[k]["corloc"] == run.summary[f"k{k}/corloc"] == scores[k]["corloc"]["value"]
-        assert rows[k]["corloc_low"] == scores[k]["corloc"]["low"]
-    assert {"seconds/encoder", "images_per_second", "unreadable"} <= run.summary.keys()
-    assert {"k2/predictions.jsonl", "run.json"} <= set(run.artifacts["run"])
-    assert not any("wandb" in path for path in run.artifacts["run"])
+def test_every_k_is_logged_offline_with_all_that_a_review_needs(logged: Logged) -> None:
+    for k, (run, files) in logged.at_k.items():
+        assert str(files.parent) in logged.printed.partition("to upload: wandb sync ")[2]
+        assert (run.run.project, run.run.display_name, run.run.run_group) == ("nave", f"run-k{k}", "run")
+        assert (run.run.job_type, run.exit_code) == ("explain", 0)
+        assert {key: run.config[key] for key in ("k", "training")} == {"k": k, "training": "random"}
+        assert run.config["encoder"] == "efficientnet_lite0-random"
+        assert run.config["run"]["data_sha256"] == record(logged.run)["data_sha256"]
+        scores = json.loads((logged.run / f"k{k}" / "metrics.json").read_text())
+        assert run.summary["corloc"] == scores["corloc"]["value"]
+        assert run.summary["corloc_low"] == scores["corloc"]["low"]
+        assert {"seconds/encoder", "images_per_second", "unreadable"} <= run.summary.keys()
+    assert {"k2/predictions.jsonl", "run.json"} <= set(logged.at_k[2][0].artifacts["run"])
+    assert not any("wandb" in path for path in logged.at_k[2][0].artifacts["run"])
+    assert "run" not in logged.at_k[3][0].artifacts
 
 
 def test_pictures_carry_maps_masks_and_boxes(logged: Logged) -> None:
-    last, files = logged.offline.history[-1], logged.files
+    run, files = logged.at_k[3]
+    last = run.history[-1]
     shown = sorted(key.removesuffix("/path") for key in last if key.count("/") == 2 and key.endswith("/path"))
     assert [name.split("/")[0] for name in shown] == ["best", "random", "random", "worst"]
     name = next(name for name in shown if int(name[-6:]) % 2 == 0)  # every second image has a true mask
     image_id = name.split("/")[1]
-    for k in (2, 3):
-        with (
-            Image.open(files / last[f"{name}/masks/k={k}/path"]) as mask,
-            Image.open(logged.run / f"k{k}" / "maps" / f"{image_id}.png") as labels,
-        ):
-            assert np.array_equal(np.asarray(mask), np.asarray(labels))
+    with (
+        Image.open(files / last[f"{name}/masks/k=3/path"]) as mask,
+        Image.open(logged.run / "k3" / "maps" / f"{image_id}.png") as labels,
+    ):
+        assert np.array_equal(np.asarray(mask), np.asarray(labels))
     with Image.open(files / last[f"{name}/masks/truth/path"]) as mask:
         assert set(np.unique(np.asarray(mask))) == {0, 8, 255}
     boxes = json.loads((files / last[f"{name}/boxes/truth/path"]).read_text())
@@ -95,13 +99,21 @@ def test_pictures_carry_maps_masks_and_boxes(logged: Logged) -> None:
 
 
 def test_the_table_has_all_images_the_worst_first(logged: Logged) -> None:
-    (path,) = (logged.files / "media" / "table").glob("*.json")
+    (path,) = (logged.at_k[2][1] / "media" / "table").glob("*.json")
     table = json.loads(path.read_text())
     assert table["columns"][:5] == ["picture", "image_id", "group", "k", "iou"]
     overlaps = [row[4] for row in table["data"]]
-    assert len(overlaps) == 6 * 2
+    assert len(overlaps) == 6
     assert overlaps == sorted(overlaps)
-    assert sum(row[0] is not None for row in table["data"]) == 4 * 2
+    assert sum(row[0] is not None for row in table["data"]) == 4
+
+
+def test_jobs_that_differ_in_k_keep_a_wandb_run_each(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    assert nave_sweep(folder, *photographs(tmp_path, 2), "k=2,3", "logger=wandb", "logger.images=1") == 0
+    (job,) = (path.parent for path in folder.glob("*/run.json"))
+    names = [run.run.display_name for run, _ in offline_at_each_k(job)]
+    assert names == [job.name.replace("k2+3", f"k{k}") for k in (2, 3)]
 
 
 def test_jobs_of_a_sweep_are_runs_of_one_group(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 from nave.report import write_page, write_report
 from nave.report.__main__ import main
 from nave.runs.layout import PAGE, RUN, write_json
-from tests.helpers.pages import write_run, write_sweep
+from tests.helpers.pages import configuration, write_run, write_sweep
 
 EVIL = "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>"
 
@@ -182,7 +182,7 @@ def test_a_page_of_a_run_is_written_again_only_if_the_run_changed(tmp_path):
 
 def test_failed_runs_are_listed(tmp_path):
     write_run(tmp_path / "good")
-    write_json(tmp_path / "bad" / RUN, {"status": "failed", "error": "out of memory", "config": {}})
+    write_json(tmp_path / "bad" / RUN, {"status": "failed", "error": "out of memory", "config": configuration({})})
     page = write_report(tmp_path).read_text()
     assert "out of memory" in page
     assert "Did not finish" in page
@@ -210,11 +210,12 @@ def test_several_sweeps_stand_side_by_side(tmp_path, capsys):
 def test_errors_name_the_folder(tmp_path, capsys):
     assert main([str(tmp_path)]) == 1
     assert "name the folder of a run or of a sweep" in capsys.readouterr().err
-    write_json(tmp_path / "job" / RUN, {"status": "running", "config": {}})
+    process = {"host": "gone", "pid": 1, "slurm_job": None}
+    write_json(tmp_path / "job" / RUN, {"status": "running", "config": configuration({}), "process": process})
     with pytest.raises(FileNotFoundError, match="no run has finished"):
         write_report(tmp_path)
     (tmp_path / "job" / RUN).write_text("{")
-    with pytest.raises(ValueError, match=r"run\.json: no JSON"):
+    with pytest.raises(ValueError, match=r"run\.json, line 1, column 2: no JSON"):
         write_report(tmp_path)
 
 

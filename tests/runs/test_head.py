@@ -19,7 +19,7 @@ IMAGES = 4
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Overrides for a data set of four images, which are enough to teach a head here."""
     monkeypatch.setattr(teaching, "FEWEST", IMAGES)
-    return [*voc(tmp_path), "overlays=false"]
+    return [*voc(tmp_path), "overlays=0", "foreground=auto"]
 
 
 def predictions(folder: Path) -> bytes:
@@ -83,7 +83,8 @@ def test_without_a_head_the_box_is_that_of_the_rule(tmp_path: Path, data: list[s
     off, few = tmp_path / "off", tmp_path / "few"
     assert nave_run(*data, "foreground=off", into(off)) == 0
     assert not RunFolder(off).foreground.exists()
-    assert "foreground" not in record(off)
+    assert not {"foreground", "foreground_sha256"} & record(off).keys()
+    assert all(not {"detections", "foreground"} & json.loads(line).keys() for line in predictions(off).splitlines())
     teaching.FEWEST = IMAGES + 1  # the fixture's monkeypatch puts it back
     assert nave_run(*data, into(few)) == 0
     assert record(few)["foreground"] == {"source": "none", "sha256": None, "images": 0}
@@ -103,3 +104,24 @@ def test_a_run_that_continues_keeps_its_head(tmp_path: Path, data: list[str], mo
 def test_a_foreground_that_is_no_file_is_refused_first(tmp_path: Path, data: list[str]) -> None:
     assert nave_run(*data, "foreground=nowhere.safetensors", into(tmp_path / "run")) == 1
     assert "foreground=nowhere.safetensors is no file" in record(tmp_path / "run")["error"]
+
+
+@pytest.mark.parametrize("spelling", ["off", "OFF", "false", "False"])
+def test_off_is_false_in_yaml(tmp_path: Path, data: list[str], spelling: str) -> None:
+    assert nave_run(*data, f"foreground={spelling}", into(tmp_path / "run")) == 0
+    assert not RunFolder(tmp_path / "run").foreground.exists()
+    assert "foreground" not in record(tmp_path / "run")
+
+
+def test_no_head_is_learnt_unless_it_is_asked_for(tmp_path: Path, data: list[str]) -> None:
+    assert nave_run(*[option for option in data if option != "foreground=auto"], into(tmp_path / "run")) == 0
+    assert not RunFolder(tmp_path / "run").foreground.exists()
+
+
+def test_processes_choose_the_boxes_that_this_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teaching, "FEWEST", IMAGES)
+    data = [*voc(tmp_path, 20), "overlays=0", "foreground=auto"]
+    assert nave_run(*data, into(tmp_path / "pool")) == 0
+    monkeypatch.setattr("nave.runs.writer.FEW", 100)
+    assert nave_run(*data, into(tmp_path / "alone")) == 0
+    assert predictions(tmp_path / "pool") == predictions(tmp_path / "alone")

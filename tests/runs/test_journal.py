@@ -1,12 +1,16 @@
+import json
+import subprocess
+import sys
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from nave.runs import journal as module
 from nave.runs.journal import Journal
-from nave.runs.layout import ResultsFolder, RunFolder, write_whole
-from nave.runs.prediction import read_lines
+from nave.runs.layout import RunFolder, write_whole
 
 
 def journal(path: Path, *ks: int | str) -> Journal:
@@ -17,12 +21,16 @@ def note(index: int, k: int | str = 2) -> dict[str, object]:
     return {"index": index, "k": k, "line": {"image_id": f"image{index}", "k": k}}
 
 
+def collected(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+
+
 def unreadable(index: int) -> dict[str, object]:
     return {"index": index, "unreadable": {"image_id": f"image{index}", "reason": "torn"}}
 
 
 def written_ids(path: Path) -> list[str]:
-    return [line["image_id"] for line in read_lines(ResultsFolder(path))]
+    return [json.loads(line)["image_id"] for line in (path / "predictions.jsonl").read_text().splitlines()]
 
 
 def test_parts_are_collected_in_the_data_sets_order(tmp_path: Path) -> None:
@@ -105,15 +113,65 @@ def test_the_end_of_a_torn_note_is_passed_over_even_where_it_is_json(tmp_path: P
     assert written_ids(tmp_path) == ["image0", "image1"]
 
 
+@contextmanager
+def peak_memory() -> Iterator[list[int]]:
+    """Bytes, once the block has ended."""
+    peak: list[int] = []
+    tracemalloc.start()
+    try:
+        yield peak
+        peak.append(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+
+
 def test_memory_holds_no_lines(tmp_path: Path) -> None:
     notes = journal(tmp_path, 2)
     for index in range(60):
         long = note(index) | {"line": {"image_id": f"image{index}", "k": 2, "components": ["x" * 50_000]}}
         notes.append(index % 2, long)
-    tracemalloc.start()
-    assert len(notes.finished()) == 60
-    notes.collect(60)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    with peak_memory() as peak:
+        assert len(notes.finished()) == 60
+        notes.collect(60)
     assert (tmp_path / "predictions.jsonl").stat().st_size > 2_900_000
-    assert peak < 700_000
+    assert peak[0] < 700_000
+
+
+def test_a_note_under_another_k_is_none(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    notes.append(0, note(0, 3))
+    assert not notes.finished()
+
+
+COLLECT = """
+import sys, tracemalloc
+from pathlib import Path
+from nave.runs.journal import Journal
+from nave.runs.layout import RunFolder
+tracemalloc.start()
+Journal(RunFolder(Path(sys.argv[1])), (2,)).collect(int(sys.argv[2]))
+print(tracemalloc.get_traced_memory()[1])
+"""
+
+
+def test_collecting_keeps_some_bytes_an_image(tmp_path: Path) -> None:
+    """In a process of its own: checked calls under tracemalloc take milliseconds each."""
+    peaks = {}
+    for images in (2_000, 20_000):
+        folder = RunFolder(tmp_path / str(images))
+        noted = (json.dumps(note(index) | {"content": {"truth": f"{index:064}"}}) for index in range(images))
+        write_whole(folder.part(0), "".join(f"{line}\n" for line in noted))
+        command = [sys.executable, "-c", COLLECT, str(folder.path), str(images)]
+        peaks[images] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert peaks[20_000] - peaks[2_000] < 64 * 18_000
+
+
+def test_a_later_note_on_the_same_replaces_an_earlier_one_unless_it_no_longer_holds(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    for rank, text in ((0, "first"), (0, "second"), (1, "third")):
+        notes.append(rank, note(3) | {"line": {"image_id": "image3", "k": 2, "text": text}})
+    notes.collect(1)
+    assert [line["text"] for line in collected(tmp_path)] == ["third"]
+    notes.collect(1, lambda found: found["line"]["text"] != "third")
+    assert [line["text"] for line in collected(tmp_path)] == ["second"]
+    assert notes.finished(lambda _: False) == frozenset()

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nave.runs.layout import ResultsFolder, k_order, read_json, write_json
 from nave.viz.overlay import indexed
@@ -65,3 +66,27 @@ def test_a_number_that_json_lacks_is_not_read(tmp_path: Path, constant: str) -> 
     path.write_text(f'{{"name": "NaN \\" Infinity",\n "value":\n {constant}}}')
     with pytest.raises(ValueError, match=rf"file\.json, line 3: {constant} is no number of JSON"):
         read_json(path)
+
+
+@pytest.mark.parametrize("array", [np.ones((2, 3)), np.ones(3, np.float32), np.full((2, 3), np.nan, np.float32)])
+def test_centroids_of_another_form_are_named(tmp_path: Path, array: np.ndarray) -> None:
+    results = ResultsFolder(tmp_path)
+    results.centroids("a").parent.mkdir()
+    np.save(results.centroids("a"), array)
+    with pytest.raises(ValueError, match=r"centroids/a\.npy.*run the images again"):
+        results.read_centroids("a")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "I;16", None])
+def test_a_map_of_another_form_is_named(tmp_path: Path, mode: str | None) -> None:
+    path = ResultsFolder(tmp_path).map("a")
+    path.parent.mkdir()
+    path.write_bytes(b"no image") if mode is None else Image.new(mode, (3, 2)).save(path)
+    with pytest.raises(ValueError, match=r"maps/a\.png.*run the images again"):
+        ResultsFolder(tmp_path).read_map("a")
+
+
+@pytest.mark.parametrize("image_id", ["../x", "/x", "a/../../x", "", "a\0"])
+def test_no_file_of_an_image_lies_outside_the_run(tmp_path: Path, image_id: str) -> None:
+    with pytest.raises(ValueError, match="leads out of"):
+        ResultsFolder(tmp_path).map(image_id)

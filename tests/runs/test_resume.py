@@ -12,6 +12,7 @@ from nave.data.interface import files_of, meaning_of
 from nave.runs.layout import RunFolder, write_json, write_whole
 from nave.runs.resume import ConflictingResultsError, check_same, matching_run, reuse_results
 from tests.helpers.datasets import write_photograph
+from tests.helpers.pages import line
 
 FOLDER = RunFolder(Path("run"))
 
@@ -83,7 +84,7 @@ def written(path: Path, **changes: Any) -> RunFolder:
     results = folder.at(2, [2])
     results.map("a").parent.mkdir(parents=True)
     Image.new("P", (4, 3)).save(results.map("a"))
-    write_whole(results.predictions, json.dumps({"image_id": "a", "k": 2}) + "\n")
+    write_whole(results.predictions, json.dumps(line("a", 0, 2, (30, 40), truth=False)) + "\n")
     write_json(results.metrics, {})
     write_whole(path / "wandb" / "offline", "log")
     return folder

@@ -19,7 +19,8 @@ def line(number: int, *, hit: bool, hard: bool = False) -> dict[str, Any]:
     component = {"cluster": 0, "area": 25, "score": 0.5, "box": box, "inner_box": box}
     truth = {"boxes": [[0, 0, 10, 11]], "classes": ["cat" if hit else "dog"], "hard": [hard]}
     known = {"balance": 0.5, "coherence": 0.5, "stability": None}
-    return {"image_id": f"{number:06}", "box": box, "components": [component], "truth": truth, "map": known}
+    sizes = {"width": 30, "height": 30, "k": 5, "clusters": 1, "inertia": 1.0}
+    return sizes | {"image_id": f"{number:06}", "box": box, "components": [component], "truth": truth, "map": known}
 
 
 def finished(run: Path, ks: tuple[int, ...] = (), **options: Any) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from nave.runs.layout import write_json, write_whole
 from nave.runs.summary import ROWS, as_csv, as_markdown, figures, image_table, summary, varied
 from nave.viz.terminal import show
-from tests.helpers.pages import line
+from tests.helpers.pages import configuration, line
 
 SCORE = {"value": 50.0, "low": 40.0, "high": 60.0, "images": 2}
 
@@ -18,7 +18,8 @@ SCORE = {"value": 50.0, "low": 40.0, "high": 60.0, "images": 2}
 def finished(folder: Path, overrides: str, *, ks: tuple[int, ...] = (5,), **scores: Any) -> None:
     record = {
         "status": "ok",
-        "config": {"model": {"name": "vits14"}, "training": "default", "k": list(ks) if len(ks) > 1 else ks[0]},
+        "config": configuration({"k": list(ks) if len(ks) > 1 else ks[0]}),
+        "unreadable": [],
         "ks": list(ks),
         "images": 2,
         "images_per_second": 4.0,

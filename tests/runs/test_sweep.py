@@ -13,6 +13,7 @@ from nave.runs.layout import RunFolder, write_json, write_whole
 from nave.runs.summary import as_markdown, as_table, summary
 from nave.runs.sweep import own_folder, report
 from nave.sweep import main
+from tests.helpers.pages import write_run
 from tests.helpers.running import QUICK, exit_code, nave_run, nave_sweep, photographs, record, results, voc
 
 
@@ -168,7 +169,7 @@ def test_tables_give_an_error_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_refused_job_is_no_success(tmp_path: Path) -> None:
-    job = begun(tmp_path / "a", status="ok")
+    job = write_run(tmp_path / "a")
     write_whole(RunFolder(job).refusal, "holds results of another run")
     (row,) = summary(tmp_path)
     assert (row.status, row.error) == ("refused", "holds results of another run")
@@ -184,11 +185,21 @@ def test_the_plan_lists_every_job(tmp_path: Path) -> None:
     assert nave_sweep(tmp_path / "sweep", *nowhere, "k=2,3", "seed=range(2)") == 1
     plan = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
     assert [[o for o in job if o.startswith(("k=", "seed="))] for job in plan["jobs"]] == [
-        ["k=2", "seed=0"],
-        ["k=2", "seed=1"],
-        ["k=3", "seed=0"],
-        ["k=3", "seed=1"],
+        ["k=[2,3]", "seed=0"],
+        ["k=[2,3]", "seed=1"],
     ]
+
+
+def test_k_over_several_values_is_one_job_with_the_bytes_of_the_list(tmp_path: Path) -> None:
+    data = voc(tmp_path, 2)
+    for name, ks in (("values", "k=2,3"), ("list", "k=[2,3]")):
+        assert nave_sweep(tmp_path / name, *data, ks, "seed=0,1") == 0
+    values, given = (sorted((tmp_path / name).glob("efficientnet*")) for name in ("values", "list"))
+    assert [job.name for job in values] == [job.name for job in given]
+    assert len(values) == 2
+    assert [results(job) for job in values] == [results(job) for job in given]
+    with (tmp_path / "values" / "summary.csv").open() as file:
+        assert [row["k"] for row in csv.DictReader(file)] == ["2", "3", "2", "3"]
 
 
 @pytest.mark.slow
@@ -196,7 +207,7 @@ def test_jobs_run_side_by_side_on_one_machine_and_take_turns(tmp_path: Path) -> 
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     folder = tmp_path / "sweep"
     side_by_side = ["hydra/launcher=local", "hydra.launcher.n_jobs=2", "seed=${by_turns:2}"]
-    assert nave_sweep(folder, *side_by_side, *photographs(tmp_path, 2), "k=2,3,4") == 0
+    assert nave_sweep(folder, *side_by_side, *photographs(tmp_path, 2), "k=[2],[3],[4]") == 0
     records = {path.parent.name: record(path.parent) for path in folder.glob("*/run.json")}
     by_k = sorted(records.values(), key=lambda made: made["config"]["k"])
     assert [made["config"]["seed"] for made in by_k] == [0, 1, 0]

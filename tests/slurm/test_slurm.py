@@ -107,7 +107,7 @@ def attempts(folder: Path) -> int:
 
 def test_a_grid_of_two_by_three(tmp_path: Path) -> None:
     data, folder = voc(tmp_path), tmp_path / "sweep"
-    assert nave_sweep(folder, *SLURM, *data, "seed=0,1", "k=2,3,4") == 0
+    assert nave_sweep(folder, *SLURM, *data, "seed=0,1", "k=[2],[3],[4]") == 0
     summary = (folder / "summary.csv").read_text().splitlines()
     assert len(summary) == 1 + 6
     assert all(",ok," in line for line in summary[1:])
@@ -135,7 +135,7 @@ def test_a_killed_job_is_told_and_finished_by_the_command_that_is_printed(
         os.kill(record(job(folder, 2))["process"]["pid"], signal.SIGKILL)
         withheld.hand_out()
 
-    assert sweep_meanwhile(kill, folder, *data, "k=2,3") == 1
+    assert sweep_meanwhile(kill, folder, *data, "k=[2],[3]") == 1
     assert "killed" in capsys.readouterr().out
     assert (record(job(folder, 2))["status"], record(job(folder, 3))["status"]) == ("running", "ok")
     assert noted(folder) == 3

@@ -7,6 +7,7 @@ import torch
 from torchvision.transforms import v2
 
 from nave.data.folder import Folder
+from nave.data.interface import MalformedDataError
 from nave.training.classifier import labels_of, targets
 from nave.training.images import EpochSampler, TrainingData, TrainingImages, seeded, single_view
 from tests.helpers.datasets import configured, write_stl10
@@ -70,3 +71,14 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     broken = TrainingImages(Folder(tmp_path), [0], None, STRONG, 0)
     with pytest.raises(ValueError, match=r"text: not an image.*take it out of the data set"):
         broken[0, 0]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_cannot_be_read_is_one_line_from_a_process_too(tmp_path: Path, workers: int) -> None:
+    (tmp_path / "text.jpg").write_text("no image")
+    broken = TrainingImages(Folder(tmp_path), [0], None, STRONG, 0)
+    data = TrainingData(broken, None, batch_size=2, num_workers=workers, seed=0)
+    with pytest.raises(MalformedDataError) as caught:
+        list(data.train_dataloader())
+    assert str(caught.value).startswith("text: not an image")
+    assert "\n" not in str(caught.value)

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nave.viz.overlay import BLACK, WHITE, indexed, overlay, shrunk
+from nave.viz.overlay import BLACK, WHITE, indexed, overlay, palette, shrunk
 from nave.viz.palette import PALETTE
 
 
@@ -27,7 +27,7 @@ def test_light_and_shade_show_through_the_clusters():
 
 def test_clusters_have_the_colours_of_their_palette_indices():
     labels = np.zeros((40, 40), np.uint8)
-    swapped = overlay(photograph(40, 40), labels, palette_index=(3,))
+    swapped = overlay(photograph(40, 40), labels, colours_of=palette((3,)))
     assert np.array_equal(np.asarray(swapped), np.asarray(overlay(photograph(40, 40), labels + 3)))
 
 

@@ -1,0 +1,42 @@
+"""Jobs of a sweep that differ in K alone are folded into one, which runs the encoder once for all of them."""
+
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, open_dict, read_write
+
+from nave.config import numbers_of_clusters
+
+
+def is_grid(config: DictConfig) -> bool:
+    """Whether the jobs of a sweep are those of its command line, and not chosen by a search."""
+    return str(config.hydra.sweeper._target_).endswith("BasicSweeper") and not config.hydra.sweeper.params
+
+
+def fold(config: DictConfig) -> None:
+    """Replaces ``k=3,5,7`` by ``k=[3,5,7]`` in the overrides of a grid, before Hydra makes jobs of them.
+
+    Lists of K, as in ``k=[3],[5]``, stay jobs of their own, and so do values that no run would take.
+    """
+    if not is_grid(config):
+        return
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    with read_write(config), open_dict(config):
+        task = config.hydra.overrides.task
+        for index in range(len(task)):
+            if str(task._get_node(index)._value()).startswith("k="):
+                task[index] = folded(parser.parse_override(str(task[index])))
+
+
+def folded(override: Override) -> str:
+    """The override with a list in the place of several values, or as it was given."""
+    given = str(override.input_line)
+    if not override.is_sweep_override():
+        return given
+    values = [yaml.safe_load(value) for value in override.sweep_string_iterator()]
+    try:
+        numbers = numbers_of_clusters(values)
+    except ValueError:
+        return given
+    return f"k=[{','.join(map(str, numbers))}]"

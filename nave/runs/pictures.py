@@ -1,0 +1,118 @@
+"""Pictures for people: overlays and copies of photographs, drawn from maps, predictions and the data set.
+
+They are drawn when a run has its scores: of all images of a small run, else of the worst, the best and random ones.
+Any other is drawn when it is asked for: ``python -m nave.overlay RUN IMAGE_ID``.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nave.data.interface import Dataset, UnreadableImageError
+from nave.distributed import share_of_cores
+from nave.pool import Pool
+from nave.runs.layout import ResultsFolder, RunFolder, write_image
+from nave.runs.prediction import Line, read_lines
+from nave.runs.resume import is_whole
+from nave.viz.overlay import QUALITY, overlay, shrunk
+
+FEW = 8  # images that are not worth processes of their own
+
+
+@dataclass(frozen=True)
+class Artist:
+    """Draws the pictures of one image; called in any process.
+
+    Args:
+        folder: Folder of the run.
+        dataset: Data set of the run.
+        longest: Longer side in pixels of the copies of the photographs; None for no copies.
+    """
+
+    folder: RunFolder
+    dataset: Dataset
+    longest: int | None
+
+    def __call__(self, image: "Drawn") -> None:
+        """Draws one image; one that can no longer be read has no pictures."""
+        with suppress(UnreadableImageError):
+            photograph = self.dataset.image(image.index)
+            if self.longest:
+                keep_photograph(photograph, self.folder, image.image_id, self.longest)
+            for results, line in image.over_k:
+                picture = overlay_of(results, line, photograph)
+                write_image(picture, results.overlay(image.image_id), quality=95, subsampling=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """An image to be drawn, its results and predictions over K."""
+
+    image_id: str
+    index: int
+    over_k: Sequence[tuple[ResultsFolder, Line]]
+
+
+def keep_photograph(image: Image.Image, folder: RunFolder, image_id: str, longest: int) -> None:
+    """Writes the small copy of one image."""
+    write_image(shrunk(image, longest), folder.photograph(image_id), quality=QUALITY, optimize=True)
+
+
+def overlay_of(results: ResultsFolder, line: Line, photograph: Image.Image) -> Image.Image:
+    """The overlay of one image, in the colours of its map.
+
+    Args:
+        results: Where its map lies.
+        line: Its prediction.
+        photograph: The image itself, at its own size.
+    """
+    with Image.open(results.map(line["image_id"])) as found:
+        labels, colours = np.array(found, np.uint8), np.array(found.getpalette(), np.uint8).reshape(-1, 3)
+    truth = line["truth"]
+    return overlay(photograph, labels, line["box"], [] if truth is None else truth["boxes"], colours)
+
+
+def draw(artist: Artist, places: Iterable[ResultsFolder], image_ids: Collection[str] | None = None) -> int:
+    """Draws images in several processes, unless their pictures are newer than their maps; returns their number.
+
+    Args:
+        artist: What draws them.
+        places: The results over K.
+        image_ids: The images; None for all.
+    """
+    images = [image for image in _images(artist, list(places), image_ids) if _is_due(artist, image)]
+    processes = 0 if len(images) < FEW else share_of_cores(1)
+    pool: Pool[Drawn, None] = Pool(artist, lambda _: None, processes=processes, pending=1)
+    try:
+        pool.submit(images)
+        pool.finish()
+    except BaseException:
+        pool.abandon()
+        raise
+    return len(images)
+
+
+def _images(artist: Artist, places: Sequence[ResultsFolder], image_ids: Collection[str] | None) -> list[Drawn]:
+    indices = {artist.dataset.image_id(index): index for index in range(len(artist.dataset))}
+    found: dict[str, list[tuple[ResultsFolder, Line]]] = {}
+    for results in places:
+        for line in read_lines(results):
+            if image_ids is None or line["image_id"] in image_ids:
+                found.setdefault(line["image_id"], []).append((results, line))
+    return [Drawn(image_id, indices[image_id], over_k) for image_id, over_k in found.items()]
+
+
+def _is_due(artist: Artist, image: Drawn) -> bool:
+    """Whether a picture is missing, torn, or older than a map."""
+    pictures = [artist.folder.photograph(image.image_id)] if artist.longest else []
+    pictures += [results.overlay(image.image_id) for results, _ in image.over_k]
+    maps = [results.map(image.image_id) for results, _ in image.over_k]
+    return not all(is_whole(picture) and _age(picture) >= max(map(_age, maps)) for picture in pictures)
+
+
+def _age(path: Path) -> int:
+    return path.stat().st_mtime_ns
