@@ -159,7 +159,8 @@ class ImageModule(LightningDataModule):
             the pixels of 64 images of 224 x 224.
         num_workers: processes that load images; ``auto``: as many as there are cores, and none for a few images.
         limit: use only the first ``limit`` images.
-        skip: ids of images to leave out.
+        skip: ids of images to leave out; batches in which any other is left stay whole, as what else is in a batch may
+            affect an encoder's rounding.
 
     Raises:
         ValueError: for sizes, counts and limits below 1.
@@ -186,8 +187,8 @@ class ImageModule(LightningDataModule):
 
     @property
     def count(self) -> int:
-        """Number of images over all processes."""
-        return len(self._indices())
+        """Number of images over all processes, without those to leave out."""
+        return len(self._left(self._indices()))
 
     def prepare_data(self) -> None:
         """Prepares the data set, once per machine; called by Lightning."""
@@ -225,9 +226,15 @@ class ImageModule(LightningDataModule):
 
     def _indices(self) -> list[int]:
         stop = min(len(self.dataset), self.limit or len(self.dataset))
-        return [index for index in range(stop) if self.dataset.image_id(index) not in self.skip]
+        return list(range(stop))
+
+    def _left(self, indices: Sequence[int]) -> list[int]:
+        return [index for index in indices if self.dataset.image_id(index) not in self.skip]
 
     def _batches(self) -> list[list[int]]:
+        return [batch for batch in self._all_batches() if self._left(batch)]
+
+    def _all_batches(self) -> list[list[int]]:
         indices = self._indices()
         if self.image_size is not None:
             return batches([self.image_size] * len(indices), indices, self._size_of_batch)
