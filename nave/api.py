@@ -18,8 +18,11 @@ from nave.config import numbers_of_clusters, register
 from nave.data.datamodule import Batch, ImageModule
 from nave.data.pixels import InMemory, Pixels
 from nave.encoder.hooks import Activations
+from nave.localization.foreground import OFF, card_of
 from nave.module import Explanation
+from nave.runs.head import given
 from nave.runs.prediction import Line
+from nave.runs.provenance import of_encoder
 from nave.runs.writer import at_original_size, line_of
 from nave.viz.overlay import overlay
 from nave.viz.palette import align, colours
@@ -85,6 +88,8 @@ class LoadedExplainer:
 
     def __init__(self, cfg: DictConfig, device: str | None = None) -> None:
         self._cfg, self._explainer = cfg, build_explainer(cfg)
+        if (option := self._explainer.localization.foreground) != OFF:
+            self._explainer.foreground = given(option, card_of(of_encoder(self._explainer.encoder)))
         self._explainer.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     @property

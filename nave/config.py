@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nave.clustering.interface import NumberOfClusters, check_k
+from nave.localization.foreground import AUTO, OFF, switched
 from nave.metrics import FIGURES
 from nave.weights.schemes import RANDOM
 
@@ -56,6 +57,7 @@ class RunConfig:
     training: str = MISSING
     weights: str | None = None
     layers: list[Any] = MISSING
+    foreground: str = MISSING
     image_size: Any = None
     watermark: str | None = None
     watermark_probability: float = MISSING
@@ -125,6 +127,10 @@ def check(cfg: DictConfig) -> None:
     evaluation = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Evaluation), cfg.evaluation))
     assert isinstance(evaluation, Evaluation)
     evaluation.checked()
+    if switched(cfg.foreground) not in (AUTO, OFF) and not Path(cfg.foreground).is_file():
+        raise ValueError(
+            f"foreground={cfg.foreground} is no file: give the foreground.safetensors of a run, auto, or off"
+        )
     if cfg.cache is not None and Path(cfg.cache).exists() and not Path(cfg.cache).is_dir():
         raise ValueError(f"cache={cfg.cache} is a file: name a folder")
 

@@ -1,9 +1,10 @@
-"""Scores finished runs again from disk, without images or encoder: ``python -m nave.evaluate RUN``."""
+"""Chooses the boxes of finished runs and scores them again from disk, without images or encoder."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from nave.runs.choice import choose_again
 from nave.runs.layout import RunFolder
 from nave.runs.scoring import evaluate
 from nave.viz.terminal import command, score_table, show
@@ -22,6 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     for run in given.run:
+        if not given.set:
+            choose_again(RunFolder(run))
         show(score_table(str(run), evaluate(RunFolder(run), given.set)))
 
 

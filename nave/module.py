@@ -21,7 +21,8 @@ from nave.data.seed import seed_of
 from nave.encoder.activation_cache import ActivationCache
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations, check_finite
-from nave.localization.interface import Localization, Localizer, PatchTokens, patch_tokens
+from nave.localization.foreground import Foreground, Head
+from nave.localization.interface import Localization, Localizer, Map, PatchTokens, patch_tokens, resized
 from nave.metrics.unlabelled import stability
 
 
@@ -60,13 +61,14 @@ class ClusteredImage:
     size: tuple[int, int]
     over_k: tuple[ImageClusters, ...]
     tokens: PatchTokens | None
+    foreground: Foreground | None = None
 
     def explained(self, localization: Localizer) -> list[Explanation]:
         """The map and the boxes for every K."""
         return [self._explanation(clusters, localization) for clusters in self.over_k]
 
     def _explanation(self, clusters: ImageClusters, localization: Localizer) -> Explanation:
-        labels, found = localization(clusters.labels, self.tokens)
+        labels, found = self._localized(clusters.labels, localization)
         return Explanation(
             image_id=self.image_id,
             index=self.index,
@@ -78,6 +80,13 @@ class ClusteredImage:
             localization=found,
             stability=stability(clusters.over_seeds) if clusters.over_seeds else None,
         )
+
+    def _localized(self, labels: Map | None, localization: Localizer) -> tuple[Map, Localization]:
+        """The map and its boxes; a head chooses on the map as it is stored, from which the choice can be repeated."""
+        if labels is None or self.foreground is None:
+            return localization(labels, self.tokens)
+        stored = resized(resized(labels, self.size), labels.shape)
+        return labels, localization(stored, self.tokens, self.foreground)[1]
 
 
 class Explainer(LightningModule):
@@ -109,6 +118,8 @@ class Explainer(LightningModule):
         self.encoder, self.composite, self.clustering = encoder, composite, clustering
         self.localization, self.ks, self.seed = localization, tuple(ks), seed
         self.stability_seeds, self.cache = stability_seeds, cache
+        self.foreground: Head | None = None  # judges the tokens, if the localization has any use for it
+        self.encoded: dict[str, Activations] = {}  # of images that will come by themselves, by id
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def explain(self, batch: Batch) -> list[Explanation]:
@@ -124,13 +135,35 @@ class Explainer(LightningModule):
         if not batch.image_ids:
             return []
         with self._timed("encoder"):
-            activations = self.cache(self.encoder, batch.images) if self.cache else self.encoder(batch.images)
+            activations = self._encoded_before(batch) or self.encode(batch)
             check_finite(activations, batch.image_ids)
         with torch.autocast(self.device.type, enabled=False):  # reduced precision is for the encoder alone
             by_k = self._clusters(batch, activations)
             tokens = patch_tokens(activations) if self.localization.reads_tokens else [None] * len(batch.image_ids)
-        images = zip(batch.image_ids, batch.indices, batch.sizes, zip(*by_k, strict=True), tokens, strict=True)
+            judged = self._judged(activations, batch.image_ids)
+        images = zip(batch.image_ids, batch.indices, batch.sizes, zip(*by_k, strict=True), tokens, judged, strict=True)
         return [ClusteredImage(*image) for image in images]
+
+    def encode(self, batch: Batch) -> Activations:
+        """Returns the activations of the batch, from the cache if there is one."""
+        if self.cache:
+            return self.cache(self.encoder, batch.images)
+        activations: Activations = self.encoder(batch.images)
+        return activations
+
+    def _encoded_before(self, batch: Batch) -> Activations | None:
+        """The activations of an image that comes by itself and was encoded before, in the same precision."""
+        known = self.encoded.pop(batch.image_ids[0], None) if len(batch.image_ids) == 1 else None
+        return None if torch.is_autocast_enabled(self.device.type) else known
+
+    def _judged(self, activations: Activations, image_ids: Sequence[str]) -> list[Foreground] | list[None]:
+        """What the foreground head says of every image, judged where the tokens are."""
+        if self.foreground is None:
+            return [None] * len(image_ids)
+        with self._timed("foreground"):
+            tokens = patch_tokens(activations, activations.last.device)
+            steps = on_host([self.foreground(one.tokens, name) for one, name in zip(tokens, image_ids, strict=True)])
+        return [Foreground(grid, one.patch) for grid, one in zip(steps, tokens, strict=True)]
 
     def _clusters(self, batch: Batch, activations: Activations) -> list[list[ImageClusters]]:
         """Clusters of every image, for every K."""

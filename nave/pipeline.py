@@ -15,6 +15,7 @@ from nave.data.interface import Dataset, prepare
 from nave.distributed import StopAtOnce, is_first, leave_process_group
 from nave.loggers.interface import LoggerError, RunLogger, log_run, select_examples
 from nave.module import Explainer
+from nave.runs.head import of_foreground, prepare_head
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder, remove_temporary
 from nave.runs.pictures import Artist, draw
@@ -87,6 +88,7 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
     trainer: Trainer = instantiate(cfg.trainer)
     record |= of_encoder(explainer.encoder) | of_data(dataset) | Record(ks=list(explainer.ks))
     record |= of_device(trainer.strategy.root_device, explainer.clustering, explainer.ks)
+    record |= of_foreground(explainer, record)
     check_same(before, record, folder)
     if cfg.skip_existing and (source := matching_run(folder, record, Path(cfg.outputs), dataset)):
         log.info("complete already: %s", source.path)
@@ -99,6 +101,8 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
         journal.clear()
     if before and is_first():
         remove_temporary(folder.path)
+    explainer.to(trainer.strategy.root_device)
+    explainer.foreground = prepare_head(explainer, instantiate(cfg.loader, dataset=dataset), journal, record)
     explain(cfg, explainer, dataset, journal, record, trainer)
     if is_first():
         evaluate(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = {".py", ".yaml", ".csv", ".css", ".html", ".js"}
+SOURCES = {".py", ".yaml", ".csv", ".css", ".html", ".js", ".safetensors"}
 
 
 @pytest.fixture(scope="module")

@@ -178,7 +178,7 @@ class ImageModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.dataset = dataset
-        self.image_size = _height_width(image_size)
+        self.image_size = height_width(image_size)
         self.batch_size = batch_size if batch_size == AUTO else _positive("batch_size", batch_size)
         self.num_workers = num_workers if num_workers == AUTO else _count("num_workers", num_workers)
         self.limit = None if limit is None else _positive("limit", limit)
@@ -208,6 +208,10 @@ class ImageModule(LightningDataModule):
     @property
     def _on_gpu(self) -> bool:
         return torch.cuda.is_available() if self.trainer is None else self.trainer.strategy.root_device.type == "cuda"
+
+    def one_by_one(self, device: torch.device) -> bool:
+        """Whether every image is a batch of its own where ``device`` computes."""
+        return self.batch_size == 1 or (self.batch_size == AUTO and device.type == "cpu")
 
     @property
     def _cores(self) -> int:
@@ -293,7 +297,12 @@ def _size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:
         return None
 
 
-def _height_width(image_size: int | Sequence[int] | None) -> tuple[int, int] | None:
+def height_width(image_size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    """The option ``image_size`` as (height, width); None for images of their own size.
+
+    Raises:
+        ValueError: for sides below 1.
+    """
     if image_size is None:
         return None
     sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)

@@ -8,11 +8,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
+from PIL import Image
 from torch import Tensor
 
 from nave.clustering.interface import NumberOfClusters
 from nave.encoder.hooks import Activations
 from nave.localization.components import Box, Component, describe
+from nave.localization.foreground import OFF, Foreground
 from nave.localization.regions import Regions
 
 Map = UInt8[np.ndarray, "H W"]
@@ -20,10 +22,16 @@ Map = UInt8[np.ndarray, "H W"]
 
 @dataclass(frozen=True)
 class Localization:
-    """Components with their scores, best first, and the one chosen box; all in pixels of the map."""
+    """Components with their scores, best first, and the one chosen box; all in pixels of the map.
+
+    ``detections`` are boxes with scores, best first, that a foreground head has found by its judgement ``foreground``;
+    None without a head, and then components are what is detected.
+    """
 
     components: tuple[tuple[Component, float], ...]
     box: Box
+    detections: tuple[tuple[Box, float], ...] | None = None
+    foreground: Foreground | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +70,12 @@ def _from_array(tokens: Float[np.ndarray, "C h w"], *others: Any) -> PatchTokens
     return PatchTokens(torch.from_numpy(tokens), *others)
 
 
-def patch_tokens(activations: Activations) -> list[PatchTokens]:
-    """Returns the tokens of every image of the batch."""
+def patch_tokens(activations: Activations, device: torch.device | str = "cpu") -> list[PatchTokens]:
+    """Returns the tokens of every image of the batch, on ``device``."""
     size, grids = activations.image_size, activations.last
     patch = (activations.padded_size[0] / grids.shape[2], activations.padded_size[1] / grids.shape[3])
     height, width = (int((side - 0.5) / pixels) + 1 for side, pixels in zip(size, patch, strict=True))
-    return [PatchTokens(grid[:, :height, :width].float(), patch, size) for grid in grids.cpu()]
+    return [PatchTokens(grid[:, :height, :width].float(), patch, size) for grid in grids.to(device)]
 
 
 @runtime_checkable
@@ -76,9 +84,13 @@ class Localizer(Protocol):
 
     Attributes:
         reads_tokens: whether it needs the tokens, which then leave the device.
+        foreground: where the foreground head comes from: ``auto``, its file, or ``off`` for none.
     """
 
     reads_tokens: bool
+
+    @property
+    def foreground(self) -> str: ...  # noqa: D102 - described above
 
     def layers(self, layers: Sequence[str]) -> list[str]:
         """Returns the modules to read, given the layers of the configuration."""
@@ -88,12 +100,15 @@ class Localizer(Protocol):
         """Returns the numbers of clusters to use, given those of the configuration; None: no clustering."""
         ...
 
-    def __call__(self, labels: Map | None, tokens: PatchTokens | None) -> tuple[Map, Localization]:
+    def __call__(
+        self, labels: Map | None, tokens: PatchTokens | None, foreground: Foreground | None = None
+    ) -> tuple[Map, Localization]:
         """Returns the map of one image and its boxes; on the CPU, in any process.
 
         Args:
             labels: the clusters of the image; None where ``ks`` returns None.
             tokens: of the last of :meth:`layers`; None unless ``reads_tokens``.
+            foreground: what the foreground head says of the image; None without a head.
         """
         ...
 
@@ -109,6 +124,7 @@ class Baseline:
     """
 
     reads_tokens = True
+    foreground = OFF
 
     def __init__(self, features: str) -> None:
         if features not in ("tokens", "keys"):
@@ -134,6 +150,13 @@ def component_at(labels: UInt8[np.ndarray, "H W"], pixel: tuple[int, int]) -> Lo
     regions = Regions.of(labels)
     (component,) = describe(regions, np.array([regions.at(pixel)]))
     return Localization(((component, 1.0),), component.box)
+
+
+def resized(labels: Map, size: tuple[int, int]) -> UInt8[np.ndarray, "_h _w"]:
+    """Returns the map at another (height, width), by nearest neighbour."""
+    if labels.shape == size:
+        return labels
+    return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
 def whole_image(size: tuple[int, int]) -> Localization:

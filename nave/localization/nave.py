@@ -8,6 +8,8 @@ import numpy as np
 
 from nave.clustering.interface import NumberOfClusters
 from nave.localization.components import components
+from nave.localization.foreground import Foreground, switched
+from nave.localization.instances import detect
 from nave.localization.interface import Localization, Map, PatchTokens
 from nave.localization.objectness import Objectness, border_shares, one_box
 
@@ -20,6 +22,7 @@ class Nave:
         min_area: components, and the region of the one box, have more pixels than this.
         border: rows and columns along every side that belong to no component; the one box may reach into them.
         sigma, border_penalty: see :class:`~nave.localization.objectness.Objectness`.
+        foreground: where the foreground head comes from: ``auto``, a file, or ``off``, which YAML reads as false.
     """
 
     reads_tokens: ClassVar[bool] = False
@@ -28,6 +31,10 @@ class Nave:
     border: int
     sigma: float
     border_penalty: float
+    foreground: str | bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "foreground", switched(self.foreground))
 
     def layers(self, layers: Sequence[str]) -> list[str]:
         """Returns all of ``layers``."""
@@ -37,8 +44,17 @@ class Nave:
         """Returns all of ``ks``."""
         return tuple(ks)
 
-    def __call__(self, labels: Map, tokens: PatchTokens | None = None) -> tuple[Map, Localization]:  # noqa: ARG002
-        """Returns the map unchanged and its boxes; without a region large enough, the box is the whole image."""
+    def __call__(
+        self,
+        labels: Map,
+        tokens: PatchTokens | None = None,  # noqa: ARG002 - the protocol's signature
+        foreground: Foreground | None = None,
+    ) -> tuple[Map, Localization]:
+        """Returns the map unchanged and its boxes.
+
+        With a foreground head the one box is that of the best instance. Where the head sees none, and without one, it
+        is that of the best region by objectness, or the whole image if no region is large enough.
+        """
         objectness = Objectness(self.sigma, self.border_penalty)
         border = border_shares(labels, int(labels.max()) + 1)
         items, regions, chosen = components(labels, min_area=self.min_area, border=self.border)
@@ -47,4 +63,10 @@ class Nave:
         scores = objectness(central, border[regions.cluster[chosen]], area)
         ranked = tuple((items[i], float(scores[i])) for i in np.argsort(-scores, kind="stable"))
         whole = (0, 0, labels.shape[1], labels.shape[0])
-        return labels, Localization(ranked, one_box(labels, border, objectness, self.min_area) or whole)
+        box = one_box(labels, border, objectness, self.min_area) or whole
+        if foreground is None:
+            return labels, Localization(ranked, box)
+        detections = detect(labels, foreground, self.min_area)
+        if detections and detections[0][1] > 0:
+            box = detections[0][0]
+        return labels, Localization(ranked, box, detections, foreground)

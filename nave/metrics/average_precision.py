@@ -68,11 +68,13 @@ class Matches(NamedTuple):
 def matches(images: Sequence[Prediction]) -> Matches:
     """Matches the 100 best boxes of each image."""
     truths = [truth_of(image).boxes for image in images]
-    orders = [np.argsort(-image.scores, kind="stable")[:MAX_BOXES] for image in images]
-    boxes = [image.boxes[order] for image, order in zip(images, orders, strict=True)]
+    ranked = [image.ranked for image in images]
+    orders = [np.argsort(-scores, kind="stable")[:MAX_BOXES] for _, scores in ranked]
+    boxes = [boxes[order] for (boxes, _), order in zip(ranked, orders, strict=True)]
+    scores = [scores[order] for (_, scores), order in zip(ranked, orders, strict=True)]
     hits = [match(iou, IOUS) for iou in overlaps(boxes, truths)]
     return Matches(
-        scores=np.concatenate([np.empty(0), *(image.scores[o] for image, o in zip(images, orders, strict=True))]),
+        scores=np.concatenate([np.empty(0), *scores]),
         hits=np.concatenate([np.empty(0, bool), *(hit[0] for hit in hits)]),
         boxes=np.array([len(order) for order in orders], np.int64),
         recalled=np.array([hit.sum() for hit in hits], np.int64),

@@ -17,7 +17,11 @@ from nave.data.interface import GroundTruth
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Predicted boxes and ground truth of one image; boxes are xyxy, half-open, in pixels of the original image."""
+    """Predicted boxes and ground truth of one image; boxes are xyxy, half-open, in pixels of the original image.
+
+    ``boxes``, ``inner_boxes`` and ``scores`` are those of the components; ``detections`` are what is ranked instead of
+    them, boxes with their scores, if a foreground head has found some.
+    """
 
     image_id: str
     box: Float[np.ndarray, "4"] | None  # the one chosen box; None: no component
@@ -25,6 +29,12 @@ class Prediction:
     inner_boxes: Float[np.ndarray, "P 4"]
     scores: Float[np.ndarray, " P"]
     truth: GroundTruth | None  # None: unknown; without boxes: the image contains no object
+    detections: tuple[Float[np.ndarray, "D 4"], Float[np.ndarray, " D"]] | None = None
+
+    @property
+    def ranked(self) -> tuple[Float[np.ndarray, "n 4"], Float[np.ndarray, " n"]]:
+        """The boxes that are ranked, with their scores."""
+        return self.detections or (self.boxes, self.scores)
 
     @classmethod
     def from_line(cls, line: Mapping[str, Any]) -> "Prediction":
@@ -41,6 +51,7 @@ class Prediction:
                 inner_boxes=_boxes([component["inner_box"] for component in line["components"]]),
                 scores=_finite([component["score"] for component in line["components"]]),
                 truth=None if line["truth"] is None else _ground_truth(line["truth"]),
+                detections=_detections(line["detections"]) if "detections" in line else None,
             )
         except KeyError as missing:
             image = line.get("image_id", "no image_id")
@@ -51,6 +62,10 @@ class Prediction:
 
 def _ground_truth(truth: Mapping[str, Any]) -> GroundTruth:
     return GroundTruth(_boxes(truth["boxes"]), tuple(truth["classes"]), tuple(map(bool, truth["hard"])))
+
+
+def _detections(lines: list[Any]) -> tuple[Float[np.ndarray, "D 4"], Float[np.ndarray, " D"]]:
+    return _boxes([line["box"] for line in lines]), _finite([line["score"] for line in lines])
 
 
 def _boxes(rows: list[Any]) -> Float[np.ndarray, "n 4"]:

@@ -3,6 +3,7 @@
 ::
 
     run.json                      configuration, versions, weights, status           (record.py)
+    foreground.safetensors        the head that chose the boxes                      (localization/foreground.py)
     data.jsonl                    size, time and hash of what each image was read from   (data/interface.py)
     .claim                        the process at work in the folder                    (record.py)
     parts/<rank>.jsonl            images that each process has finished, during the run (journal.py)
@@ -136,6 +137,11 @@ class RunFolder:
     def record(self) -> Path:
         """Configuration, versions, weights, times and status of the run."""
         return self.path / RUN
+
+    @property
+    def foreground(self) -> Path:
+        """The foreground head that chose the boxes, if one did."""
+        return self.path / "foreground.safetensors"
 
     @property
     def claim(self) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import NotRequired, TypedDict
 
+from nave.localization.foreground import Foreground, ForegroundLine
 from nave.runs.layout import K, ResultsFolder
 from nave.strict_json import checked, from_json
 
@@ -22,6 +23,13 @@ class ComponentLine(TypedDict):
     score: float
     box: BoxLine
     inner_box: BoxLine
+
+
+class DetectionLine(TypedDict):
+    """A box that the foreground head has found."""
+
+    box: BoxLine
+    score: float
 
 
 class MapLine(TypedDict):
@@ -58,7 +66,10 @@ class SegmentationLine(TypedDict):
 
 
 class Line(TypedDict):
-    """One image at one K; ``truth`` is None without ground truth, ``watermark`` the box of the mark."""
+    """One image at one K; ``truth`` is None without ground truth, ``watermark`` the box of the mark.
+
+    ``detections`` and ``foreground`` are there if a foreground head has chosen the box.
+    """
 
     image_id: str
     width: int
@@ -72,6 +83,8 @@ class Line(TypedDict):
     truth: TruthLine | None
     segmentation: NotRequired[SegmentationLine]
     watermark: NotRequired[list[int]]
+    detections: NotRequired[list[DetectionLine]]
+    foreground: NotRequired[ForegroundLine]
 
 
 def read_lines(results: ResultsFolder) -> Iterator[Line]:
@@ -137,7 +150,8 @@ def _faults(line: Line) -> Iterator[str]:
     """What no writer of ours can have written, although every value has its type."""
     truth = line["truth"] or TruthLine(boxes=[], classes=[], hard=[])
     boxes = [box for component in line["components"] for box in (component["box"], component["inner_box"])]
-    for box in (line["box"], *boxes, *truth["boxes"]):
+    detections = [detection["box"] for detection in line.get("detections", ())]
+    for box in (line["box"], *boxes, *truth["boxes"], *detections):
         if len(box) != 4 or box[0] > box[2] or box[1] > box[3]:
             yield f"{box} is no box x1, y1, x2, y2"
     if not len(truth["boxes"]) == len(truth["classes"]) == len(truth["hard"]):
@@ -146,6 +160,11 @@ def _faults(line: Line) -> Iterator[str]:
         yield f"width {line['width']} and height {line['height']} are no size"
     if "segmentation" in line:
         yield from _faults_of_table(line["segmentation"])
+    if "foreground" in line:
+        try:
+            Foreground.from_line(line["foreground"])
+        except ValueError as error:
+            yield f"foreground: {error}"
 
 
 def _faults_of_table(agreement: SegmentationLine) -> Iterator[str]:

@@ -40,8 +40,19 @@ PACKAGES = (
     "numba",
     "pillow",
 )
-KEPT: tuple[Literal["weights_sha256", "data_sha256", "engine", "device_type", "seconds", "images_per_second"], ...] = (
-    *("weights_sha256", "data_sha256", "engine", "device_type"),  # what a resumed run must agree with
+KEPT: tuple[
+    Literal[
+        "weights_sha256", "foreground_sha256", "data_sha256", "engine", "device_type", "seconds", "images_per_second"
+    ],
+    ...,
+] = (
+    *(
+        "weights_sha256",
+        "foreground_sha256",
+        "data_sha256",
+        "engine",
+        "device_type",
+    ),  # what a resumed run must agree with
     *("seconds", "images_per_second"),  # of the attempt that computed, if nothing is left to compute
 )
 NOT_COMPUTING = ("bench", "comparison", "loggers", "report")  # rooms that no result passes through

@@ -43,6 +43,14 @@ def this_process() -> Process:
     return Process(host=platform.node(), pid=os.getpid(), slurm_job=os.environ.get("SLURM_JOB_ID"))
 
 
+class ForegroundRecord(TypedDict):
+    """Where the head is from (``learnt``, ``ready``, ``none`` or its file), and how many images taught it."""
+
+    source: str
+    sha256: str | None
+    images: int
+
+
 class Record(TypedDict, total=False):
     """The content of run.json. Keys are added as they become known, so the record of an interrupted run is incomplete.
 
@@ -64,6 +72,8 @@ class Record(TypedDict, total=False):
         device_type: ``cpu`` or ``cuda``.
         engine: The clustering engine that was used, with the version of its library.
         unlogged: Why loggers have failed, by name; the results are complete.
+        foreground: The foreground head that chose the boxes.
+        foreground_sha256: The head that was given to the run, whether it was used or not.
         card: Description of the weights that ``nave.train`` wrote.
     """
 
@@ -99,6 +109,8 @@ class Record(TypedDict, total=False):
     logged: list[str]
     unlogged: dict[str, str]
     same_as: str
+    foreground: ForegroundRecord
+    foreground_sha256: str | None
     card: dict[str, Any]
     error: str
     traceback: str

@@ -31,7 +31,7 @@ FREE = (
 )
 DECISIVE = ("torch", "torchvision", "timm", "numpy", "numba", "scikit-learn", "scipy", "pillow")
 FROM_THE_START = ("config", "code_sha256", "versions")  # a record without them was written by older code
-IDENTITY = (*FROM_THE_START, "weights_sha256", "data_sha256", "engine", "device_type")
+IDENTITY = (*FROM_THE_START, "weights_sha256", "data_sha256", "engine", "device_type", "foreground_sha256")
 NEAR = 3  # keys in which a run may differ to be worth a word on why it is not reused
 ENDINGS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".json": b"\n", ".jsonl": b"\n"}  # of whole files
 

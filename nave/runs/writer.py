@@ -12,21 +12,21 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from PIL import Image
 
 from nave.data.datamodule import Batch
 from nave.data.interface import Content, Dataset, GroundTruth, Masked
 from nave.data.watermark import Watermarked
 from nave.distributed import share_of_cores
-from nave.localization.components import Box
-from nave.localization.interface import Localizer
+from nave.localization.foreground import OFF, Foreground
+from nave.localization.interface import Localizer, resized
 from nave.metrics.segmentation import contingency, contingency_scores
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
 from nave.pool import CHUNK, Pool
+from nave.runs.choice import chosen, plain, rounded
 from nave.runs.journal import Journal, Note, Unreadable
 from nave.runs.layout import write_image
-from nave.runs.prediction import BoxLine, ComponentLine, Line, MapLine, SegmentationLine, TruthLine
+from nave.runs.prediction import Line, MapLine, SegmentationLine, TruthLine
 from nave.viz.overlay import indexed
 from nave.viz.palette import align
 
@@ -74,7 +74,8 @@ class Writer(Callback):
         """Starts the processes: before the first image, and before the data loader starts its threads."""
         self._finisher = Finisher(self.journal, trainer.global_rank, self.dataset, self.localization)
         if not self.localization.reads_tokens:
-            self.localization(np.zeros((2, 2), np.uint8), None)  # compiles, once for all processes
+            labels, judged = np.zeros((2, 2), np.uint8), Foreground(np.ones((1, 1), np.int8), (2.0, 2.0))
+            self.localization(labels, None, *([judged] if self.localization.foreground != OFF else []))  # compiles once
         share = self.images / trainer.world_size
         processes = 0 if share < FEW else min(share_of_cores(trainer.num_devices), math.ceil(share / CHUNK))
         self._pool = Pool(self._finisher, self._note, processes=processes, pending=PENDING)
@@ -181,10 +182,7 @@ def with_content(note: Note, content: Content | None) -> Note:
 
 def at_original_size(explanation: Explanation) -> UInt8[np.ndarray, "H W"]:
     """The map at the original image's size, by nearest neighbour."""
-    height, width = explanation.size
-    if explanation.labels.shape == (height, width):
-        return explanation.labels
-    return np.asarray(Image.fromarray(explanation.labels).resize((width, height), Image.Resampling.NEAREST))
+    return resized(explanation.labels, explanation.size)
 
 
 def line_of(explanation: Explanation, truth: GroundTruth | None) -> Line:
@@ -195,31 +193,25 @@ def line_of(explanation: Explanation, truth: GroundTruth | None) -> Line:
     clusters = int(labels.max()) + 1
     k = max(len(explanation.centroids), clusters)  # a baseline has no centroids
     scale = (width / map_width, height / map_height)
-    return Line(
+    boxes = chosen(explanation.localization, scale)
+    line = Line(
         image_id=explanation.image_id,
         width=width,
         height=height,
         k=explanation.k,
         clusters=clusters,
-        inertia=None if explanation.inertia is None else _rounded(explanation.inertia),
-        box=_scaled(explanation.localization.box, scale),
-        components=[
-            ComponentLine(
-                cluster=component.cluster,
-                area=round(component.area * scale[0] * scale[1]),
-                score=_rounded(score),
-                box=_scaled(component.box, scale),
-                inner_box=_scaled(component.inner_box, scale),
-            )
-            for component, score in explanation.localization.components
-        ],
+        inertia=None if explanation.inertia is None else rounded(explanation.inertia),
+        box=boxes["box"],
+        components=boxes["components"],
         map=MapLine(
-            balance=_rounded(cluster_balance(labels, k)),
-            coherence=_rounded(spatial_coherence(labels)),
-            stability=None if explanation.stability is None else _rounded(explanation.stability),
+            balance=rounded(cluster_balance(labels, k)),
+            coherence=rounded(spatial_coherence(labels)),
+            stability=None if explanation.stability is None else rounded(explanation.stability),
         ),
         truth=None if truth is None else _truth(truth),
     )
+    line.update(boxes)  # type: ignore[typeddict-item] # the keys are those of a line
+    return line
 
 
 def agreement(
@@ -250,19 +242,5 @@ def agreement(
 
 
 def _truth(truth: GroundTruth) -> TruthLine:
-    boxes = [[_plain(side) for side in box] for box in truth.boxes.tolist()]
+    boxes = [[plain(side) for side in box] for box in truth.boxes.tolist()]
     return TruthLine(boxes=boxes, classes=list(truth.classes), hard=list(truth.hard))
-
-
-def _scaled(box: Box, scale: tuple[float, float]) -> BoxLine:
-    return [_plain(round(side * scale[axis % 2], 3)) for axis, side in enumerate(box)]
-
-
-def _plain(number: float) -> float:
-    """Writes whole numbers as integers, which makes lines shorter."""
-    return int(number) if float(number).is_integer() else number
-
-
-def _rounded(number: float) -> float:
-    """Rounds to seven significant digits, the precision of float32."""
-    return number if number == 0 or not math.isfinite(number) else float(f"{number:.7g}")

@@ -212,6 +212,8 @@ _PREDICTION = {
     "truth": {"boxes": [[0, 0, 2, 2]], "classes": ["cat"], "hard": [False]},
     "segmentation": {"miou": 0.5, "ari": 0.5, "nmi": 0.5, "object_miou": None, "classes": [0, 1],
                      "names": [None, "cat"], "pixels": [[3, 1], [0, 2]]},
+    "detections": [{"box": [0, 0, 3, 3], "score": 1.0}],
+    "foreground": {"shape": [1, 2], "patch": [5.0, 3.0], "logits": "EPA="},
 }  # fmt: skip
 PREDICTION = st.builds(lambda: json.loads(json.dumps(_PREDICTION)))
 

@@ -46,7 +46,7 @@ def localizer(name: str, **changes: Any) -> Any:
 
 
 def nave_localizer(**changes: Any) -> Any:
-    return localizer("nave", **changes)
+    return localizer("nave", **{"foreground": "off", **changes})
 
 
 def objectness(**changes: Any) -> Objectness:

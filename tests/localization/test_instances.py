@@ -1,0 +1,112 @@
+"""Instances on drawn maps of logits."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from nave.localization.foreground import Foreground
+from nave.localization.instances import MOST, SAME, Grid, basins, detect, distinct, measure
+from nave.metrics.prediction import overlaps
+
+
+def hills(*centres: tuple[int, int], size: tuple[int, int] = (20, 30), width: float = 2.5) -> np.ndarray:
+    """Logits with a peak of 3 at every centre on a ground of -3."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    peaks = [np.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * width**2)) for row, column in centres]
+    return 6 * np.max(peaks, axis=0) - 3
+
+
+def judged(logits: np.ndarray, patch: float = 4.0) -> Foreground:
+    return Foreground(np.rint(logits * 16).astype(np.int8), (patch, patch))
+
+
+def literal_basins(heights: np.ndarray, base: float, prominence: float) -> list[set[int]]:
+    """Floods one point at a time, with sets."""
+    rows, columns = heights.shape
+    flat = heights.ravel()
+    sets: list[set[int]] = []
+    for point in sorted(np.flatnonzero(flat > base), key=lambda p: (-flat[p], p)):
+        row, column = divmod(int(point), columns)
+        steps = [(row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)]
+        near = [r * columns + c for r, c in steps if 0 <= r < rows and 0 <= c < columns]
+        touched = [(max((flat[n], -n) for n in near if n in one), one) for one in sets if one & set(near)]
+        if not touched:
+            sets.append({int(point)})
+            continue
+        own = max(touched, key=lambda pair: pair[0])[1]
+        own.add(int(point))
+        for _, other in touched:
+            if other is own or all(other is not one for one in sets):
+                continue
+            lower, higher = sorted((own, other), key=lambda one: max(flat[p] for p in one))
+            if max(flat[p] for p in lower) - flat[point] < prominence:
+                higher |= lower
+                sets.remove(lower)
+                own = higher
+    return sets
+
+
+@pytest.mark.parametrize("prominence", [0.0, 0.3, 1.0, 100.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_basins_are_those_of_a_literal_flood(seed: int, prominence: float) -> None:
+    noise = np.random.default_rng(seed).normal(size=(14, 19))
+    heights = ndimage.gaussian_filter(noise, 1.2) * 5
+    ids = basins(heights, -0.2, prominence)
+    found = {frozenset(np.flatnonzero(ids.ravel() == basin).tolist()) for basin in range(ids.max() + 1)}
+    assert found == {frozenset(one) for one in literal_basins(heights, -0.2, prominence)}
+
+
+def test_a_valley_parts_two_objects_and_a_ripple_does_not() -> None:
+    two = hills((10, 8), (10, 18))
+    assert basins(two, -2.9, 1.0).max() == 1
+    assert basins(two, -2.9, 100.0).max() == 0
+    ripple = np.maximum(two, np.where(np.hypot(*(np.mgrid[:20, :30] - np.array([[[10]], [[13]]]))) < 6, 2.5, -9.0))
+    assert basins(ripple, 0.0, 1.0).max() == 0
+
+
+def test_nothing_above_the_base_has_no_basin() -> None:
+    assert (basins(np.full((4, 5), -1.0), 0.0, 1.0) == -1).all()
+
+
+def test_the_grid_interpolates_inside_the_image() -> None:
+    grid = Grid.of(judged(np.array([[0.0, 1.0], [2.0, 3.0]]), 14.0), (20, 28))
+    assert grid.cell == (3.5, 3.5)
+    assert grid.logits.shape == (6, 8)
+    assert grid.logits[0, 0] == 0.0
+    np.testing.assert_allclose(np.diff(grid.logits[0, 2:6]), 0.25)
+    assert grid.boxes(np.array([[0, 1, 8, 6]])).tolist() == [[0, 4, 28, 20]]
+
+
+def test_scores_are_those_of_a_scan_statistic() -> None:
+    ids = np.array([[0, 0, -1], [-1, 1, 1]], np.int32)
+    confidence = np.arange(6, dtype=np.float64).reshape(2, 3) / 6
+    extents, scores = measure(ids, confidence, 1.0)
+    assert extents.tolist() == [[0, 0, 2, 1], [1, 1, 3, 2]]
+    np.testing.assert_allclose(scores, [(1 / 36) / np.sqrt(2 / 6), (9 / 36) / np.sqrt(2 / 6)])
+
+
+def test_instances_come_first_and_do_not_coincide_with_rivals() -> None:
+    found = detect(np.zeros((80, 120), np.uint8), judged(hills((10, 8), (10, 19))), 16)
+    boxes = np.array([box for box, _ in found], np.float64)
+    scores = [score for _, score in found]
+    assert scores == sorted(scores, reverse=True)
+    first, second = boxes[:2]
+    assert sum(score > 0 for score in scores) == 2
+    assert first[2] <= second[0] or second[2] <= first[0]
+    (shared,) = overlaps([boxes], [boxes])
+    assert shared[~np.eye(len(boxes), dtype=bool)].max() < SAME
+
+
+def test_without_foreground_there_is_no_instance() -> None:
+    labels = np.zeros((80, 120), np.uint8)
+    labels[20:60, 30:70] = 1
+    found = detect(labels, judged(np.full((20, 30), -2.0)), 16)
+    assert found
+    assert all(score < 0 for _, score in found)
+    assert (28, 20, 68, 60) in {box for box, _ in found}
+
+
+def test_at_most_so_many_boxes_stay() -> None:
+    corners = np.arange(300)[:, None] * [10, 0] + [0, 0]
+    boxes = np.concatenate([corners, corners + 5], axis=1)
+    assert distinct(boxes, -np.arange(300.0)) == list(range(MOST))

@@ -1,0 +1,127 @@
+"""The foreground head of a run: learnt, given or none; and the choice that is repeated from disk."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from nave.evaluate import main
+from nave.localization import teaching
+from nave.localization.foreground import Head
+from nave.runs.layout import RunFolder
+from tests.helpers.running import into, nave_run, record, voc
+
+IMAGES = 4
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Overrides for a data set of four images, which are enough to teach a head here."""
+    monkeypatch.setattr(teaching, "FEWEST", IMAGES)
+    return [*voc(tmp_path), "overlays=0", "foreground=auto"]
+
+
+def predictions(folder: Path) -> bytes:
+    return (folder / "predictions.jsonl").read_bytes()
+
+
+def test_a_run_learns_a_head_and_the_choice_is_repeated_byte_for_byte(tmp_path: Path, data: list[str]) -> None:
+    run = tmp_path / "run"
+    assert nave_run(*data, into(run)) == 0
+    head = Head.read(RunFolder(run).foreground)
+    assert record(run)["foreground"] == {"source": "learnt", "sha256": head.sha256, "images": IMAGES}
+    assert [len(fold) for fold in head.card["images"]] == [IMAGES // 2] * 2
+    before = predictions(run)
+    assert all({"detections", "foreground"} <= json.loads(line).keys() for line in before.splitlines())
+    (run / "predictions.jsonl").write_bytes(before.replace(b'"box": [', b'"box": [0, 0, 1, 1], "old": [', 1))
+    main([str(run)])
+    lines = [json.loads(line) for line in predictions(run).splitlines()]
+    lines[0].pop("old")
+    assert lines == [json.loads(line) for line in before.splitlines()]
+    (run / "predictions.jsonl").write_bytes(before)
+    main([str(run)])
+    assert predictions(run) == before
+
+
+def test_the_same_run_gives_the_same_head_and_boxes_in_larger_batches(tmp_path: Path, data: list[str]) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert nave_run(*data, into(one)) == nave_run(*data, "loader.batch_size=3", into(other)) == 0
+    assert RunFolder(one).foreground.read_bytes() == RunFolder(other).foreground.read_bytes()
+    assert predictions(one) == predictions(other)
+
+
+def test_truth_does_not_change_a_box(tmp_path: Path, data: list[str]) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert nave_run(*data, into(one)) == 0
+    for path in tmp_path.rglob("Annotations/*.xml"):
+        tree = ElementTree.parse(path)
+        for name in ("xmin", "ymin"):
+            for side in tree.iter(name):
+                side.text = "1"
+        tree.write(path)
+    assert nave_run(*data, into(other)) == 0
+    lines = [[json.loads(line) for line in predictions(run).splitlines()] for run in (one, other)]
+    assert [line["truth"] for line in lines[0]] != [line["truth"] for line in lines[1]]
+    for key in ("box", "components", "detections", "foreground"):
+        assert [line[key] for line in lines[0]] == [line[key] for line in lines[1]]
+
+
+def test_a_head_is_given_by_its_file_and_belongs_to_its_encoder(tmp_path: Path, data: list[str]) -> None:
+    one, other, file = tmp_path / "one", tmp_path / "other", tmp_path / "head.safetensors"
+    assert nave_run(*data, into(one)) == 0
+    Head.read(RunFolder(one).foreground).save(file)
+    assert nave_run(*data, f"foreground={file}", into(other)) == 0
+    assert record(other)["foreground"]["source"] == str(file)
+    assert record(other)["foreground_sha256"] == Head.read(file).sha256
+    assert predictions(other) == predictions(one)
+    assert nave_run(*data, f"foreground={file}", "layers=[2]", into(tmp_path / "third")) == 1
+    assert "its layer is" in record(tmp_path / "third")["error"]
+
+
+def test_without_a_head_the_box_is_that_of_the_rule(tmp_path: Path, data: list[str]) -> None:
+    off, few = tmp_path / "off", tmp_path / "few"
+    assert nave_run(*data, "foreground=off", into(off)) == 0
+    assert not RunFolder(off).foreground.exists()
+    assert not {"foreground", "foreground_sha256"} & record(off).keys()
+    assert all(not {"detections", "foreground"} & json.loads(line).keys() for line in predictions(off).splitlines())
+    teaching.FEWEST = IMAGES + 1  # the fixture's monkeypatch puts it back
+    assert nave_run(*data, into(few)) == 0
+    assert record(few)["foreground"] == {"source": "none", "sha256": None, "images": 0}
+    assert predictions(few) == predictions(off)
+
+
+def test_a_run_that_continues_keeps_its_head(tmp_path: Path, data: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    assert nave_run(*data, into(run)) == 0
+    before = predictions(run)
+    with monkeypatch.context() as no_lesson:
+        no_lesson.setattr("nave.runs.head.learn", lambda *_: pytest.fail("learnt again"))
+        assert nave_run(*data, into(run)) == 0
+    assert predictions(run) == before
+
+
+def test_a_foreground_that_is_no_file_is_refused_first(tmp_path: Path, data: list[str]) -> None:
+    assert nave_run(*data, "foreground=nowhere.safetensors", into(tmp_path / "run")) == 1
+    assert "foreground=nowhere.safetensors is no file" in record(tmp_path / "run")["error"]
+
+
+@pytest.mark.parametrize("spelling", ["off", "OFF", "false", "False"])
+def test_off_is_false_in_yaml(tmp_path: Path, data: list[str], spelling: str) -> None:
+    assert nave_run(*data, f"foreground={spelling}", into(tmp_path / "run")) == 0
+    assert not RunFolder(tmp_path / "run").foreground.exists()
+    assert "foreground" not in record(tmp_path / "run")
+
+
+def test_no_head_is_learnt_unless_it_is_asked_for(tmp_path: Path, data: list[str]) -> None:
+    assert nave_run(*[option for option in data if option != "foreground=auto"], into(tmp_path / "run")) == 0
+    assert not RunFolder(tmp_path / "run").foreground.exists()
+
+
+def test_processes_choose_the_boxes_that_this_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teaching, "FEWEST", IMAGES)
+    data = [*voc(tmp_path, 20), "overlays=0", "foreground=auto"]
+    assert nave_run(*data, into(tmp_path / "pool")) == 0
+    monkeypatch.setattr("nave.runs.writer.FEW", 100)
+    assert nave_run(*data, into(tmp_path / "alone")) == 0
+    assert predictions(tmp_path / "pool") == predictions(tmp_path / "alone")
