@@ -79,10 +79,10 @@ def _assign(
     If none has, no label has, or the means are equal all the same.
     """
     cells = (h + 1) * (w + 1)
-    k = tl.arange(0, CLUSTERS)[:, None]
+    k = tl.arange(0, CLUSTERS)[None, :]
     half = tl.load(half_norms + k, mask=k < K, other=float("inf"))
     lane = tl.arange(0, CELLS * LANES)
-    change = tl.zeros((CLUSTERS, CELLS), tl.int32)
+    change = tl.zeros((CELLS, CLUSTERS), tl.int32)
     for start in range(0, cells, CELLS):
         cell = start + lane // LANES
         exists = cell < cells
@@ -92,39 +92,39 @@ def _assign(
         y1 = tl.load(row_start + i + 1, mask=exists, other=0)
         x0 = tl.load(col_start + j, mask=exists, other=0) + lane % LANES
         x1 = tl.load(col_start + j + 1, mask=exists, other=0)
-        at_top_left = tl.zeros((CLUSTERS, CELLS * LANES), tl.float32)
-        at_top_right = tl.zeros((CLUSTERS, CELLS * LANES), tl.float32)
-        at_bottom_left = tl.zeros((CLUSTERS, CELLS * LANES), tl.float32)
-        at_bottom_right = tl.zeros((CLUSTERS, CELLS * LANES), tl.float32)
+        at_top_left = tl.zeros((CELLS * LANES, CLUSTERS), tl.float32)
+        at_top_right = tl.zeros((CELLS * LANES, CLUSTERS), tl.float32)
+        at_bottom_left = tl.zeros((CELLS * LANES, CLUSTERS), tl.float32)
+        at_bottom_right = tl.zeros((CELLS * LANES, CLUSTERS), tl.float32)
         for column in range(0, wide, LANES):
             x = x0 + column
             in_column = x < x1
             written = x < write * x1
             u = tl.load(col_weight + x, mask=in_column, other=0.0)
-            upper = top_left + u[None, :] * (top_right - top_left)
-            slope = bottom_left + u[None, :] * (bottom_right - bottom_left) - upper
+            upper = top_left + u[:, None] * (top_right - top_left)
+            slope = bottom_left + u[:, None] * (bottom_right - bottom_left) - upper
             upper -= half
-            number = tl.zeros((CLUSTERS, CELLS * LANES), tl.float32)
-            lower = tl.zeros((CLUSTERS, CELLS * LANES), tl.float32)
+            number = tl.zeros((CELLS * LANES, CLUSTERS), tl.float32)
+            lower = tl.zeros((CELLS * LANES, CLUSTERS), tl.float32)
             for row in tl.range(0, tall, loop_unroll_factor=2):
                 y = y0 + row
                 inside = in_column & (y < y1)
                 v = tl.load(row_weight + y, mask=inside, other=0.0)
-                score = upper + v[None, :] * slope
-                best = tl.max(score, axis=0)
-                winner = tl.min(tl.where(score == best[None, :], k, CLUSTERS), axis=0)
+                score = upper + v[:, None] * slope
+                best = tl.max(score, axis=1)
+                winner = tl.min(tl.where(score == best[:, None], k, CLUSTERS), axis=1)
                 winner = tl.where(winner < K, winner, 0)  # where no score is a number
                 tl.store(labels + y * W + x, winner.to(tl.uint8), mask=inside & written)
-                wins = k == tl.where(inside, winner, CLUSTERS)[None, :]
+                wins = k == tl.where(inside, winner, CLUSTERS)[:, None]
                 one = tl.where(wins, 1.0, 0.0)
                 number += one
-                lower += one * v[None, :]
+                lower += one * v[:, None]
             number -= lower
-            at_top_left += number * (1 - u)[None, :]
-            at_top_right += number * u[None, :]
-            at_bottom_left += lower * (1 - u)[None, :]
-            at_bottom_right += lower * u[None, :]
-        p = start + tl.arange(0, CELLS)[None, :]
+            at_top_left += number * (1 - u)[:, None]
+            at_top_right += number * u[:, None]
+            at_bottom_left += lower * (1 - u)[:, None]
+            at_bottom_right += lower * u[:, None]
+        p = start + tl.arange(0, CELLS)[:, None]
         out, plane, known = corners + k * cells + p, K * cells, (k < K) & (p < cells)
         change |= _replace(out, at_top_left, known, CLUSTERS, CELLS, LANES)
         change |= _replace(out + plane, at_top_right, known, CLUSTERS, CELLS, LANES)
@@ -137,14 +137,14 @@ def _assign(
 @no_type_check
 def _corners(products, i, j, exists, K, M, h, w, CLUSTERS: tl.constexpr):
     """Reads the products at the corners of cells, those outside the grid at its edge."""
-    k = tl.arange(0, CLUSTERS)[:, None]
+    k = tl.arange(0, CLUSTERS)[None, :]
     top, bottom = tl.maximum(i - 1, 0) * w, tl.minimum(i, h - 1) * w
     left, right = tl.maximum(j - 1, 0), tl.minimum(j, w - 1)
-    row, known = products + k * M, (k < K) & exists[None, :]
-    top_left = tl.load(row + (top + left)[None, :], mask=known, other=0.0)
-    top_right = tl.load(row + (top + right)[None, :], mask=known, other=0.0)
-    bottom_left = tl.load(row + (bottom + left)[None, :], mask=known, other=0.0)
-    bottom_right = tl.load(row + (bottom + right)[None, :], mask=known, other=0.0)
+    row, known = products + k * M, (k < K) & exists[:, None]
+    top_left = tl.load(row + (top + left)[:, None], mask=known, other=0.0)
+    top_right = tl.load(row + (top + right)[:, None], mask=known, other=0.0)
+    bottom_left = tl.load(row + (bottom + left)[:, None], mask=known, other=0.0)
+    bottom_right = tl.load(row + (bottom + right)[:, None], mask=known, other=0.0)
     return top_left, top_right, bottom_left, bottom_right
 
 
@@ -152,7 +152,7 @@ def _corners(products, i, j, exists, K, M, h, w, CLUSTERS: tl.constexpr):
 @no_type_check
 def _replace(out, lanes, known, CLUSTERS: tl.constexpr, CELLS: tl.constexpr, LANES: tl.constexpr):
     """Adds the lanes of every cell and writes the sums; returns which differ from those before."""
-    sums = tl.sum(tl.reshape(lanes, (CLUSTERS, CELLS, LANES)), axis=2)
+    sums = tl.sum(tl.reshape(lanes, (CELLS, LANES, CLUSTERS)), axis=1)
     before = tl.load(out, mask=known, other=0.0)
     tl.store(out, sums, mask=known)
     return (known & (before != sums)).to(tl.int32)
