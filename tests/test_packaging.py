@@ -53,6 +53,7 @@ def test_the_wheel_holds_every_source_file(wheel: Path) -> None:
     assert in_wheel == package | conf
 
 
+@pytest.mark.slow  # CI runs all of this file
 def test_the_installed_package_composes_every_choice(installed: Path, tmp_path: Path) -> None:
     program = """
 import itertools
@@ -69,6 +70,7 @@ print(CONF)
     assert Path(elsewhere(installed, tmp_path, "-c", program).strip()) == installed / "nave" / "conf"
 
 
+@pytest.mark.slow  # CI runs all of this file
 def test_an_own_folder_of_models_is_found(installed: Path, tmp_path: Path) -> None:
     model = (ROOT / "conf" / "model" / "resnet_tiny.yaml").read_text()
     (tmp_path / "model").mkdir()

@@ -102,10 +102,12 @@ def test_a_process_that_is_killed_ends_the_run() -> None:
 
 
 SCRIPT = """
-import os, time
+import faulthandler, os, signal, time
 from nave.distributed import stopped_by_sigterm
 from nave.pool import Pool
 
+faulthandler.dump_traceback_later(40)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
 with stopped_by_sigterm(lambda: None):
     pool = Pool(lambda _: time.sleep(0.01), lambda _: None, processes=2, pending=1)
     print(*pool._executor._processes, flush=True)
@@ -125,8 +127,12 @@ def test_no_process_outlives_its_parent(number: signal.Signals) -> None:
     children = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(children) == 2
     parent.send_signal(number)
-    parent.communicate(timeout=60)
-    assert parent.returncode
+    try:
+        _, errors = parent.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        parent.kill()
+        pytest.fail(parent.communicate()[1])
+    assert parent.returncode, errors
     deadline = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,9 +1,7 @@
-"""RAPIDS cuML on the GPU, sharing memory with torch; and ``clustering=auto``, which uses it where it can."""
+"""RAPIDS cuML on the GPU, sharing memory with torch."""
 
 import importlib
-import logging
-from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,7 +9,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
-from nave.clustering.factored import Factored
 from nave.clustering.interface import Clustering, Clusters, check_k
 from nave.clustering.seeding import initial_centroids
 from nave.composite.composite import Composite
@@ -97,46 +94,14 @@ def _import_cuml(device: torch.device) -> Any:
         raise RuntimeError(f"clustering=cuml needs RAPIDS cuML ({error}): {cure}") from error
 
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Auto:
-    """cuML on CUDA devices where it is installed, the factored engine otherwise; options as in ``Factored``.
-
-    The choice is logged once per device.
-    """
-
-    n_init: int
-    max_iter: int
-    tolerance: float
-    _chosen: dict[str, Clustering] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def __call__(
-        self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None = None
-    ) -> Clusters:
-        """See :class:`nave.clustering.interface.Clustering`."""
-        device = composite.device.type
-        if device not in self._chosen:
-            self._chosen[device] = self.engine(device)
-            log.info("clustering=auto: %s on %s", type(self._chosen[device]).__name__.lower(), device)
-        return self._chosen[device](composite, k, seeds, init)
-
-    def engine(self, device: str) -> Clustering:
-        """The engine for a type of device, ``cpu`` or ``cuda``."""
-        chosen = Cuml if device == "cuda" and find_spec("cuml") is not None else Factored
-        return chosen(self.n_init, self.max_iter, self.tolerance)
-
-
 def engine_name(clustering: Clustering, device: str) -> str:
     """The engine that clusters on a type of device: ``factored``, or ``cuml 26.8.0``, whose version decides results.
 
     Raises:
         RuntimeError: for cuML without a CUDA device or without the package.
     """
-    engine = clustering.engine(device) if isinstance(clustering, Auto) else clustering
-    name = type(engine).__name__.lower()
-    if not isinstance(engine, Cuml):
+    name = type(clustering).__name__.lower()
+    if not isinstance(clustering, Cuml):
         return name
     _import_cuml(torch.device(device))
     return f"{name} {importlib.import_module('cuml').__version__}"

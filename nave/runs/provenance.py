@@ -138,7 +138,7 @@ def _contents(dataset: Dataset) -> Iterator[dict[str, Any]]:
 
 
 def of_device(device: torch.device, clustering: Clustering, ks: Sequence[K]) -> Record:
-    """The part of the record that says what computed the clusters: ``clustering=auto`` chooses by the device."""
+    """The part of the record that says what computed the clusters."""
     engine = None if list(ks) == [None] else engine_name(clustering, device.type)
     return Record(device_type=device.type, engine=engine)
 
