@@ -30,7 +30,7 @@ SIDES = (24, 32, 40, 48, 56, 64)  # of the images, every pair of them
 BOXES = 3  # an image
 EVERY = 50  # images between two samples
 QUICK = (
-    *("data=voc07", "model=resnet_tiny", "k=3", "overlays=false", "photographs=null", "trainer.accelerator=cpu"),
+    *("data=voc07", "model=resnet_tiny", "k=3", "overlays=0", "trainer.accelerator=cpu"),
     *("localization.min_area=16", "localization.border=1"),
 )
 KEPT = ("files", "threads", "hooks")  # numbers that must not grow

@@ -86,4 +86,4 @@ def test_help_and_sweeps_of_the_installed_package(installed: Path, tmp_path: Pat
     if command == "nave.run":
         few = ["model=efficientnet_lite0", "training=random", "image_size=32", "loader.limit=1", "k=2,3"]
         elsewhere(installed, tmp_path, "-m", command, "-m", *few, f'hydra.sweep.dir="{tmp_path}/sweep"')
-        assert len([*tmp_path.glob("sweep/*/maps/*.png")]) == 2
+        assert len([*tmp_path.glob("sweep/*/k*/maps/*.png")]) == 2
