@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import open_dict, read_write
 
 LIGHTNINGS = "train_ddp_process"  # Hydra's names of the processes that Lightning starts
+NOTHING = b"\0"  # the number of no signal
 GRACE = 5.0  # seconds until a process that does not react to SIGTERM is ended; what waits is written meanwhile
 
 
@@ -103,8 +104,9 @@ def stopped_by_sigterm(stuck: Callable[[], None]) -> Iterator[None]:
         done.set()
         signal.set_wakeup_fd(woken)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        writes.close()
+        writes.send(NOTHING)  # processes that were forked meanwhile may hold it open
         watching.join()
+        writes.close()
         reads.close()
 
 
@@ -113,10 +115,30 @@ def _stop(number: int, frame: object) -> None:  # noqa: ARG001 - of signal handl
 
 
 def _watch(wakeups: socket.socket, done: threading.Event, stuck: Callable[[], None]) -> None:
-    while number := wakeups.recv(1):
+    while (number := wakeups.recv(1)) != NOTHING:
         if number[0] == signal.SIGTERM and not done.wait(GRACE):
             stuck()
             os._exit(128 + signal.SIGTERM)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Lets SIGINT and SIGTERM wait for what must not stop half-way, such as calls that take locks in Python."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours = [number for number, handler in handlers.items() if callable(handler)]
+    for number in ours:
+        signal.signal(number, lambda number, frame: came.append(number))  # noqa: ARG005 - of signal handlers
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, handlers[number])
+        for late in came:
+            signal.raise_signal(late)
 
 
 class StopAtOnce(Callback):

@@ -20,7 +20,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 
-from nave.distributed import end_with
+from nave.distributed import end_with, uninterrupted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,7 +63,8 @@ class Pool(Generic[Item, Result]):
             return
         size = min(CHUNK, -(-len(items) // self._processes) or 1)
         chunks = [items[first : first + size] for first in range(0, len(items), size)]
-        self._waiting.append([self._executor.submit(_call, chunk) for chunk in chunks])
+        with uninterrupted():
+            self._waiting.append([self._executor.submit(_call, chunk) for chunk in chunks])
         while self._waiting and (len(self._waiting) > self._limit or all(f.done() for f in self._waiting[0])):
             self._settle()
 
@@ -106,7 +107,8 @@ class Pool(Generic[Item, Result]):
 
     def _end(self) -> None:
         if self._executor is not None:
-            self._executor.shutdown(cancel_futures=True)
+            with uninterrupted():
+                self._executor.shutdown(cancel_futures=True)
 
 
 def _started(function: Callable[[Any], Any], processes: int) -> ProcessPoolExecutor:
@@ -114,7 +116,8 @@ def _started(function: Callable[[Any], Any], processes: int) -> ProcessPoolExecu
     executor = ProcessPoolExecutor(processes, context, _begin, (function, os.getpid()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python's, about threads that hold locks while forking
-        executor.submit(_call, ()).result()  # forks all processes now
+        with uninterrupted():
+            executor.submit(_call, ()).result()  # forks all processes now
     return executor
 
 

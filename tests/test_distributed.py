@@ -11,7 +11,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from nave.distributed import is_first, single_job, stopped_by_sigterm
+from nave.distributed import is_first, single_job, stopped_by_sigterm, uninterrupted
 from tests.helpers.compositions import composed
 
 
@@ -87,3 +87,18 @@ def test_a_process_that_does_not_react_to_sigterm_is_ended() -> None:
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=30)[0] == "stuck\n"
     assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_an_interrupt_waits_for_what_must_not_stop_half_way() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
+    done: list[str] = []
+
+    def interrupted() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("all of it")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert done == ["all of it"]
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler

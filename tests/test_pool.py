@@ -110,8 +110,8 @@ faulthandler.dump_traceback_later(40)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
 with stopped_by_sigterm(lambda: None):
     pool = Pool(lambda _: time.sleep(0.01), lambda _: None, processes=2, pending=1)
-    print(*pool._executor._processes, flush=True)
     try:
+        print(*pool._executor._processes, flush=True)
         while True:
             pool.submit([1])
     except BaseException:

@@ -7,6 +7,7 @@ looks, and then continues as if it had not waited.
 
 from dataclasses import dataclass, fields
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Protocol, runtime_checkable
@@ -20,6 +21,7 @@ from nave.clustering.interface import MAX_K, Clusters, coincident
 from nave.clustering.lloyd import mean_variance, relocations
 from nave.clustering.steps import first_maximum
 
+OLDEST_TRITON = (3, 6)  # on which the kernels were tried
 ACTIVE, PAUSED = 1, 2  # 0: done
 FIRST_CHECK = 16  # iterations before the host first looks; then it looks after as many as there were, or after a pause
 
@@ -178,9 +180,16 @@ def choose(points: Points, stop: Stop, k: int) -> Iterations:
 
 
 def kernels(device: torch.device) -> ModuleType | None:
-    """Imports the kernels for a GPU; None where there is no GPU or no Triton."""
-    available = device.type == "cuda" and find_spec("triton") is not None
+    """Imports the kernels for a GPU; None where there is no GPU, or no Triton that compiles them."""
+    available = device.type == "cuda" and triton_version() >= OLDEST_TRITON
     return import_module("nave.clustering.kernels_gpu") if available else None
+
+
+def triton_version() -> tuple[int, ...]:
+    """The installed Triton's major and minor version; empty without Triton."""
+    if find_spec("triton") is None:
+        return ()
+    return tuple(map(int, version("triton").split(".")[:2]))
 
 
 def _look(points: Points, state: State, stop: Stop) -> tuple[bool, bool]:

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from nave.clustering.batched import OLDEST_TRITON, triton_version
+
+if triton_version() < OLDEST_TRITON:
+    pytest.skip("needs a newer Triton", allow_module_level=True)
 triton = pytest.importorskip("triton")
 ROOT = Path(__file__).parents[2]
 INTEGERS = {"trials", "tall", "wide", "max_iter", "K", "M", "vectors", "h", "w", "H", "W"}

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 CHECK = """
 import torch
@@ -36,4 +37,6 @@ assert list(settings()) == before or before[0] == "none", (before, list(settings
     ],
 )
 def test_products_are_exact_and_settings_restored(setting):
+    if "fp32_precision" in setting and not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        pytest.skip("needs a newer torch")
     subprocess.run([sys.executable, "-c", CHECK.replace("{set}", setting)], check=True, timeout=120)
