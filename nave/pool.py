@@ -24,6 +24,7 @@ from nave.distributed import end_with, uninterrupted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+FEW = 16  # images that are not worth processes of their own
 CHUNK = 8  # images that a process is given at once, so that calls cost little
 _function: Callable[[Any], Any]  # of a process of the pool
 
@@ -109,6 +110,19 @@ class Pool(Generic[Item, Result]):
         if self._executor is not None:
             with uninterrupted():
                 self._executor.shutdown(cancel_futures=True)
+
+
+def each(function: Callable[[Item], Result], items: Sequence[Item], processes: int) -> list[Result]:
+    """Calls a function for every item in a pool of its own; returns the results in the items' order."""
+    results: list[Result] = []
+    pool = Pool(function, results.append, processes=processes, pending=1)
+    try:
+        pool.submit(items)
+        pool.finish()
+    except BaseException:
+        pool.abandon()
+        raise
+    return results
 
 
 def _started(function: Callable[[Any], Any], processes: int) -> ProcessPoolExecutor:

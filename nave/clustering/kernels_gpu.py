@@ -15,7 +15,6 @@ from nave.clustering.gram import Points
 from nave.clustering.steps import InterpolationWeights, interpolation_weights
 from nave.composite.composite import ROUNDING
 
-ASSIGN = 3  # what the kernel calls it
 MOST_CLUSTERS = 32  # scores of one point that a thread can hold
 WARPS, LANES = 8, 2  # of an image; of a cell
 
@@ -92,7 +91,7 @@ class FusedIterations:
 
     def assign(self, state: State) -> Assignment:
         """See :class:`nave.clustering.batched.Iterations`."""
-        means, counts = self._run(state, torch.full_like(state.status, ASSIGN))
+        means, counts = self._run(state, torch.full_like(state.status, lloyd_gpu.ASSIGN.value))
         return Assignment(state.labels, counts, means * counts[:, :, None])
 
     def advance(self, state: State, iterations: int) -> None:  # noqa: ARG002 - the host need not look in between

@@ -26,11 +26,10 @@ from nave.data.interface import (
 )
 from nave.data.pixels import remarks
 from nave.distributed import share_of_cores
-from nave.pool import Pool, as_child
+from nave.pool import FEW, as_child, each
 
 AUTO = "auto"
-FEW = 16  # images that are not worth processes of their own
-MANY = 256  # headers that are
+MANY = 256  # headers that are worth processes of their own
 LARGEST, PIXELS = 64, 64 * 224 * 224  # images and pixels of a batch on a GPU
 
 
@@ -251,12 +250,7 @@ class ImageModule(LightningDataModule):
 
     def _sizes(self, indices: list[int]) -> list[tuple[int, int] | None]:
         """The sizes of images from their headers, which several processes read."""
-        sizes: list[tuple[int, int] | None] = []
-        processes = 0 if len(indices) < MANY else self._cores
-        pool = Pool(partial(_size_or_none, self.dataset), sizes.append, processes=processes, pending=1)
-        pool.submit(indices)
-        pool.finish()
-        return sizes
+        return each(partial(_size_or_none, self.dataset), indices, processes=0 if len(indices) < MANY else self._cores)
 
 
 class _Batches(TorchDataset["Batch | Failure"]):

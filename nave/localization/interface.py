@@ -1,6 +1,7 @@
 """The protocol of localization methods, which NAVE and the baselines follow, and what they share."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -113,7 +114,7 @@ class Localizer(Protocol):
         ...
 
 
-class Baseline:
+class Baseline(ABC):
     """Base of methods that compute their own map from the tokens of one layer, without clustering.
 
     Args:
@@ -138,6 +139,19 @@ class Baseline:
     def ks(self, ks: Sequence[NumberOfClusters]) -> tuple[None]:  # noqa: ARG002 - the protocol's signature
         """Returns no number of clusters."""
         return (None,)
+
+    def __call__(
+        self,
+        labels: None,  # noqa: ARG002 - the protocol's signature
+        tokens: PatchTokens,
+        foreground: None = None,  # noqa: ARG002 - the protocol's signature
+    ) -> tuple[Map, Localization]:
+        """See :class:`Localizer`."""
+        return self.localize(tokens)
+
+    @abstractmethod
+    def localize(self, tokens: PatchTokens) -> tuple[Map, Localization]:
+        """Returns the map of one image and its box."""
 
     def rows(self, tokens: PatchTokens) -> Float[Tensor, "N c"]:
         """Returns one row per token, in raster order; keys (of all heads) are the second third of ``attn.qkv``."""

@@ -31,12 +31,7 @@ class Lost(Baseline):
             raise ValueError(f"localization.seeds={seeds}: must be at least 1")
         self.centred, self.seeds = centred, seeds
 
-    def __call__(
-        self,
-        labels: None,  # noqa: ARG002 - the protocol's signature
-        tokens: PatchTokens,
-        foreground: None = None,  # noqa: ARG002 - the protocol's signature
-    ) -> tuple[Map, Localization]:
+    def localize(self, tokens: PatchTokens) -> tuple[Map, Localization]:
         """Returns the similar tokens (1) and the rest (0), and the seed's box; the whole image if tokens are equal."""
         features = self.rows(tokens)
         if self.centred:

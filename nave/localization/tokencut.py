@@ -34,12 +34,7 @@ class TokenCut(Baseline):
             raise ValueError(f"localization.eps={eps}: must be above 0, or the graph may be disconnected")
         self.tau, self.eps = tau, eps
 
-    def __call__(
-        self,
-        labels: None,  # noqa: ARG002 - the protocol's signature
-        tokens: PatchTokens,
-        foreground: None = None,  # noqa: ARG002 - the protocol's signature
-    ) -> tuple[Map, Localization]:
+    def localize(self, tokens: PatchTokens) -> tuple[Map, Localization]:
         """Returns the side of the most salient token (1) and the other (0), and the box of that token's component."""
         grid = tokens.tokens.shape[1:]
         features = functional.normalize(self.rows(tokens).double(), dim=1)

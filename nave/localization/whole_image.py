@@ -11,11 +11,6 @@ class WholeImage(Baseline):
     def __init__(self) -> None:
         super().__init__("tokens")
 
-    def __call__(
-        self,
-        labels: None,  # noqa: ARG002 - the protocol's signature
-        tokens: PatchTokens,
-        foreground: None = None,  # noqa: ARG002 - the protocol's signature
-    ) -> tuple[Map, Localization]:
+    def localize(self, tokens: PatchTokens) -> tuple[Map, Localization]:
         """Returns a map of one label and its box."""
         return np.zeros(tokens.size, np.uint8), whole_image(tokens.size)

@@ -1,10 +1,12 @@
 """Jobs of a sweep that differ in K alone are folded into one, which runs the encoder once for all of them."""
 
+from typing import Any
+
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from nave.config import numbers_of_clusters
 
@@ -21,12 +23,23 @@ def fold(config: DictConfig) -> None:
     """
     if not is_grid(config):
         return
-    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    parser, given = overrides_parser(), as_given(config.hydra.overrides.task)
     with read_write(config), open_dict(config):
-        task = config.hydra.overrides.task
-        for index in range(len(task)):
-            if str(task._get_node(index)._value()).startswith("k="):
-                task[index] = folded(parser.parse_override(str(task[index])))
+        config.hydra.overrides.task = [
+            folded(parser.parse_override(override)) if override.startswith("k=") else override for override in given
+        ]
+
+
+def overrides_parser() -> OverridesParser:
+    """Hydra's parser, which knows the groups' choices."""
+    return OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+
+
+def as_given(overrides: Any) -> list[str]:
+    """The overrides as strings, their ``${…}`` unresolved, since they differ between jobs."""
+    given = OmegaConf.to_container(overrides, resolve=False)
+    assert isinstance(given, list)
+    return [str(override) for override in given]
 
 
 def folded(override: Override) -> str:

@@ -26,13 +26,11 @@ def of_foreground(explainer: Explainer, record: Record) -> Record:
 
 
 def given(option: str, card: Card) -> Head | None:
-    """The head that does not depend on the images: that of a file, or the ready one; None if there is none.
+    """The head of a file, or for ``auto`` the ready one, which do not depend on the images; None if there is none.
 
     Raises:
         ValueError: if the file is no head, or that of another encoder.
     """
-    if option == OFF:
-        return None
     return ready(card) if option == AUTO else Head.read(Path(option)).check(card, option)
 
 

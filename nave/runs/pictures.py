@@ -14,7 +14,7 @@ from PIL import Image
 
 from nave.data.interface import Dataset, UnreadableImageError
 from nave.distributed import share_of_cores
-from nave.pool import Pool
+from nave.pool import each
 from nave.runs.layout import ResultsFolder, RunFolder, write_image
 from nave.runs.prediction import Line, read_lines
 from nave.runs.resume import is_whole
@@ -85,15 +85,7 @@ def draw(artist: Artist, places: Iterable[ResultsFolder], image_ids: Collection[
         image_ids: The images; None for all.
     """
     images = [image for image in _images(artist, list(places), image_ids) if _is_due(artist, image)]
-    processes = 0 if len(images) < FEW else share_of_cores(1)
-    pool: Pool[Drawn, None] = Pool(artist, lambda _: None, processes=processes, pending=1)
-    try:
-        pool.submit(images)
-        pool.finish()
-    except BaseException:
-        pool.abandon()
-        raise
-    return len(images)
+    return len(each(artist, images, processes=0 if len(images) < FEW else share_of_cores(1)))
 
 
 def _images(artist: Artist, places: Sequence[ResultsFolder], image_ids: Collection[str] | None) -> list[Drawn]:

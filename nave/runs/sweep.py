@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from nave.distributed import is_first, outlive_lost_jobs
-from nave.runs.folding import fold, is_grid
+from nave.runs.folding import as_given, fold, is_grid, overrides_parser
 from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole
 from nave.runs.reader import Run
 from nave.runs.record import FolderInUseError, claimed, read_record
@@ -179,8 +177,8 @@ def _unlogged(folder: Path) -> list[Path]:
 
 def plan(config: DictConfig) -> Plan:
     """The jobs that a sweep is going to run."""
-    task, hydra = (_as_given(config.hydra.overrides[part]) for part in ("task", "hydra"))
-    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    task, hydra = (as_given(config.hydra.overrides[part]) for part in ("task", "hydra"))
+    parser = overrides_parser()
     try:
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(task), max_batch_size=None)
     except HydraException:  # such as an interval for a search
@@ -223,13 +221,6 @@ def _commands(folder: Path, sweep: Plan, states: Mapping[str, str]) -> list[str]
 def resume_command(job: Path) -> str:
     """The command line that resumes one job in its own folder."""
     return _command(*overrides_of(RunFolder(job)), f"hydra.run.dir={_quoted(job)}")
-
-
-def _as_given(overrides: Any) -> list[str]:
-    """The overrides as strings, their ``${…}`` unresolved, since they differ between jobs."""
-    given = OmegaConf.to_container(overrides, resolve=False)
-    assert isinstance(given, list)
-    return [str(override) for override in given]
 
 
 def _command(*arguments: str) -> str:

@@ -22,7 +22,7 @@ from nave.localization.interface import Localizer, resized
 from nave.metrics.segmentation import contingency, contingency_scores
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
-from nave.pool import CHUNK, Pool
+from nave.pool import CHUNK, FEW, Pool
 from nave.runs.choice import chosen, plain, rounded
 from nave.runs.journal import Journal, Note, Unreadable
 from nave.runs.layout import write_image
@@ -31,7 +31,6 @@ from nave.viz.overlay import indexed
 from nave.viz.palette import align
 
 PENDING = 4  # batches waiting to be finished
-FEW = 16  # images that are not worth processes of their own
 FAST = {"compress_level": 1, "compress_type": zlib.Z_RLE}  # of PNGs; for maps smaller than Pillow's default at level 3
 
 

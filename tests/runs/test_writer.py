@@ -13,7 +13,8 @@ from PIL import Image
 
 from nave.data.datamodule import Batch
 from nave.data.folder import Folder
-from nave.localization.interface import Baseline, Localization
+from nave.localization.foreground import OFF
+from nave.localization.interface import Localization
 from nave.module import ClusteredImage, Explanation, ImageClusters
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
@@ -24,10 +25,18 @@ LABELS = np.zeros((15, 20), np.uint8)
 LABELS[:, 10:] = 1  # the left half is cluster 0, the right half 1, on a map of half the height and width
 
 
-class RightHalf(Baseline):
+class RightHalf:
     """Localizes the right half of the map."""
 
-    def __call__(self, labels: Any, tokens: Any) -> tuple[Any, Localization]:
+    reads_tokens, foreground = True, OFF
+
+    def layers(self, layers: Any) -> list[str]:
+        return list(layers)
+
+    def ks(self, ks: Any) -> tuple[Any, ...]:
+        return tuple(ks)
+
+    def __call__(self, labels: Any, tokens: Any, foreground: Any = None) -> tuple[Any, Localization]:
         return labels, Localization((), (10, 0, 20, 15))
 
 
@@ -38,7 +47,7 @@ def clustered(*ks: int, image_id: str = "trip/a") -> ClusteredImage:
 
 def finisher(tmp_path: Path, *ks: int, rank: int = 0) -> Finisher:
     dataset = Folder(write_folder(tmp_path / "images", {"trip/a.png": (30, 40)}))
-    return Finisher(Journal(RunFolder(tmp_path / "run"), ks), rank, dataset, RightHalf("tokens"))
+    return Finisher(Journal(RunFolder(tmp_path / "run"), ks), rank, dataset, RightHalf())
 
 
 def files(run: Path) -> set[str]:
