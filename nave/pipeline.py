@@ -13,6 +13,7 @@ from nave.config import check, resolved
 from nave.data.datamodule import ImageModule
 from nave.data.interface import Dataset, prepare
 from nave.distributed import StopAtOnce, is_first, leave_process_group
+from nave.localization.foreground import OFF
 from nave.loggers.interface import LoggerError, RunLogger, log_run, select_examples
 from nave.module import Explainer
 from nave.runs.head import of_foreground, prepare_head
@@ -101,8 +102,9 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
         journal.clear()
     if before and is_first():
         remove_temporary(folder.path)
-    explainer.to(trainer.strategy.root_device)
-    explainer.foreground = prepare_head(explainer, instantiate(cfg.loader, dataset=dataset), journal, record)
+    if explainer.localization.foreground != OFF:
+        explainer.to(trainer.strategy.root_device)
+        explainer.foreground = prepare_head(explainer, instantiate(cfg.loader, dataset=dataset), journal, record)
     explain(cfg, explainer, dataset, journal, record, trainer)
     if is_first():
         evaluate(folder)

@@ -84,6 +84,7 @@ def test_a_process_that_does_not_react_to_sigterm_is_ended() -> None:
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)  # until the computation has begun
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=30)[0] == "stuck\n"
     assert process.returncode == 128 + signal.SIGTERM

@@ -47,8 +47,6 @@ def prepare_head(explainer: Explainer, images: ImageModule, journal: Journal, re
         record: of the run, which will say where the head is from.
     """
     option, card = explainer.localization.foreground, card_of(record)
-    if option == OFF:
-        return None
     start = time.perf_counter()
     path = journal.folder.foreground
     before = _read(path)

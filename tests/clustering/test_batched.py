@@ -10,7 +10,14 @@ from nave.clustering.batched_seeding import initial_coefficients
 from nave.clustering.factored import Factored
 from nave.clustering.gram import Gram, Points
 from nave.clustering.seeding import initial_centroids
-from tests.helpers.clustering import composed, composite, composite_of_grid, layer_grids, same_maps
+from tests.helpers.clustering import (
+    composed,
+    composite,
+    composite_of_grid,
+    layer_grids,
+    same_maps,
+    start_with_empty,
+)
 from tests.helpers.parts import factored
 
 SEEDS = torch.tensor([1, 2])
@@ -53,9 +60,7 @@ def test_options_are_those_of_the_cpu(grids, options):
 @pytest.mark.parametrize("options", [{}, {"grids": "two grids"}, {"normalisation": "l2"}], ids=str)
 def test_empty_clusters_move_as_on_the_cpu(empty, options):
     problem = composite(**options)
-    X = problem.materialise()
-    far = 1e3 + torch.arange(empty)[None, :, None].expand(2, -1, X.shape[2])
-    start = torch.cat([far[:, :1], X[:, [5, 2000]], far[:, 1:]], dim=1)
+    start = start_with_empty(problem, empty)
     for max_iter in (1, 300):
         ours = batched(problem, 2 + empty, SEEDS, start, max_iter=max_iter)
         same(problem, ours, factored(max_iter=max_iter)(problem, 2 + empty, SEEDS, start))

@@ -19,6 +19,7 @@ from tests.helpers.clustering import (
     composite_of_grid,
     layer_grids,
     same_maps,
+    start_with_empty,
     ties,
 )
 from tests.helpers.parts import activations, composer, engine, factored
@@ -153,9 +154,7 @@ def test_iterations_end_where_scikit_learns_end(max_iter):
 @pytest.mark.parametrize("options", [{}, {"grids": "two grids"}, {"normalisation": "l2"}], ids=str)
 def test_empty_clusters_move_where_scikit_learn_moves_them(empty, options):
     problem = composite(**options)
-    X = problem.materialise()
-    far = 1e3 + torch.arange(empty)[None, :, None].expand(2, -1, X.shape[2])
-    start = torch.cat([far[:, :1], X[:, [5, 2000]], far[:, 1:]], dim=1)
+    start = start_with_empty(problem, empty)
     for max_iter in (1, 300):
         ours, theirs = (
             engine(name, max_iter=max_iter)(problem, 2 + empty, SEEDS, start) for name in ("factored", "sklearn")

@@ -77,6 +77,12 @@ def copied(tmp_path: Path) -> Path:
     return folder if folder.exists() else Path(shutil.copytree(sound(), folder))
 
 
+def with_file(tmp_path: Path, name: str, content: bytes) -> Path:
+    folder = copied(tmp_path)
+    (folder / name).write_bytes(content)
+    return folder
+
+
 def all_read(folder: Path, name: str, consumer: Callable[[Run], object]) -> None:
     """Reads the run with all that reports, figures, loggers and summaries ask of it; errors name the file."""
     lawful(folder / name, lambda: consumer(Run.read(folder)))
@@ -98,32 +104,28 @@ def everything(run: Run) -> None:
 @given(json_file("run.json"))
 @thorough
 def test_records(tmp_path: Path, content: bytes) -> None:
-    folder = copied(tmp_path)
-    (folder / "run.json").write_bytes(content)
+    folder = with_file(tmp_path, "run.json", content)
     all_read(folder, "run.json", everything)
 
 
 @given(json_file("run.json"))
 @expensive
 def test_records_to_score(tmp_path: Path, content: bytes) -> None:
-    folder = copied(tmp_path)
-    (folder / "run.json").write_bytes(content)
+    folder = with_file(tmp_path, "run.json", content)
     lawful(folder / "run.json", lambda: evaluate(RunFolder(folder), []))
 
 
 @given(json_file("metrics.json"))
 @thorough
 def test_metrics(tmp_path: Path, content: bytes) -> None:
-    folder = copied(tmp_path)
-    (folder / "metrics.json").write_bytes(content)
+    folder = with_file(tmp_path, "metrics.json", content)
     all_read(folder, "metrics.json", everything)
 
 
 @given(lines(LINE))
 @thorough
 def test_predictions(tmp_path: Path, content: bytes) -> None:
-    folder = copied(tmp_path)
-    (folder / "predictions.jsonl").write_bytes(content)
+    folder = with_file(tmp_path, "predictions.jsonl", content)
     all_read(folder, "predictions.jsonl", everything)
     for line in lawful(folder / "predictions.jsonl", lambda: list(read_lines(ResultsFolder(folder)))) or []:
         assert folder / "maps" in ResultsFolder(folder).map(line["image_id"]).resolve().parents
@@ -164,8 +166,7 @@ def test_contents(tmp_path: Path, content: bytes) -> None:
 @given(json_file("run.json"))
 @thorough
 def test_another_run_is_reused_or_passed_over(tmp_path: Path, content: bytes) -> None:
-    folder = copied(tmp_path)
-    (folder / "run.json").write_bytes(content)
+    folder = with_file(tmp_path, "run.json", content)
     now = json.loads((sound() / "run.json").read_text())
     (tmp_path / "images").mkdir(exist_ok=True)
     Image.new("L", (3, 3)).save(tmp_path / "images" / "one.png")

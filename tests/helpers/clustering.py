@@ -63,3 +63,10 @@ def ties(composite, centroids, tolerance=1e-5):
 def same_maps(composite, clusters, expected):
     """Whether labels agree wherever rounding does not decide."""
     return bool(((clusters.labels == expected.labels) | ties(composite, clusters.centroids)).all())
+
+
+def start_with_empty(problem, empty):
+    """Initial centroids of two images, of which ``empty`` are nobody's nearest."""
+    X = problem.materialise()
+    far = 1e3 + torch.arange(empty)[None, :, None].expand(2, -1, X.shape[2])
+    return torch.cat([far[:, :1], X[:, [5, 2000]], far[:, 1:]], dim=1)
