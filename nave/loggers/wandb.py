@@ -4,18 +4,15 @@ import hashlib
 import netrc
 import os
 import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nave.data.interface import Dataset
 from nave.loggers.interface import metrics_by_step, ranks, select_examples, work_figures
-from nave.loggers.wandb_corners import begun_at, names_sent_once
-from nave.loggers.wandb_media import picture, thumbnail
+from nave.loggers.wandb_media import names_sent_once, picture, thumbnail
 from nave.loggers.wandb_sync import sync_command
 from nave.runs.layout import CLAIM, WANDB, k_text
 from nave.runs.reader import Run, RunAtK
@@ -65,7 +62,7 @@ class WandbLogger:
         self.tags, self.mode = tuple(tags), mode or os.environ.get("WANDB_MODE") or default_mode()
 
     def log(self, run: Run, dataset: Dataset | None) -> None:
-        """Logs a run at every K; prints the command that uploads what was logged offline, as a sweep does at its end."""
+        """Logs a run at every K; prints the command that uploads it if offline, unless the sweep does so at its end."""
         with _staged_in(run.folder.path):
             for i, one in enumerate(run.at_each_k()):
                 self._log_one(one, dataset, self.artifact and not i)
@@ -73,8 +70,7 @@ class WandbLogger:
             print(f"to upload: {upload}")
 
     def _log_one(self, run: Run, dataset: Dataset | None, artifact: bool) -> None:
-        with begun_at(_start(run)):
-            board = self._begin(run)
+        board = self._begin(run)
         if run.finished:
             self._fill(board, run, dataset)
         else:
@@ -177,14 +173,6 @@ def _tags(run: Run) -> list[str]:
     config = run.record["config"]
     names = (config["model"]["name"], run.record.get("training", config["training"]), run.record.get("data"))
     return [name[:LONGEST_TAG] for name in dict.fromkeys(names) if name]
-
-
-def _start(run: Run) -> float:
-    """When the run would have started, in seconds since 1970, if it ended now; the attempt itself if it failed."""
-    total = run.record.get("seconds", {}).get("total") if run.finished else None
-    if total is not None:
-        return time.time() - total
-    return datetime.fromisoformat(run.record["attempts"][-1]["started"]).timestamp()
 
 
 def _encoder(run: Run) -> str:

@@ -1,6 +1,7 @@
 """W&B images: an image with its map, true mask and boxes that can be toggled, and a thumbnail for tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +59,20 @@ def thumbnail(run: RunAtK, dataset: Dataset, index: int) -> "wandb.Image":
     line = run.lines[dataset.image_id(index)]
     drawn = shrunk(overlay_of(run.results, line, dataset.image(index)), THUMBNAIL)
     return wandb.Image(drawn, file_type="jpg")
+
+
+@contextmanager
+def names_sent_once(config: "wandb.Config") -> Iterator[None]:
+    """Sends the names of all overlays' classes at the end of the block.
+
+    W&B sends the whole configuration for each overlay, and copies it to its log: megabytes for 30 images.
+    """
+    object.__setattr__(config, "persist", lambda: None)  # an ordinary assignment makes a key of the configuration
+    try:
+        yield
+    finally:
+        object.__delattr__(config, "persist")
+        config.persist()
 
 
 def _map(run: RunAtK, image_id: str, size: Size) -> dict[str, Any]:
