@@ -68,6 +68,8 @@ class Summary(Callback):
         write_json(folder / PLAN, plan(config))
         if "submitit" in config.hydra.launcher._target_:
             outlive_lost_jobs()
+        if "SlurmLauncher" in config.hydra.launcher._target_:
+            show(f"the jobs run on when this shell is closed; how far they are: python -m nave.sweep {folder}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
         """Writes and prints the summary; called by Hydra when the sweep has ended."""
