@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from nave.comparison.figure import STYLE, WIDTHS, figure, save
+from nave.comparison.measure import COUNTERPART
 from nave.comparison.pictures import Picture
 from nave.comparison.rows import Row
 from nave.runs.layout import k_order, write_json, write_whole
@@ -21,6 +22,7 @@ from nave.viz.palette import LINES, MARKERS
 from nave.viz.terminal import score_text
 
 TITLES = {
+    "score": "score (see metrics.json)",
     "mask_found": "cluster of its own, by mask (share of images, IoU of 0.5 or more)",
     "box_found": "cluster of its own, by box (share of images, IoU of 0.5 or more)",
     "mask_overlap": "overlap of the best cluster with the class's mask",
@@ -31,6 +33,9 @@ TITLES = {
     "fragmentation": "pixels outside their cluster's largest component",
     "ari": "agreement of maps (ARI)",
     "matched_iou": "agreement of maps (matched IoU)",
+    "vanished": f"clusters that vanished (without a counterpart of IoU {COUNTERPART} or more)",
+    "appeared": f"clusters that appeared (without a counterpart of IoU {COUNTERPART} or more)",
+    "changed": "pixels whose cluster is no counterpart",
 }
 
 

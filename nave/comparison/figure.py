@@ -19,7 +19,7 @@ from nave.runs.prediction import BoxLine, Line
 from nave.runs.reader import RunAtK
 from nave.runs.settings import axes, label
 from nave.viz.overlay import OPACITY, TRUTH, muted
-from nave.viz.palette import PaletteIndex, align, colours
+from nave.viz.palette import PaletteIndex, colours
 
 WIDTHS = {1: 3.35, 2: 6.9}  # inches: one column (85 mm) and two (175 mm) of common journals
 GAP = 0.04  # inches between pictures
@@ -93,9 +93,8 @@ def _fitting(headings: Sequence[str], inches: float) -> float:
 def _row(
     page: Figure, picture: Picture, size: tuple[float, float], cell: float, bottom: float, tall: float
 ) -> list[Axes]:
-    labels = picture.maps()
-    maps = dict(zip(map(id, picture.present), zip(labels, align(labels), strict=True), strict=True))
-    photo = _photograph(picture, labels[0].shape)
+    maps = dict(zip(map(id, picture.present), picture.aligned(), strict=True))
+    photo = _photograph(picture, maps[id(picture.present[0])][0].shape)
     drawn = []
     for column, run in enumerate((None, *picture.runs)):
         left = column * (cell + GAP)

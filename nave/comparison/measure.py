@@ -100,25 +100,65 @@ def explained_shares(centroids: Float[np.ndarray, "K D"], pixels: Int[np.ndarray
 NOTHING = 256  # larger than any cluster id, so that no pixel is ignored
 
 
-def agreement(labels: UInt8[np.ndarray, "H W"], others: UInt8[np.ndarray, "_ _"]) -> dict[str, float]:
-    """Agreement of two maps of one image.
+COUNTERPART = 0.25  # intersection over union from which clusters of two maps are taken for the same one
 
-    Returns:
-        ``ari``, the adjusted Rand index (1 for equal partitions, 0 on average for random ones), and ``matched_iou``,
-        see :func:`matched_iou`.
+
+@dataclass(frozen=True)
+class Change:
+    """What became of the clusters of a map in another map of the same image.
+
+    Attributes:
+        agreement: ``ari``, the adjusted Rand index (1 for equal partitions, 0 on average for random ones);
+            ``matched_iou``, see :func:`matched_iou`; ``vanished`` and ``appeared``, the shares of the clusters of the
+            first and the second map without a counterpart; ``changed``, the share of pixels whose clusters are not
+            counterparts.
+        counterparts: Ids in both maps of the clusters that overlap by COUNTERPART or more in the best matching.
+        vanished: Ids of the first map's clusters that have no counterpart.
+        appeared: The same of the second map.
+    """
+
+    agreement: dict[str, float]
+    counterparts: tuple[tuple[int, int], ...]
+    vanished: tuple[int, ...]
+    appeared: tuple[int, ...]
+
+
+def change(before: UInt8[np.ndarray, "H W"], after: UInt8[np.ndarray, "_ _"]) -> Change:
+    """Compares two maps of one image.
 
     Raises:
         ValueError: If the maps differ in size.
     """
-    counts = contingency(labels, others, ignore=NOTHING)
-    return {"ari": adjusted_rand(counts.table), "matched_iou": matched_iou(counts)}
+    counts = contingency(before, after, ignore=NOTHING)
+    ids = np.flatnonzero(counts.table.any(axis=1))
+    table, theirs = counts.table[ids], counts.regions
+    ious = pair_ious(table)
+    pairs = [pair for pair in _matching(ious) if ious[pair] >= COUNTERPART]
+    vanished = np.delete(ids, [row for row, _ in pairs])
+    appeared = np.delete(theirs, [column for _, column in pairs])
+    return Change(
+        agreement={
+            "ari": adjusted_rand(table),
+            "matched_iou": matched_iou(counts),
+            "vanished": len(vanished) / len(ids),
+            "appeared": len(appeared) / len(theirs),
+            "changed": 1 - sum(int(table[pair]) for pair in pairs) / int(table.sum()),
+        },
+        counterparts=tuple((int(ids[row]), int(theirs[column])) for row, column in pairs),
+        vanished=tuple(vanished.tolist()),
+        appeared=tuple(appeared.tolist()),
+    )
 
 
 def matched_iou(counts: Contingency) -> float:
     """Mean intersection over union of clusters under the best one-to-one matching; unmatched clusters count as 0."""
     ious = pair_ious(counts.table[counts.table.any(axis=1)])
+    return float(sum(ious[pair] for pair in _matching(ious)) / max(ious.shape))
+
+
+def _matching(ious: Float[np.ndarray, "K R"]) -> list[tuple[int, int]]:
     rows, columns = linear_sum_assignment(ious, maximize=True)
-    return float(ious[rows, columns].sum() / max(ious.shape))
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 ANY = "any"  # the concept for the best overlap over all objects of an image
@@ -191,13 +231,10 @@ def figures(run: RunAtK, watermarks: Mapping[str, Box]) -> Figures:
     return by_quantity
 
 
-def agreements(run: RunAtK, other: RunAtK, image_ids: Sequence[str]) -> dict[str, dict[str, float]]:
-    """``ari`` and ``matched_iou`` of the maps of two runs by image_id; see :func:`agreement`."""
-    by_name: dict[str, dict[str, float]] = {"ari": {}, "matched_iou": {}}
-    for image_id in image_ids:
-        for name, value in agreement(run.read_map(image_id), other.read_map(image_id)).items():
-            by_name[name][image_id] = value
-    return by_name
+def changes(run: RunAtK, other: RunAtK) -> dict[str, Change]:
+    """The :class:`Change` from the maps of ``run`` to those of ``other``, by the image_id of every image of both."""
+    common = [image_id for image_id in run.lines if image_id in other.lines]
+    return {image_id: change(run.read_map(image_id), other.read_map(image_id)) for image_id in common}
 
 
 def _of_image(run: RunAtK, line: Line, watermark: Box | None) -> Iterator[tuple[str, str, float]]:
