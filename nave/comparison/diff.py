@@ -15,6 +15,7 @@ import numpy as np
 from nave.comparison.display import as_csv
 from nave.comparison.measure import COUNTERPART, Change, changes
 from nave.comparison.rows import Row, average, difference, names_without_k, rows
+from nave.metrics.bootstrap import Score
 from nave.runs.layout import PLAN, read_json, write_json, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.runs.settings import distinguished
@@ -220,3 +221,12 @@ def measure(runs: Sequence[RunAtK]) -> tuple[list[Pair], list[Row]]:
     """The pairs, and all that is measured: as ``nave.compare``, and the noise of k-means beside it."""
     found = pairs(runs, bool(step_names(runs)))
     return found, [*rows(runs), *noise_rows(runs, found)]
+
+
+def rows_of(diff: Diff) -> list[Row]:
+    """The rows of a diff as they were measured."""
+    figures = ("value", "low", "high", "images")
+    return [
+        Row(**{key: flat[key] for key in flat if key not in figures}, score=Score(**{key: flat[key] for key in figures}))  # type: ignore[typeddict-item]
+        for flat in diff["rows"]
+    ]

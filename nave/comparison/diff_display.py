@@ -74,8 +74,8 @@ def step_figures(runs: Sequence[RunAtK], measured: Sequence[Row], k: str) -> dic
     ari = {(row.against, row.run): row.score for row in measured if row.quantity == "ari" and row.k == k}
     scores = [runs[place].scores.get("corloc") for place in own]
     curves = {
-        "ARI with the step before": [ari.get((names[p], names[o])) for p, o in pairwise([own[0], *own])],
-        "ARI with the final encoder": [ari.get((names[o], names[own[-1]])) for o in own],
+        "ARI: step before": [ari.get((names[p], names[o])) for p, o in pairwise([own[0], *own])],
+        "ARI: final step": [ari.get((names[o], names[own[-1]])) for o in own],
         "CorLoc": [None if score is None or score["value"] is None else score for score in scores],
     }
     return {name: curve for name, curve in curves.items() if any(curve)}

@@ -1,6 +1,6 @@
 """The scores of runs that have ground truth, and their paired differences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from nave.comparison.measure import Figures
 from nave.metrics.bootstrap import Score
@@ -21,10 +21,13 @@ def box_differences(ours: RunAtK, theirs: RunAtK, *, seed: int = 0) -> dict[str,
     """Differences of the box protocols on the images of both runs, where they are defined; options are ``ours``."""
     common = [image_id for image_id in theirs.lines if image_id in ours.lines]
     options = ours.run.record["config"]["evaluation"]
-    pairs = ((Prediction.from_line(run.lines[image_id]) for image_id in common) for run in (ours, theirs))
     chosen = {key: options[key] for key in ("iou", "hard", "inner")}
-    found = score_differences(*pairs, **chosen, seed=seed)
+    found = score_differences(_predictions(ours, common), _predictions(theirs, common), **chosen, seed=seed)
     return {name: score for name, score in found.items() if score["value"] is not None}
+
+
+def _predictions(run: RunAtK, image_ids: Sequence[str]) -> Iterator[Prediction]:
+    return (Prediction.from_line(run.lines[image_id]) for image_id in image_ids)
 
 
 def map_figures(run: RunAtK) -> Figures:
