@@ -13,9 +13,10 @@ from typing import Any, TypedDict
 import numpy as np
 
 from nave.comparison.display import as_csv
-from nave.comparison.measure import COUNTERPART, Change, changes
+from nave.comparison.measure import Change, changes
 from nave.comparison.rows import Row, average, difference, names_without_k, rows
 from nave.metrics.bootstrap import Score
+from nave.metrics.segmentation import COUNTERPART
 from nave.runs.layout import PLAN, read_json, write_json, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.runs.settings import distinguished

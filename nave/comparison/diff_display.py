@@ -6,11 +6,11 @@ from itertools import pairwise
 from rich.table import Table
 
 from nave.comparison.diff import Pair, step_names
-from nave.comparison.measure import COUNTERPART
 from nave.comparison.rows import Row, names_without_k
 from nave.comparison.scores import SCORE
 from nave.metrics import FIGURES
 from nave.metrics.bootstrap import Score
+from nave.metrics.segmentation import COUNTERPART
 from nave.runs.reader import RunAtK
 from nave.viz.terminal import score_text
 

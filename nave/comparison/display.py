@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from nave.comparison.figure import STYLE, WIDTHS, figure, save
-from nave.comparison.measure import COUNTERPART
 from nave.comparison.pictures import Picture
 from nave.comparison.rows import Row
+from nave.metrics.segmentation import COUNTERPART
 from nave.runs.layout import k_order, write_json, write_whole
 from nave.runs.reader import RunAtK
 from nave.viz.palette import LINES, MARKERS

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from scipy.optimize import linear_sum_assignment
 
 from nave.metrics.prediction import Prediction, overlaps
-from nave.metrics.segmentation import Contingency, adjusted_rand, contingency, pair_ious
+from nave.metrics.segmentation import COUNTERPART, Contingency, adjusted_rand, contingency, pair_ious
 from nave.metrics.unlabelled import fragmentation
 from nave.runs.prediction import Line
 from nave.runs.reader import RunAtK
@@ -100,9 +100,6 @@ def explained_shares(centroids: Float[np.ndarray, "K D"], pixels: Int[np.ndarray
 NOTHING = 256  # larger than any cluster id, so that no pixel is ignored
 
 
-COUNTERPART = 0.25  # intersection over union from which clusters of two maps are taken for the same one
-
-
 @dataclass(frozen=True)
 class Change:
     """What became of the clusters of a map in another map of the same image.
@@ -112,7 +109,8 @@ class Change:
             ``matched_iou``, see :func:`matched_iou`; ``vanished`` and ``appeared``, the shares of the clusters of the
             first and the second map without a counterpart; ``changed``, the share of pixels whose clusters are not
             counterparts.
-        counterparts: Ids in both maps of the clusters that overlap by COUNTERPART or more in the best matching.
+        counterparts: Ids in both maps of the clusters with an intersection over union of COUNTERPART or more, in the
+            one-to-one matching in which most pixels agree; it holds every pair above a half.
         vanished: Ids of the first map's clusters that have no counterpart.
         appeared: The same of the second map.
     """
@@ -133,7 +131,7 @@ def change(before: UInt8[np.ndarray, "H W"], after: UInt8[np.ndarray, "_ _"]) ->
     ids = np.flatnonzero(counts.table.any(axis=1))
     table, theirs = counts.table[ids], counts.regions
     ious = pair_ious(table)
-    pairs = [pair for pair in _matching(ious) if ious[pair] >= COUNTERPART]
+    pairs = [pair for pair in _matching(table) if ious[pair] >= COUNTERPART]
     vanished = np.delete(ids, [row for row, _ in pairs])
     appeared = np.delete(theirs, [column for _, column in pairs])
     return Change(
@@ -156,8 +154,8 @@ def matched_iou(counts: Contingency) -> float:
     return float(sum(ious[pair] for pair in _matching(ious)) / max(ious.shape))
 
 
-def _matching(ious: Float[np.ndarray, "K R"]) -> list[tuple[int, int]]:
-    rows, columns = linear_sum_assignment(ious, maximize=True)
+def _matching(gain: Shaped[np.ndarray, "K R"]) -> list[tuple[int, int]]:
+    rows, columns = linear_sum_assignment(gain, maximize=True)
     return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 

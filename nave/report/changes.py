@@ -29,6 +29,14 @@ def script_data(diff: Diff, images: Sequence[Picture]) -> dict[str, Any]:
     return {"pairs": pairs, "steps": diff["steps"]}
 
 
+def title(diff: Diff, shown: Sequence[RunAtK]) -> str:
+    """``random → imagenet1k``: the first and the last encoder."""
+    names = names_without_k(shown)
+    models = ", ".join(dict.fromkeys(run.settings["model"] for run in shown))
+    ends = (diff["steps"][0], diff["steps"][-1]) if diff["steps"] else (names[0], names[-1])
+    return f"{models}: {' → '.join(ends)}"
+
+
 def context(diff: Diff, shown: Sequence[RunAtK]) -> dict[str, Any]:
     """What the template shows: a table for every pair, and curves over the steps of a training."""
     measured, names = rows_of(diff), names_without_k(shown)

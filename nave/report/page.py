@@ -64,6 +64,8 @@ def _write(runs: Sequence[Run], page: Path, diff: Diff | None = None) -> Path:
         ),
         "diff": diff and changes.context(diff, shown),
     }
+    if diff:
+        context["title"] = changes.title(diff, shown)
     write_whole(page, _rendered(context))
     return page
 

@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 from scipy.optimize import linear_sum_assignment
 
+from nave.metrics.segmentation import COUNTERPART
+
 # Okabe and Ito (2008), distinguishable by colour-blind readers; sky blue first, since the largest cluster is usually
 # background. The last three extend the palette to ten clusters, the most that the studies use.
 PALETTE = (
@@ -99,13 +101,19 @@ def _count(chain: Chain) -> int:
 
 
 def _matched(chain: Chain, reference: Chain, maps: Sequence[UInt8[np.ndarray, "_ _"]]) -> Chain:
-    """The chain in the indices of the reference, so that most pixels agree over all pairs of maps."""
+    """The chain in the indices of the reference, so that most pixels agree over all pairs of maps.
+
+    Regions without a COUNTERPART get the numbers after those of the reference: what is new has a colour of its own.
+    """
     if chain is reference:
         return chain
     own, others = _regions(chain, maps), _regions(reference, maps)
     tie = 1 / (2 * len(own))  # less than a pixel in sum: equal regions are told apart by their index
-    gain = own @ others.T + tie * np.eye(len(own), len(others))
-    indices = assigned(gain)
+    shared = own @ others.T
+    overlap = shared / ((own**2).sum(1)[:, None] + (others**2).sum(1) - shared)  # of two maps, intersection over union
+    fresh = count(len(others))
+    matches = enumerate(assigned(shared + tie * np.eye(*shared.shape)))
+    indices = [m if m < len(others) and overlap[n, m] >= COUNTERPART else next(fresh) for n, m in matches]
     return {n: tuple(indices[index] for index in ids) for n, ids in chain.items()}
 
 

@@ -379,7 +379,7 @@ function paintChange(canvas, before, after, { counterparts, appeared }) {
   const kept = new Map(counterparts);
   const fills = after.colours.map((hex, id) => {
     const [r, g, b] = rgb(hex);
-    return (((appeared.includes(id) ? 225 : 150) << 24) | (b << 16) | (g << 8) | r) >>> 0;
+    return (((appeared.includes(id) ? 185 : 110) << 24) | (b << 16) | (g << 8) | r) >>> 0;
   });
   for (let i = 0; i < pixels.length; i++) if (kept.get(before.ids[i]) !== after.ids[i]) pixels[i] = fills[after.ids[i]];
   canvas.getContext("2d").putImageData(image, 0, 0);
