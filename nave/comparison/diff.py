@@ -166,7 +166,7 @@ def _noise(before: RunAtK, after: RunAtK, image_ids: Mapping[str, Change]) -> di
 
 
 def noise_rows(runs: Sequence[RunAtK], found: Sequence[Pair], *, seed: int = 0) -> Iterator[Row]:
-    """The agreement that equal encoders would have under another seed of k-means, and by how much less a pair agrees."""
+    """How equal encoders would agree under another seed of k-means, and by how much less a pair agrees."""
     names = names_without_k(runs)
     for pair in found:
         if pair.noise:
@@ -217,7 +217,6 @@ def read(folder: Path) -> tuple[Diff, list[Run]]:
     return found, [Run.read(folder / place) for place in found["runs"]]
 
 
-
 def measure(runs: Sequence[RunAtK]) -> tuple[list[Pair], list[Row]]:
     """The pairs, and all that is measured: as ``nave.compare``, and the noise of k-means beside it."""
     found = pairs(runs, bool(step_names(runs)))
@@ -228,6 +227,8 @@ def rows_of(diff: Diff) -> list[Row]:
     """The rows of a diff as they were measured."""
     figures = ("value", "low", "high", "images")
     return [
-        Row(**{key: flat[key] for key in flat if key not in figures}, score=Score(**{key: flat[key] for key in figures}))  # type: ignore[typeddict-item]
+        Row(
+            **{key: flat[key] for key in flat if key not in figures}, score=Score(**{key: flat[key] for key in figures})
+        )  # type: ignore[typeddict-item]
         for flat in diff["rows"]
     ]

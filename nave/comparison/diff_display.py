@@ -33,11 +33,15 @@ def lines(measured: Sequence[Row], runs: Sequence[RunAtK], before: int, after: i
     found = {row.quantity: row.score for row in of_pair}
     agreement = [(name, found[quantity]) for quantity, name in QUANTITIES.items() if quantity in found]
     gains = {row.concept: row.score for row in of_pair if row.quantity == SCORE}
-    return agreement + [(f"{name}, after - before", gains[name]) for name in FIGURES if name in gains]
+    return agreement + [(f"{_plain(name)}, after - before", gains[name]) for name in FIGURES if name in gains]
+
+
+def _plain(name: str) -> str:
+    return f"{name} of masks" if name in ("ari", "nmi") else name
 
 
 def tables(runs: Sequence[RunAtK], found: Sequence[Pair], measured: Sequence[Row], count: int) -> Iterator[Table]:
-    """For 80 columns: agreement and differences, and the ``count`` images that changed most; of a training its steps."""
+    """For 80 columns: agreement, differences, the ``count`` images that changed most; of a training its steps."""
     if step_names(runs):
         for k in dict.fromkeys(run.k for run in runs):
             yield _steps(runs, measured, k)

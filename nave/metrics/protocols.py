@@ -109,8 +109,8 @@ def scores(
     return {
         "nave": proportion(run.nave),
         "corloc": proportion(run.corloc),
-        "ap50": score(per_resample(run.ranked.average_precision), run.count, seed=seed),
-        "ar100": score(per_resample(run.ranked.average_recall), run.count, seed=seed),
+        "ap50": score(per_resample(run.ranked.average_precision), run.images, seed=seed),
+        "ar100": score(per_resample(run.ranked.average_recall), run.images, seed=seed),
     }
 
 
@@ -146,8 +146,8 @@ def score_differences(
     return {
         "nave": score(mean(a.nave.astype(float) - b.nave), len(a.nave), seed=seed),
         "corloc": score(mean(a.corloc.astype(float) - b.corloc), len(a.corloc), seed=seed),
-        "ap50": score(per_resample(precision), a.count, seed=seed),
-        "ar100": score(per_resample(recall), a.count, seed=seed),
+        "ap50": score(per_resample(precision), a.images, seed=seed),
+        "ar100": score(per_resample(recall), a.images, seed=seed),
     }
 
 
@@ -157,7 +157,7 @@ class _Collected(NamedTuple):
     nave: Bool[np.ndarray, " P"]
     corloc: Bool[np.ndarray, " P"]
     ranked: Ranking
-    count: int
+    images: int
 
 
 def _collected(images: Iterable[Prediction], iou: float, hard: bool, inner: bool) -> _Collected:
@@ -171,7 +171,7 @@ def _collected(images: Iterable[Prediction], iou: float, hard: bool, inner: bool
         nave=np.concatenate([NO_HITS, *(part.nave for part in parts)]),
         corloc=np.concatenate([NO_HITS, *(part.corloc for part in parts)]),
         ranked=ranking([part.matches for part in parts], order),
-        count=len(ids),
+        images=len(ids),
     )
 
 

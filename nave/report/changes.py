@@ -54,9 +54,7 @@ def context(diff: Diff, shown: Sequence[RunAtK]) -> dict[str, Any]:
             )
             for before, after in pairs
         ],
-        "curves": [
-            plots.over_steps(steps[k], curve, f"K = {k}") for k, curve in curves.items()
-        ],
+        "curves": [plots.over_steps(steps[k], curve, f"K = {k}") for k, curve in curves.items()],
         "curve_key": plots.samples(list(next(iter(curves.values())))) if curves else [],
         "steps": bool(diff["steps"]),
     }

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
 from nave.comparison.measure import (
-    change,
     box_overlaps,
     box_region,
+    change,
     cluster_overlaps,
     explained_shares,
     mask_overlaps,
