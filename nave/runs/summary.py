@@ -179,7 +179,7 @@ def overrides_of(job: RunFolder) -> list[str]:
 
 def as_csv(rows: Sequence[Row]) -> str:
     """The rows as CSV; a score has three columns: value, low and high end of its interval."""
-    names = [name for name in varied(rows) if name not in ("model", "training")]
+    names = [name for name in varied(rows) if name not in ("model", "training", "training_name")]
     flat = [_flat(row, names) for row in rows]
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=list(flat[0]) if flat else [], lineterminator="\n")
