@@ -25,7 +25,11 @@ def file_weights(path: Path) -> tuple[tuple[TensorSet, ...], str]:
     """
     if not path.is_file():
         raise WeightsError(f"there is no weights file {path.absolute()}; give weights=FILE (.safetensors or torch)")
-    sets = tuple(tensor_sets(_read(path)))
+    content = _read(path)
+    try:
+        sets = tuple(tensor_sets(content))
+    except RecursionError as error:
+        raise WeightsError(f"{path} is nested too deeply to be a checkpoint; get it again") from error
     if not sets:
         raise WeightsError(f"{path} holds no named tensors; save the network's state_dict, best as .safetensors")
     with path.open("rb") as stream:

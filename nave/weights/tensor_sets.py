@@ -49,8 +49,12 @@ class TensorSet:
         return any(self.place[start : start + len(parts)] == parts for start in range(len(self.place)))
 
 
-def tensor_sets(content: object, place: tuple[str, ...] = ()) -> Iterator[TensorSet]:
-    """The tensors of a file by their container, the outer ones first."""
+def tensor_sets(content: object, place: tuple[str, ...] = (), seen: set[int] | None = None) -> Iterator[TensorSet]:
+    """The tensors of a file by their container, the outer ones first; each container once, even if it holds itself."""
+    seen = set() if seen is None else seen
+    if id(content) in seen:
+        return
+    seen.add(id(content))
     content = content if isinstance(content, Mapping) else module_tensors(content)
     if content is None:
         return
@@ -60,7 +64,7 @@ def tensor_sets(content: object, place: tuple[str, ...] = ()) -> Iterator[Tensor
         yield TensorSet(place, tensors)
     for name, value in named.items():
         if not isinstance(value, Tensor):
-            yield from tensor_sets(value, (*place, name))
+            yield from tensor_sets(value, (*place, name), seen)
 
 
 def by_prefix(given: TensorSet, fewest: int) -> Iterator[TensorSet]:

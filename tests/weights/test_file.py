@@ -115,3 +115,25 @@ def test_a_cut_file_is_named_whatever_it_is(tmp_path: Path, name: str, end: int)
         (tmp_path / name).write_bytes(content[:end])
         with pytest.raises(WeightsError, match=rf"{name} is not a"):
             file_weights(tmp_path / name)
+
+
+def test_what_holds_itself_ends(tmp_path: Path) -> None:
+    content: dict[str, object] = {"model": TENSORS}
+    content["itself"] = content
+    torch.save(content, tmp_path / "a.pth")
+    torch.testing.assert_close(read(tmp_path / "a.pth")[0], TENSORS)
+    deep: dict[str, object] = {"model": TENSORS}
+    for _ in range(3000):
+        deep = {"a": deep}
+    with pytest.raises(WeightsError, match=r"a\.pth (is nested too deeply|is not a torch file)"):
+        saved_and_read(deep, tmp_path / "a.pth")
+
+
+def saved_and_read(content: object, path: Path) -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        torch.save(content, path)
+    finally:
+        sys.setrecursionlimit(limit)
+    file_weights(path)
