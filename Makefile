@@ -65,7 +65,7 @@ $(PAGES)/pictures/done: docs/pictures.py | $(VENV)/docs
 	touch $@
 
 docs: $(VENV)/docs $(NOTEBOOKS) $(PAGES)/pictures/done
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # a notice of its successor, not of these pages
 
 clean:
 	rm -rf $(VENV) $(LOWEST) build

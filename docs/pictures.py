@@ -94,10 +94,11 @@ def gallery(folder: Path) -> None:
     shutil.copy(sweep / "report.html", folder / "report.html")
     images = ("coffee", "chelsea", "rocket", "flower")
     command("nave.figure", str(sweep), "--k", "5", "--images", *images, "--output", str(folder / "encoders.png"))
-    for run in read_runs([sweep]):
-        if (run.record["model"], run.record["training"]) == ("vits14", "default"):
-            for image_id in run.at_k[0].lines:
-                shutil.copy(run.at_k[0].results.overlay(image_id), folder / f"{image_id}.jpg")
+    (trained,) = (
+        run for run in read_runs([sweep]) if run.record["model"] == "vits14" and run.record["training"] != "random"
+    )
+    for image_id in trained.at_k[0].lines:
+        shutil.copy(trained.at_k[0].results.overlay(image_id), folder / f"{image_id}.jpg")
 
 
 def command(module: str, *arguments: str) -> None:
