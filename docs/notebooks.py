@@ -20,10 +20,13 @@ def execute(path: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         nbclient.NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": folder}}).execute()
-    shown = [
-        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
-    ]
-    if not shown:
+    return shown(notebook, path)
+
+
+def shown(notebook: nbformat.NotebookNode, path: Path) -> nbformat.NotebookNode:
+    """The notebook; raises ValueError if no cell shows a picture."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    if not any("image/png" in output.get("data", {}) for output in outputs):
         raise ValueError(f"{path}: no cell shows a picture")
     return notebook
 
