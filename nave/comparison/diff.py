@@ -19,6 +19,7 @@ from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
 from nave.runs.layout import PLAN, read_json, write_json, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
+from nave.runs.record import training_of
 from nave.runs.settings import distinguished
 from nave.strict_json import checked
 
@@ -127,7 +128,7 @@ def shown(runs: Sequence[Run]) -> list[RunAtK]:
 
 def step_names(runs: Sequence[RunAtK]) -> list[str]:
     """``epoch 5`` for every snapshot of a training and ``final`` for its end; empty unless all are of one training."""
-    trainings = [str(run.run.record.get("training", "")) for run in runs]
+    trainings = [training_of(run.run.record) for run in runs]
     found = [STEP.fullmatch(name) for name in trainings]
     of = {match["training"] if match else name for match, name in zip(found, trainings, strict=True)}
     if len(of) > 1 or len(set(trainings)) < 2:
