@@ -14,13 +14,13 @@ import numpy as np
 
 from nave.comparison.display import as_csv
 from nave.comparison.measure import Change, changes
-from nave.comparison.rows import Row, average, difference, names_without_k, rows
+from nave.comparison.rows import Row, average, difference, rows
 from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
 from nave.runs.layout import PLAN, read_json, write_json, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.runs.record import training_of
-from nave.runs.settings import distinguished
+from nave.runs.settings import distinguished, names_without_k
 from nave.strict_json import checked
 
 DIFF = "diff.json"
@@ -201,7 +201,7 @@ def _images(runs: Sequence[RunAtK], found: Sequence[Pair]) -> str:
         where = {"k": runs[pair.before].k, "before": names[pair.before], "after": names[pair.after]}
         for line in pair.by_change():
             matched = " ".join(f"{before}:{after}" for before, after in line["counterparts"])
-            ids = {key: " ".join(map(str, line[key])) for key in ("vanished", "appeared")}  # type: ignore[literal-required]
+            ids = {key: " ".join(map(str, line[key])) for key in ("vanished", "appeared")}
             writer.writerow(where | dict(line) | ids | {"counterparts": matched})
     return file.getvalue()
 
@@ -226,10 +226,8 @@ def measure(runs: Sequence[RunAtK]) -> tuple[list[Pair], list[Row]]:
 
 def rows_of(diff: Diff) -> list[Row]:
     """The rows of a diff as they were measured."""
-    figures = ("value", "low", "high", "images")
-    return [
-        Row(
-            **{key: flat[key] for key in flat if key not in figures}, score=Score(**{key: flat[key] for key in figures})
-        )  # type: ignore[typeddict-item]
-        for flat in diff["rows"]
-    ]
+    return [_row(**flat) for flat in diff["rows"]]
+
+
+def _row(value: float | None, low: float | None, high: float | None, images: int, **names: str) -> Row:
+    return Row(**names, score=Score(value=value, low=low, high=high, images=images))

@@ -6,12 +6,13 @@ from itertools import pairwise
 from rich.table import Table
 
 from nave.comparison.diff import Pair, step_names
-from nave.comparison.rows import Row, names_without_k
+from nave.comparison.rows import Row
 from nave.comparison.scores import SCORE
 from nave.metrics import FIGURES
 from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
 from nave.runs.reader import RunAtK
+from nave.runs.settings import names_without_k
 from nave.viz.terminal import score_text
 
 QUANTITIES = {

@@ -127,7 +127,11 @@ def _values(overrides: Sequence[str], key: str) -> list[str]:
     if not given:
         return []
     parsed = OverridesParser.create().parse_override(given[-1])
-    return [str(value) for value in parsed.sweep_string_iterator()] if parsed.is_sweep_override() else [parsed.value()]
+    return (
+        [str(value) for value in parsed.sweep_string_iterator()]
+        if parsed.is_sweep_override()
+        else [str(parsed.value())]
+    )
 
 
 def _is_sweep(override: str) -> bool:
