@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from nave.comparison.figure import STYLE, WIDTHS, figure, save
+from nave.comparison.measure import ANY
 from nave.comparison.pictures import Picture
 from nave.comparison.rows import Row
 from nave.runs.layout import k_order, write_json, write_whole
@@ -34,8 +35,12 @@ TITLES = {
 }
 
 
-def tables(rows: Sequence[Row]) -> list[Table]:
-    """Tables in percent with 95 % intervals: quantities, then agreements and differences for each reference."""
+def tables(rows: Sequence[Row], classes: bool = False) -> list[Table]:
+    """Tables in percent with 95 % intervals: quantities, then agreements and differences for each reference.
+
+    The figures over all objects come first and in bold; those of single classes follow if ``classes`` is true.
+    """
+    rows = [row for row in rows if classes or row.concept in ("", ANY)]
     references = dict.fromkeys(row.against for row in rows if row.against)
     return [_table("percent, with the 95 % interval", [row for row in rows if not row.against])] + [
         _table(f"against {reference}", [row for row in rows if row.against == reference]) for reference in references
@@ -47,8 +52,9 @@ def presence_table(present: Mapping[tuple[str, str], Sequence[int]], quantity: s
     runs = list(dict.fromkeys(run for _, run in present))
     title = f"{TITLES[quantity].partition(' (')[0]}, in half of the images or more: at K"
     table = Table("concept", *runs, title=title, title_justify="left")
-    for concept in dict.fromkeys(concept for concept, _ in present):
-        table.add_row(concept, *(", ".join(map(str, present.get((concept, run), ()))) or "-" for run in runs))
+    for concept in _whole_first(concept for concept, _ in present):
+        cells = (", ".join(map(str, present.get((concept, run), ()))) or "-" for run in runs)
+        table.add_row(concept, *cells, style="bold" if concept == ANY else None)
     return table
 
 
@@ -66,12 +72,16 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
     cells = {(row.quantity, row.concept, row.run, row.k): row.score for row in rows}
     table = Table("", "concept", *(f"{run}\nK {k}" for run, k in columns), "images", title=title, title_justify="left")
     for quantity, name in TITLES.items():
-        for concept in dict.fromkeys(row.concept for row in rows if row.quantity == quantity):
+        for concept in _whole_first(row.concept for row in rows if row.quantity == quantity):
             scores = [cells.get((quantity, concept, *column)) for column in columns]
             images = max(score["images"] for score in scores if score is not None)
             texts = ("-" if score is None else score_text(score) for score in scores)
-            table.add_row(name, concept, *texts, str(images))
+            table.add_row(name, concept, *texts, str(images), style="bold" if concept == ANY else None)
     return table
+
+
+def _whole_first(concepts: Iterable[str]) -> list[str]:
+    return sorted(dict.fromkeys(concepts), key=lambda concept: concept != ANY)
 
 
 AT_MOST = 8  # concepts in the plot: those of most images
@@ -121,7 +131,7 @@ def _concepts(shown: Sequence[Row]) -> list[str]:
     for row in shown:
         images[_name(row)] = max(images[_name(row)], row.score["images"])
     kept = [name for name, _ in images.most_common(AT_MOST)]
-    return sorted(kept, key=lambda name: (name == "watermark", name == "any", name))
+    return sorted(kept, key=lambda name: (name == "watermark", name != ANY, name))
 
 
 def _points(ax: Axes, rows: Sequence[Row], concepts: Sequence[str], number: int, shift: float) -> None:
