@@ -96,15 +96,28 @@ def by_turns(count: int) -> int:
     return int(OmegaConf.select(hydra, "job.num") or 0) % count
 
 
-def run_name(model: str, training: str, k: Any, overrides: Sequence[str]) -> str:
-    """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep."""
-    left_out = (
-        *("model=", "training=", "k=", "name=", "outputs=", "skip_existing="),
-        *("logger=", "logger.", "cache=", "report="),
-    )
-    others = sorted(override for override in overrides if not override.startswith(left_out))
+UNSAID = ("name", "outputs", "skip_existing", "logger", "cache", "report")  # in no folder, as they change no result
+
+
+def run_name(model: str, training: str, k: Any, overrides: Sequence[str], constant: Sequence[str]) -> str:
+    """``dino-layers=_-1_``: what a sweep varies, as a folder name that is unique within the sweep.
+
+    ``vits14-default-k5`` where nothing varies.
+
+    Args:
+        model: its name.
+        training: its scheme.
+        k: one or several numbers of clusters.
+        overrides: of the job.
+        constant: keys of those that all jobs share.
+    """
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
-    name = re.sub(r"[^\w.,=+-]+", "_", "-".join([model, training, f"k{ks}", *others]))
+    words = {"model": model, "training": training, "k": f"k{ks}"}
+    keys = {override: override.lstrip("+~").partition("=")[0] for override in overrides}
+    varied = {override: key for override, key in keys.items() if key not in (*constant, *UNSAID)}
+    first = [word for key, word in words.items() if key in varied.values()]
+    others = sorted(override for override, key in varied.items() if key not in words)
+    name = re.sub(r"[^\w.,=+-]+", "_", "-".join([*first, *others] or words.values()))
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return name if len(name) <= 150 else f"{name[:140]}-{digest}"
 
