@@ -18,7 +18,8 @@ from nave.config import numbers_of_clusters, register
 from nave.data.datamodule import Batch, ImageModule
 from nave.data.pixels import InMemory, Pixels
 from nave.encoder.hooks import Activations
-from nave.localization.foreground import OFF, card_of
+from nave.localization.foreground import card_of
+from nave.localization.switch import OFF
 from nave.module import Explanation
 from nave.runs.head import given
 from nave.runs.prediction import Line

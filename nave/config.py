@@ -12,10 +12,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from nave.clustering.interface import NumberOfClusters, check_k
-from nave.localization.foreground import AUTO, OFF, switched
+from nave.clustering.number import NumberOfClusters, check_k
+from nave.localization.switch import AUTO, OFF, switched
 from nave.metrics import FIGURES
-from nave.weights.schemes import RANDOM
 
 CONF = Path(str(files("nave.conf")))
 
@@ -209,7 +208,7 @@ def encoder_name(name: str | None, model: str, data: str, scheme: str, seed: int
     if name is not None:
         return name
     others = [_plain(override) for override in sorted(overrides) if not _is(override, (*NAMED, *UNNAMED))]
-    if scheme == RANDOM:
+    if scheme == "random":
         data, others = "", [other for other in others if other.startswith("model.")]
     chosen = filter(None, (model, data, scheme))
     full = "-".join([*chosen, *others, f"seed{seed}"])

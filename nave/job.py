@@ -1,18 +1,13 @@
 """One job of ``nave.run`` or ``nave.train``: its folder, what is quiet, and how its failure is reported."""
 
 import logging
-import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import wraps
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from nave.distributed import is_first, single_job, stopped_by_sigterm
@@ -63,38 +58,6 @@ def _interrupted(folder: RunFolder) -> None:
     with suppress(Exception):
         if (record := read_record(folder)) is not None and record["status"] == "running":
             save(folder, record | Record(status="interrupted", error="SystemExit: SIGTERM"))
-
-
-def with_quoting_hint(main: Callable[[], Any]) -> Callable[[], Any]:
-    """``main`` of Hydra, which says how to quote where Hydra cannot read an override, such as ``data.root=a=b``."""
-
-    @wraps(main)
-    def command() -> Any:
-        try:
-            return main()
-        except SystemExit:
-            for override in filter(_is_unreadable, sys.argv[1:]):
-                print(f"Quote the value, for Hydra and for the shell: {shlex.quote(quoted(override))}", file=sys.stderr)
-            raise
-
-    return command
-
-
-def quoted(override: str) -> str:
-    """``key="value"``, in which Hydra's grammar takes every character of the value as it is."""
-    key, _, value = override.partition("=")
-    return '{}="{}"'.format(key, value.replace('"', '\\"'))
-
-
-def _is_unreadable(override: str) -> bool:
-    """Whether Hydra's grammar refuses an override, or takes it for several values where one is wanted."""
-    if override.startswith("-") or "=" not in override:
-        return False
-    try:
-        several = OverridesParser.create().parse_override(override).is_sweep_override()
-    except HydraException:
-        return True
-    return several and not {"-m", "--multirun"} & set(sys.argv)
 
 
 def _quiet(messages: Sequence[str]) -> None:

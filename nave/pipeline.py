@@ -13,7 +13,7 @@ from nave.config import check, resolved
 from nave.data.datamodule import ImageModule
 from nave.data.interface import Dataset, prepare
 from nave.distributed import StopAtOnce, is_first, leave_process_group
-from nave.localization.foreground import OFF
+from nave.localization.switch import OFF
 from nave.loggers.interface import LoggerError, RunLogger, log_run, select_examples
 from nave.module import Explainer
 from nave.runs.head import of_foreground, prepare_head
