@@ -19,7 +19,7 @@ from nave.comparison.rows import Row
 from nave.runs.layout import k_order, write_json, write_whole
 from nave.runs.reader import RunAtK
 from nave.viz.palette import LINES, MARKERS
-from nave.viz.terminal import score_text
+from nave.viz.terminal import FittedTable, score_text
 
 TITLES = {
     "mask_found": "cluster of its own, by mask (share of images, IoU of 0.5 or more)",
@@ -51,7 +51,7 @@ def presence_table(present: Mapping[tuple[str, str], Sequence[int]], quantity: s
     """A table of the K at which each concept has a cluster, by run; see :func:`nave.comparison.rows.present_by_run`."""
     runs = list(dict.fromkeys(run for _, run in present))
     title = f"{TITLES[quantity].partition(' (')[0]}, in half of the images or more: at K"
-    table = Table("concept", *runs, title=title, title_justify="left")
+    table = FittedTable("concept", *runs, title=title, title_justify="left", expendable=runs[:0:-1])
     for concept in _whole_first(concept for concept, _ in present):
         cells = (", ".join(map(str, present.get((concept, run), ()))) or "-" for run in runs)
         table.add_row(concept, *cells, style="bold" if concept == ANY else None)
@@ -70,7 +70,11 @@ def as_csv(rows: Sequence[Row]) -> str:
 def _table(title: str, rows: Sequence[Row]) -> Table:
     columns = list(dict.fromkeys((row.run, row.k) for row in rows))
     cells = {(row.quantity, row.concept, row.run, row.k): row.score for row in rows}
-    table = Table("", "concept", *(f"{run}\nK {k}" for run, k in columns), "images", title=title, title_justify="left")
+    headings = [f"{run}\nK {k}" for run, k in columns]
+    table = FittedTable("", "concept", title=title, title_justify="left", kept_in="comparison.csv")
+    table.expendable = ["images", *headings[:0:-1]]
+    for heading in (*headings, "images"):
+        table.add_column(heading, justify="right")
     for quantity, name in TITLES.items():
         for concept in _whole_first(row.concept for row in rows if row.quantity == quantity):
             scores = [cells.get((quantity, concept, *column)) for column in columns]
