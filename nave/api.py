@@ -133,7 +133,8 @@ def load(model: str = "vits14", *, device: str | None = None, **options: Any) ->
         model: a file of ``conf/model``.
         device: where to compute; a GPU if there is one.
         options: any other key of ``conf/config.yaml``: ``k``, ``training``, ``weights``, ``layers``, ``image_size``,
-            ``seed``; the groups ``composite``, ``clustering``, ``localization`` by the name of a choice; and keys of
+            ``longer_side`` (640, say: a phone's photographs take minutes at their own size), ``seed``; the groups
+            ``composite``, ``clustering``, ``localization`` by the name of a choice; and keys of
             groups with their dots, as in ``**{"composite.resolution": "grid"}``.
 
     Raises:

@@ -58,6 +58,7 @@ class RunConfig:
     layers: list[Any] = MISSING
     foreground: str = MISSING
     image_size: Any = None
+    longer_side: Any = None
     watermark: str | None = None
     watermark_probability: float = MISSING
     watermark_size: float = MISSING

@@ -43,7 +43,7 @@ def answer(config_name: str) -> None:
         return
     try:
         check_overrides(config_name, given.overrides, given.config_dir)
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 
@@ -55,6 +55,7 @@ def check_overrides(config_name: str, overrides: Sequence[str], config_dir: str 
 
     Raises:
         ValueError: for a key, a choice or a value that cannot be.
+        FileNotFoundError: for photographs that are not there.
     """
     register()
     with initialize_config_module("nave.conf", version_base="1.3"):
@@ -163,7 +164,7 @@ def _check_values(cfg: DictConfig, overrides: Sequence[str], elsewhere: bool) ->
         check(cfg)
     if not elsewhere:
         _check_training(cfg)
-        _check_root(cfg, [override for override in overrides if override.startswith("data.root=")])
+        _check_root(cfg, any(override.startswith("data.root=") for override in overrides))
 
 
 def _check_training(cfg: DictConfig) -> None:
@@ -176,14 +177,16 @@ def _check_training(cfg: DictConfig) -> None:
         raise CommandLineError(text)
 
 
-def _check_root(cfg: DictConfig, given: Sequence[str]) -> None:
-    if not given or cfg.data.get("download", False) or cfg.data.root is None:
-        return
-    root = Path(cfg.data.root).expanduser()
-    if not root.exists():
+def _check_root(cfg: DictConfig, given: bool) -> None:
+    root = cfg.data.get("root") and Path(cfg.data.root).expanduser()
+    if given and root and not root.exists() and not cfg.data.get("download", False):
         beside = [path.name for path in root.absolute().parent.glob("*")]
         near = _near(root.name, beside, f"data.root={root.parent}/".replace("=./", "="))
         raise CommandLineError(f"data.root={cfg.data.root} does not exist; looked for {root.absolute()}.{near}")
+    if cfg.data._target_ == "nave.data.folder.Folder":
+        from nave.data.folder import existing  # imports Pillow and NumPy, which other data sets do not need here
+
+        existing(root)
 
 
 def with_quoting_hint(main: Callable[[], Any]) -> Callable[[], Any]:

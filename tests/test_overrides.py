@@ -84,4 +84,6 @@ def test_what_can_run_is_let_through(tmp_path: Path) -> None:
     ]
     check_overrides("config", sweep, str(tmp_path))
     check_overrides("config", ["hydra/launcher=slurm", "data=folder", "data.root=/on/the/cluster", "training=theirs"])
+    with pytest.raises(FileNotFoundError, match=r"no image folder given; name one: data\.root=photos/"):
+        check_overrides("config", ["data=folder"])
     check_overrides("train", ["model=resnet_tiny", "data=shapes", "seed=0,1"])

@@ -203,6 +203,25 @@ def test_what_is_passed_over_and_decided_is_counted(tmp_path: Path, capsys: pyte
     assert f"2 images: {FIRST_FRAME}" in page
 
 
+def test_photographs_are_explained_at_a_capped_size_and_mapped_at_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_folder(tmp_path / "photos", {"large.png": (60, 80), "small.png": (24, 32)})
+    data, run = ["data=folder", f"data.root={root}", "image_size=null"], tmp_path / "run"
+    assert nave_run(*data, "longer_side=32", into(run)) == 0
+    for name, size in (("large", (80, 60)), ("small", (32, 24))):
+        with Image.open(run / "maps" / f"{name}.png") as labels:
+            assert labels.size == size
+            assert len(np.unique(np.asarray(labels))) == 2
+    boxes = {line["image_id"]: line for line in map(json.loads, (run / "predictions.jsonl").read_text().splitlines())}
+    assert (boxes["large"]["width"], boxes["large"]["height"]) == (80, 60)
+    right, lower = (max(c["box"][side] for c in boxes["large"]["components"]) for side in (2, 3))
+    assert (right, lower) == (80, 60)
+    assert nave_run(*data, "longer_side=16", into(run)) == 1
+    assert "longer_side was 32, is 16" in capsys.readouterr().out
+    assert record(run)["config"]["data"]["longer_side"] == 640
+
+
 def test_nothing_explained_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "text.jpg").write_text("no image")
     assert nave_run("data=folder", f"data.root={tmp_path}", into(tmp_path / "run")) == 1
