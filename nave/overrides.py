@@ -196,6 +196,9 @@ def with_quoting_hint(main: Callable[[], Any]) -> Callable[[], Any]:
     def command() -> Any:
         try:
             return main()
+        except KeyboardInterrupt:
+            print("interrupted before the work began", file=sys.stderr)
+            sys.exit(130)
         except SystemExit:
             for override in filter(_is_unreadable, sys.argv[1:]):
                 print(f"Quote the value, for Hydra and for the shell: {shlex.quote(quoted(override))}", file=sys.stderr)

@@ -192,7 +192,12 @@ class ImageModule(LightningDataModule):
     @property
     def count(self) -> int:
         """Number of images over all processes, without those to leave out."""
-        return len(self._left(self._indices()))
+        return len(self.left)
+
+    @property
+    def left(self) -> list[int]:
+        """Positions in the data set of these images."""
+        return self._left(self._indices())
 
     def prepare_data(self) -> None:
         """Prepares the data set, once per machine; called by Lightning."""

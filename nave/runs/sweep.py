@@ -229,13 +229,13 @@ def _commands(folder: Path, sweep: Plan, states: Mapping[str, str]) -> list[str]
     return ["the sweep is finished by", everything, *one_by_one]
 
 
-def resume_command(job: Path) -> str:
-    """The command line that resumes one job in its own folder."""
-    return _command(*overrides_of(RunFolder(job)), f"hydra.run.dir={_quoted(job)}")
+def resume_command(job: Path, module: str = "run") -> str:
+    """The command line that resumes one job of ``nave.run``, or of another module, in its own folder."""
+    return _command(*overrides_of(RunFolder(job)), f"hydra.run.dir={_quoted(job)}", module=module)
 
 
-def _command(*arguments: str) -> str:
-    return shlex.join(["python", "-m", "nave.run", *arguments])
+def _command(*arguments: str, module: str = "run") -> str:
+    return shlex.join(["python", "-m", f"nave.{module}", *arguments])
 
 
 def _quoted(path: Path | str) -> str:
