@@ -14,7 +14,7 @@ from nave.encoder.encoder import Encoder
 log = logging.getLogger(__name__)
 LARGE = 2_000_000  # pixels of an input; data sets to which encoders are applied have a tenth
 LOOKED_AT = 32  # images whose headers are read
-TRIED = (448, 896)  # longer sides at which the encoder is timed
+TRIED = (336, 672)  # longer sides at which the encoder is timed
 
 
 def announce_large_images(encoder: Encoder, images: ImageModule, device: torch.device) -> None:
