@@ -15,6 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from nave.clustering.number import NumberOfClusters, check_k
 from nave.localization.switch import AUTO, OFF, switched
 from nave.metrics import FIGURES
+from nave.weights.naming import file_name, plain
 
 CONF = Path(str(files("nave.conf")))
 
@@ -55,6 +56,8 @@ class RunConfig:
     k: Any = MISSING
     training: str = MISSING
     weights: str | None = None
+    weights_key: str | None = None
+    training_name: str | None = None
     layers: list[Any] = MISSING
     foreground: str = MISSING
     image_size: Any = None
@@ -87,6 +90,7 @@ def register() -> None:
     ConfigStore.instance().store(name="train_schema", node=TrainConfig)
     OmegaConf.register_new_resolver("encoder_name", encoder_name, replace=True)
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+    OmegaConf.register_new_resolver("file_name", file_name, replace=True)
     OmegaConf.register_new_resolver("by_turns", by_turns, replace=True)
 
 
@@ -99,27 +103,39 @@ def by_turns(count: int) -> int:
 UNSAID = ("name", "outputs", "skip_existing", "logger", "cache", "report")  # in no folder, as they change no result
 
 
-def run_name(model: str, training: str, k: Any, overrides: Sequence[str], constant: Sequence[str]) -> str:
+def run_name(
+    model: str, training: str, named: str | None, k: Any, overrides: Sequence[str], constant: Sequence[str]
+) -> str:
     """``dino-layers=_-1_``: what a sweep varies, as a folder name that is unique within the sweep.
 
-    ``vits14-default-k5`` where nothing varies.
+    ``vits14-default-k5`` where nothing varies. ``weights=`` is left out if ``named`` says which file it is.
 
     Args:
         model: its name.
         training: its scheme.
+        named: what the training is called instead.
         k: one or several numbers of clusters.
         overrides: of the job.
         constant: keys of those that all jobs share.
     """
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
-    words = {"model": model, "training": training, "k": f"k{ks}"}
     keys = {override: override.lstrip("+~").partition("=")[0] for override in overrides}
     varied = {override: key for override, key in keys.items() if key not in (*constant, *UNSAID)}
-    first = [word for key, word in words.items() if key in varied.values()]
-    others = sorted(override for override, key in varied.items() if key not in words)
-    name = re.sub(r"[^\w.,=+-]+", "_", "-".join([*first, *others] or words.values()))
+    sources = ("weights", "weights_key", "training_name") if named else ("training",)
+    words = {model: ("model",), named or training: sources, f"k{ks}": ("k",)}
+    first = [word for word, said in words.items() if {*said} & {*varied.values()}]
+    known = ("model", "k", "training_name", *(() if named else ("training",)))
+    others = sorted(one for one, key in varied.items() if key not in known and not _said(one, named or ""))
+    name = plain("-".join([*first, *others] or words))
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return name if len(name) <= 150 else f"{name[:140]}-{digest}"
+
+
+def _said(override: str, named: str) -> bool:
+    """Whether the name of a training says which file of weights, or which of its tensors, were chosen."""
+    key, _, value = override.partition("=")
+    stem = Path(value.strip("'\"")).stem if key == "weights" else value
+    return key in ("weights", "weights_key") and stem in named
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

@@ -46,22 +46,26 @@ def test_impossible_numbers_of_clusters_are_refused(k: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "constant", "expected"),
+    ("named", "overrides", "constant", "expected"),
     [
-        (["model=vits14", "k=5", "data=voc07", "layers=[-2,-1]"], ["data"], "vits14-k5-layers=_-2,-1_"),
-        (["training=dino", "seed=1", "skip_existing=true", "logger=wandb"], ["seed"], "dino"),
-        (["hydra/launcher=slurm", "seed=1"], ["hydra/launcher"], "seed=1"),
-        (["k=[3,5]", "model=vits14"], ["k", "model"], "vits14-dino-k3+5"),
-        ([], [], "vits14-dino-k3+5"),
+        (None, ["model=vits14", "k=5", "data=voc07", "layers=[-2,-1]"], ["data"], "vits14-k5-layers=_-2,-1_"),
+        (None, ["training=dino", "seed=1", "skip_existing=true", "logger=wandb"], ["seed"], "dino"),
+        (None, ["hydra/launcher=slurm", "seed=1"], ["hydra/launcher"], "seed=1"),
+        (None, ["k=[3,5]", "model=vits14"], ["k", "model"], "vits14-dino-k3+5"),
+        (None, [], [], "vits14-dino-k3+5"),
+        ("one/a-teacher", ["weights='one/a.pth'", "weights_key=teacher", "training_name=x"], [], "one_a-teacher"),
+        ("mine", ["weights=one/a.pth"], [], "mine-weights=one_a.pth"),
     ],
 )
-def test_a_jobs_folder_says_what_varies(overrides: list[str], constant: list[str], expected: str) -> None:
+def test_a_jobs_folder_says_what_varies(
+    named: str | None, overrides: list[str], constant: list[str], expected: str
+) -> None:
     k = [3, 5] if "k=5" not in overrides else 5
-    assert run_name("vits14", "dino", k, overrides, constant) == expected
+    assert run_name("vits14", "dino", named, k, overrides, constant) == expected
 
 
 def test_a_long_name_is_cut_and_stays_unique() -> None:
-    names = {run_name("vits14", "default", 5, [f"data.root={'x' * 200}{end}"], []) for end in "ab"}
+    names = {run_name("vits14", "default", None, 5, [f"data.root={'x' * 200}{end}"], []) for end in "ab"}
     assert len(names) == 2
     assert max(map(len, names)) <= 150
 

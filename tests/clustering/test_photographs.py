@@ -8,7 +8,7 @@ from nave.composite.composite import Composite
 from nave.data.datamodule import ImageModule
 from nave.data.sample import Sample
 from nave.encoder.encoder import Encoder
-from nave.weights import WeightsError
+from nave.weights.file import WeightsError
 from tests.helpers import parts
 
 
