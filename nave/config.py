@@ -12,11 +12,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from nave.clustering.interface import NumberOfClusters, check_k
-from nave.localization.foreground import AUTO, OFF, switched
+from nave.clustering.number import NumberOfClusters, check_k
+from nave.localization.switch import AUTO, OFF, switched
 from nave.metrics import FIGURES
 from nave.weights.naming import file_name, plain
-from nave.weights.schemes import RANDOM
 
 CONF = Path(str(files("nave.conf")))
 
@@ -62,6 +61,7 @@ class RunConfig:
     layers: list[Any] = MISSING
     foreground: str = MISSING
     image_size: Any = None
+    longer_side: Any = None
     watermark: str | None = None
     watermark_probability: float = MISSING
     watermark_size: float = MISSING
@@ -100,19 +100,33 @@ def by_turns(count: int) -> int:
     return int(OmegaConf.select(hydra, "job.num") or 0) % count
 
 
-def run_name(model: str, training: str, named: str | None, k: Any, overrides: Sequence[str]) -> str:
-    """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep.
+UNSAID = ("name", "outputs", "skip_existing", "logger", "cache", "report")  # in no folder, as they change no result
 
-    The training is called ``named``, if that is given. Then ``weights=`` is left out if the name says which file it is.
+
+def run_name(
+    model: str, training: str, named: str | None, k: Any, overrides: Sequence[str], constant: Sequence[str]
+) -> str:
+    """``dino-layers=_-1_``: what a sweep varies, as a folder name that is unique within the sweep.
+
+    ``vits14-default-k5`` where nothing varies. ``weights=`` is left out if ``named`` says which file it is.
+
+    Args:
+        model: its name.
+        training: its scheme.
+        named: what the training is called instead.
+        k: one or several numbers of clusters.
+        overrides: of the job.
+        constant: keys of those that all jobs share.
     """
-    left_out = (
-        *("model=", "training_name=", "k=", "name=", "outputs=", "skip_existing="),
-        *(() if named else ("training=",)),
-        *("logger=", "logger.", "cache=", "report="),
-    )
-    others = sorted(one for one in overrides if not one.startswith(left_out) and not _said(one, named or ""))
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
-    name = plain("-".join([model, named or training, f"k{ks}", *others]))
+    keys = {override: override.lstrip("+~").partition("=")[0] for override in overrides}
+    varied = {override: key for override, key in keys.items() if key not in (*constant, *UNSAID)}
+    sources = ("weights", "weights_key", "training_name") if named else ("training",)
+    words = {model: ("model",), named or training: sources, f"k{ks}": ("k",)}
+    first = [word for word, said in words.items() if {*said} & {*varied.values()}]
+    known = ("model", "k", "training_name", *(() if named else ("training",)))
+    others = sorted(one for one, key in varied.items() if key not in known and not _said(one, named or ""))
+    name = plain("-".join([*first, *others] or words))
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return name if len(name) <= 150 else f"{name[:140]}-{digest}"
 
@@ -211,7 +225,7 @@ def encoder_name(name: str | None, model: str, data: str, scheme: str, seed: int
     if name is not None:
         return name
     others = [_plain(override) for override in sorted(overrides) if not _is(override, (*NAMED, *UNNAMED))]
-    if scheme == RANDOM:
+    if scheme == "random":
         data, others = "", [other for other in others if other.startswith("model.")]
     chosen = filter(None, (model, data, scheme))
     full = "-".join([*chosen, *others, f"seed{seed}"])

@@ -13,7 +13,8 @@ from nave.config import check, resolved
 from nave.data.datamodule import ImageModule
 from nave.data.interface import Dataset, prepare
 from nave.distributed import StopAtOnce, is_first, leave_process_group
-from nave.localization.foreground import OFF
+from nave.duration import announce_large_images
+from nave.localization.switch import OFF
 from nave.loggers.interface import LoggerError, RunLogger, log_run, select_examples
 from nave.module import Explainer
 from nave.runs.head import of_foreground, prepare_head
@@ -141,6 +142,8 @@ def explain(
     save(journal.folder, record)
     _announce(record, images, cfg.k, journal.folder)
     if images.count:
+        if is_first():
+            announce_large_images(explainer.encoder, images, trainer.strategy.root_device)
         trainer.predict(explainer, images, return_predictions=False)
     leave_process_group()
     if not is_first():

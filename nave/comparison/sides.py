@@ -10,7 +10,7 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from nave.config import CONF
-from nave.job import quoted
+from nave.overrides import quoted
 from nave.weights.file import WeightsError
 from nave.weights.schemes import ENCODERS, SUFFIX, Card, read_card
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nave.encoder.hooks import Activations, as_grid, capture_activations, feature_info, layer_modules, layer_names
-from nave.weights import load_checkpoint
+from nave.weights.checkpoint import load_checkpoint
 
 
 class Encoder(nn.Module):

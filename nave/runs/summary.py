@@ -19,8 +19,9 @@ from nave.runs.layout import RUN, RunFolder, k_text
 from nave.runs.prediction import Line, read_lines
 from nave.runs.reader import Run
 from nave.runs.record import read_record, state, training_of
-from nave.viz.terminal import score_table, score_text, show
+from nave.viz.terminal import FittedTable, score_table, score_text, show
 
+NUMBERS = ("k", "images", *FIGURES, "images/s")
 ROWS = 20  # images in the table of a run
 NAMED = ("weights", "weights_key", "training_name")  # keys that the name of the training stands for
 
@@ -50,7 +51,9 @@ def image_table(lines: Iterable[Line], images: int) -> Table:
         lines: Predictions; the first ones are shown.
         images: Number of all predictions.
     """
-    table = Table(caption=_rest(images))
+    table = FittedTable(
+        caption=_rest(images), expendable=["size", "clusters", "components"], kept_in="predictions.jsonl"
+    )
     for heading in ("image", "size", "k", "clusters", "components", "box x1 y1 x2 y2", "IoU"):
         table.add_column(heading, justify="left" if heading == "image" else "right")
     for line in islice(lines, ROWS):
@@ -210,10 +213,13 @@ def _one_line(cell: str) -> str:
 
 def as_table(rows: Sequence[Row]) -> Table:
     """The table for a terminal."""
-    table = Table()
     headings, *lines = _lines(rows)
+    table = FittedTable(
+        expendable=["images/s", "images", *(name for name in reversed(figures(rows)) if name != "corloc")],
+        kept_in="summary.csv",
+    )
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", justify="right" if heading in NUMBERS else "left")
     for line in lines:
         table.add_row(*line)
     return table

@@ -8,7 +8,9 @@ import torch
 from huggingface_hub import constants
 from torch import Tensor
 
-from nave.weights import WeightsError, checkpoint, load_checkpoint
+from nave.weights import checkpoint
+from nave.weights.checkpoint import load_checkpoint
+from nave.weights.file import WeightsError
 
 SCHEMES = {
     "default": "tiny",

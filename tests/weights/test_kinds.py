@@ -17,8 +17,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from nave.weights import WeightsError
-from nave.weights.file import file_weights
+from nave.weights.file import WeightsError, file_weights
 from nave.weights.load_state_dict import load_best
 
 State = dict[str, Any]
@@ -221,7 +220,7 @@ def test_the_prefix_that_fits_best_is_named_with_what_it_lacks(tmp_path: Path) -
     ],
 )
 def test_a_deeper_network_and_one_with_registers_are_others(given: State, message: str) -> None:
-    from nave.weights import load_state_dict
+    from nave.weights.load_state_dict import load_state_dict
 
     with pytest.raises(WeightsError, match=message):
         load_state_dict(network("test_vit", 0), given, "test")

@@ -5,7 +5,8 @@ import pytest
 import safetensors.torch
 import timm
 
-from nave.weights import WeightsError, load_checkpoint
+from nave.weights.checkpoint import load_checkpoint
+from nave.weights.file import WeightsError
 from nave.weights.schemes import CARD, resolve
 
 SCHEMES = {
