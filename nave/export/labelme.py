@@ -26,7 +26,7 @@ def write_labelme(at_k: RunAtK, images: Images, folder: Path) -> None:
     """
     for line in at_k.lines.values():
         path = folder / f"{line['image_id']}.json"
-        content = {
+        content: dict[str, Any] = {
             "version": VERSION,
             "flags": {},
             "shapes": _shapes(at_k, line),

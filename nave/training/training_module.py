@@ -112,7 +112,8 @@ class TrainingModule(LightningModule):
         views, values = batch
         if self.classifier is None or self.metrics is None:
             _, loss = self.scheme(self.result, [self.encoder.pixels(view) for view in views])
-            self.log("validation/loss", loss, batch_size=len(values), sync_dist=True)
+            if loss is not None:
+                self.log("validation/loss", loss, batch_size=len(values), sync_dist=True)
             return
         (view,) = views
         logits = self.classifier(self.result(self.encoder.pixels(view)))
