@@ -183,6 +183,7 @@ def numbers_of_clusters(k: Any) -> tuple[NumberOfClusters, ...]:
 
 NAMED = ("model", "data", "scheme", "seed")  # part of the name of an encoder anyway
 UNNAMED = ("name", "outputs", "logger", "snapshots", "loader.num_workers", "data.root", "data.download")
+OWN = ("folder", "image_folder")  # data sets that only their data.root tells apart
 UNNAMED_GROUPS = ("logger.", "trainer.", "hydra.", "hydra/")
 
 
@@ -224,7 +225,8 @@ def encoder_name(name: str | None, model: str, data: str, scheme: str, seed: int
     """
     if name is not None:
         return name
-    others = [_plain(override) for override in sorted(overrides) if not _is(override, (*NAMED, *UNNAMED))]
+    unnamed = [key for key in (*NAMED, *UNNAMED) if not (key == "data.root" and data in OWN)]
+    others = [_plain(override) for override in sorted(overrides) if not _is(override, unnamed)]
     if scheme == "random":
         data, others = "", [other for other in others if other.startswith("model.")]
     chosen = filter(None, (model, data, scheme))
@@ -240,5 +242,5 @@ def _is(override: str, keys: Sequence[str]) -> bool:
 def _plain(override: str) -> str:
     """``exclude=[dog,cat]`` as ``exclude_dog+cat``; of a file its name."""
     key, _, value = override.lstrip("+~").partition("=")
-    plain = re.sub(r"[^\w.-]+", "+", value.rpartition("/")[2].removesuffix(".safetensors")).strip("+")
+    plain = re.sub(r"[^\w.-]+", "+", value.rstrip("/").rpartition("/")[2].removesuffix(".safetensors")).strip("+")
     return f"{key}_{plain}"
