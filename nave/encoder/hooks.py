@@ -122,10 +122,10 @@ def _layer_name(network: nn.Module, layer: int | str) -> str:
     choices = layer_modules(network)
     if isinstance(layer, int):
         if not choices:
-            close = ", ".join([name for name, _ in network.named_children()])
+            children = ", ".join(name for name, _ in network.named_children())
             raise UnknownLayerError(
                 f"layer {layer}: the layers of {type(network).__name__} have no numbers, since it is none of timm's; "
-                f"give names, such as {close} or what is inside of these"
+                f"give names, such as {children} or what is inside of these"
             )
         if not -len(choices) <= layer < len(choices):
             raise UnknownLayerError(
