@@ -47,7 +47,7 @@ class TimmNetwork:
 
 def timm_encoder(
     name: str,
-    architecture: str,
+    architecture: str | None,
     layers: Sequence[int | str],
     *,
     training: str = "default",
