@@ -41,7 +41,8 @@ def build_explainer(cfg: DictConfig, encoder: Encoder | None = None) -> Explaine
     cache = _cache(cfg)
     composite, clustering = instantiate(cfg.composite), instantiate(cfg.clustering)
     localization: Localizer = instantiate(cfg.localization)
-    encoder = encoder or instantiate(cfg.model, layers=cfg.layers)
+    chosen = {key: cfg[key] for key in ("weights_key", "training_name") if cfg[key] is not None}
+    encoder = encoder or instantiate(cfg.model, layers=cfg.layers, **chosen)
     assert isinstance(encoder, Encoder)
     encoder.select_layers(localization.layers(encoder.layers))
     if cfg.compile:

@@ -16,6 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from nave.clustering.interface import NumberOfClusters, check_k
 from nave.localization.foreground import AUTO, OFF, switched
 from nave.metrics import FIGURES
+from nave.weights.naming import file_name, plain
 from nave.weights.schemes import RANDOM
 
 ASKED = "${architecture}"  # in the file of a model that is any network of timm
@@ -59,6 +60,8 @@ class RunConfig:
     architecture: str | None = None
     training: str = MISSING
     weights: str | None = None
+    weights_key: str | None = None
+    training_name: str | None = None
     layers: list[Any] = MISSING
     foreground: str = MISSING
     image_size: Any = None
@@ -90,6 +93,7 @@ def register() -> None:
     ConfigStore.instance().store(name="train_schema", node=TrainConfig)
     OmegaConf.register_new_resolver("encoder_name", encoder_name, replace=True)
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+    OmegaConf.register_new_resolver("file_name", file_name, replace=True)
     OmegaConf.register_new_resolver("by_turns", by_turns, replace=True)
     OmegaConf.register_new_resolver("one_size", one_size, replace=True)
     OmegaConf.register_new_resolver("either", lambda value, default: default if value is None else value, replace=True)
@@ -124,17 +128,28 @@ def by_turns(count: int) -> int:
     return int(OmegaConf.select(hydra, "job.num") or 0) % count
 
 
-def run_name(model: str, training: str, k: Any, overrides: Sequence[str]) -> str:
-    """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep."""
+def run_name(model: str, training: str, named: str | None, k: Any, overrides: Sequence[str]) -> str:
+    """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep.
+
+    The training is called ``named``, if that is given. Then ``weights=`` is left out if the name says which file it is.
+    """
     left_out = (
-        *("model=", "architecture=", "training=", "k=", "name=", "outputs=", "skip_existing="),
+        *("model=", "architecture=", "training_name=", "k=", "name=", "outputs=", "skip_existing="),
+        *(() if named else ("training=",)),
         *("logger=", "logger.", "cache=", "report="),
     )
-    others = sorted(override for override in overrides if not override.startswith(left_out))
+    others = sorted(one for one in overrides if not one.startswith(left_out) and not _said(one, named or ""))
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
-    name = re.sub(r"[^\w.,=+-]+", "_", "-".join([model, training, f"k{ks}", *others]))
+    name = plain("-".join([model, named or training, f"k{ks}", *others]))
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return name if len(name) <= 150 else f"{name[:140]}-{digest}"
+
+
+def _said(override: str, named: str) -> bool:
+    """Whether the name of a training says which file of weights, or which of its tensors, were chosen."""
+    key, _, value = override.partition("=")
+    stem = Path(value.strip("'\"")).stem if key == "weights" else value
+    return key in ("weights", "weights_key") and stem in named
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

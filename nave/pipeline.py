@@ -93,7 +93,7 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
     check_same(before, record, folder)
     if cfg.skip_existing and (source := matching_run(folder, record, Path(cfg.outputs), dataset)):
         log.info("complete already: %s", source.path)
-        record |= reuse_results(source, folder)
+        record |= reuse_results(source, folder) | Record(training=record["training"])
         if is_first():
             _draw(cfg, folder, record, dataset)
         return

@@ -47,12 +47,15 @@ def test_impossible_numbers_of_clusters_are_refused(k: Any) -> None:
 
 def test_a_jobs_folder_is_readable() -> None:
     overrides = ["model=vits14", "k=5", "skip_existing=true", "logger=wandb", "data=voc07", "layers=[-2,-1]"]
-    assert run_name("vits14", "default", 5, overrides) == "vits14-default-k5-data=voc07-layers=_-2,-1_"
-    assert run_name("vits14", "dino", [3, 5], []) == "vits14-dino-k3+5"
+    assert run_name("vits14", "default", None, 5, overrides) == "vits14-default-k5-data=voc07-layers=_-2,-1_"
+    assert run_name("vits14", "dino", None, [3, 5], []) == "vits14-dino-k3+5"
+    named = ["weights='one/a.pth'", "weights_key=teacher", "training_name=x", "training=dino"]
+    assert run_name("vits14", "dino", "one/a-teacher", 5, named) == "vits14-one_a-teacher-k5-training=dino"
+    assert run_name("vits14", "dino", "mine", 5, ["weights=one/a.pth"]) == "vits14-mine-k5-weights=one_a.pth"
 
 
 def test_a_long_name_is_cut_and_stays_unique() -> None:
-    names = {run_name("vits14", "default", 5, [f"data.root={'x' * 200}{end}"]) for end in "ab"}
+    names = {run_name("vits14", "default", None, 5, [f"data.root={'x' * 200}{end}"]) for end in "ab"}
     assert len(names) == 2
     assert max(map(len, names)) <= 150
 

@@ -53,6 +53,11 @@ def test_the_wheel_holds_every_source_file(wheel: Path) -> None:
     assert in_wheel == package | conf
 
 
+def test_the_wheel_carries_the_licence(wheel: Path) -> None:
+    (licence,) = (name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("licenses/LICENSE"))
+    assert zipfile.ZipFile(wheel).read(licence) == (ROOT / "LICENSE").read_bytes()
+
+
 @pytest.mark.slow  # CI runs all of this file
 def test_the_installed_package_composes_every_choice(installed: Path, tmp_path: Path) -> None:
     program = """

@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from nave.encoder.hooks import (
     layer_names,
 )
 from nave.encoder.reading import LayerReader
-from nave.weights import Checkpoint, load_checkpoint, load_state_dict
+from nave.weights import Checkpoint, load_checkpoint
 
 
 class Encoder(nn.Module):
@@ -37,6 +36,8 @@ class Encoder(nn.Module):
         schemes: the training schemes of the model and the source of their weights; see :mod:`nave.weights`.
         training: a scheme, or an encoder trained by ``nave.train``: its name in ``outputs/encoders`` or its file.
         weights: a file that replaces the scheme's weights.
+        weights_key: the container or the prefix of that file to take, such as ``teacher``; None for what fits best.
+        training_name: what records and pictures call the training; None for the scheme's name or that of the file.
         options: further arguments of ``timm.create_model``.
         image_size: side or (height, width) of the images of a network of fixed input size (Mixer); None for any size.
         seed: of the weights of ``training=random``.
@@ -58,18 +59,16 @@ class Encoder(nn.Module):
         *,
         training: str = "default",
         weights: str | Path | None = None,
+        weights_key: str | None = None,
+        training_name: str | None = None,
         options: Mapping[str, Any] | None = None,
         image_size: int | Sequence[int] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        checkpoint = load_checkpoint(name, architecture, training, schemes, weights)
+        checkpoint = load_checkpoint(name, architecture, training, schemes, weights, training_name)
         network = _network(checkpoint.architecture, dict(options or {}), seed)
-        tensors, resampled = checkpoint.state_dict, {}
-        if tensors is not None:
-            resampled = load_state_dict(network, tensors, checkpoint.source)
-        # the network holds the tensors now
-        checkpoint = replace(checkpoint, state_dict=None, resampled=resampled)
+        checkpoint = checkpoint.load_into(network, weights_key)
         self._hold(name, network, layers, checkpoint, image_size, _made_for(network, options or {}))
         self.reader.use_channels_last()
 

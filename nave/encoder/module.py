@@ -49,9 +49,11 @@ def module_encoder(
     checkpoint = Checkpoint(
         architecture=f"{type(module).__module__}.{type(module).__qualname__}",
         training="given",
+        scheme="given",
         mean=tuple(mean),
         std=tuple(std),
-        state_dict=None,
+        tensor_sets=(),
+        tensor_sets=(),
         source="module",
         sha256=tensors_sha256(tensors),
     )

@@ -1,19 +1,22 @@
 """The settings that distinguish runs shown side by side: the keys in which their configurations differ."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nave.runs.layout import k_order
 from nave.runs.reader import RunAtK
-from nave.runs.record import flat
+from nave.runs.record import Record, flat, training_of
+from nave.weights.naming import apart, file_name
 
+DIGITS = 8  # of a file's hash, where nothing else tells trainings apart
 LONGEST_NAME = 3  # parts of a name that fit into a heading
 IGNORED = (  # shown under another key, or without effect on a map
     *("model.", "loader.", "trainer.", "logger.", "evaluation.", "localization.name"),
-    *("name", "outputs", "skip_existing", "objective", "stability", "overlays", "photographs", "report"),
+    *("weights", "training_name", "name", "outputs", "skip_existing", "objective"),
+    *("stability", "overlays", "photographs", "report"),
 )
 
 
@@ -22,7 +25,8 @@ def distinguished(runs: Sequence[RunAtK]) -> list[RunAtK]:
 
     Runs keep their order, except that runs which differ in K alone are grouped and sorted by K.
     """
-    full = [_settings(run) for run in runs]
+    trainings = _trainings([run.run.record for run in runs])
+    full = [_settings(run, training) for run, training in zip(runs, trainings, strict=True)]
     short = short_names([settings["training"] for settings in full])
     full = [settings | {"training": short[settings["training"]]} for settings in full]
     differing = [key for key in dict.fromkeys(key for settings in full for key in settings) if _varies(full, key)]
@@ -79,10 +83,28 @@ def _plain(key: str) -> str:
     return key.removesuffix("._target_").removeprefix("composite.").replace("_", " ")
 
 
-def _settings(run: RunAtK) -> dict[str, str]:
-    record = run.run.record
-    config = record["config"]
-    names = {"model": config["model"]["name"], "training": record.get("training", config["training"]), "k": run.k}
+def _trainings(records: Sequence[Record]) -> list[str]:
+    """What the trainings are called; different files of one name by more of their paths, or by the hash of the file."""
+    files = defaultdict[str, dict[str | None, str | None]](dict)
+    for record in records:
+        files[training_of(record)].setdefault(record.get("weights_sha256"), record["config"].get("weights"))
+    return [_named_apart(record, files[training_of(record)]) for record in records]
+
+
+def _named_apart(record: Record, files: Mapping[str | None, str | None]) -> str:
+    """The name of a training if all of that name have one file; ``files`` are the paths by their hashes."""
+    name, digest, config = training_of(record), record.get("weights_sha256"), record["config"]
+    paths = [path for path in files.values() if path is not None]
+    if len(files) == 1:
+        return name
+    if len(set(paths)) < len(files):
+        return name if digest is None else f"{name} {digest[:DIGITS]}"
+    return file_name(files[digest], config.get("weights_key"), *apart(paths)) or name
+
+
+def _settings(run: RunAtK, training: str) -> dict[str, str]:
+    config = run.run.record["config"]
+    names = {"model": config["model"]["name"], "training": training, "k": run.k}
     return names | {
         key: _text(value) for key, value in flat(config) if key not in names and not key.startswith(IGNORED)
     }

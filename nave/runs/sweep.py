@@ -16,7 +16,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from nave.distributed import is_first, outlive_lost_jobs
-from nave.runs.folding import as_given, fold, is_grid, overrides_parser
+from nave.runs.folding import as_given, fold, is_grid, name_files, overrides_parser
 from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole
 from nave.runs.reader import Run
 from nave.runs.record import FolderInUseError, claimed, read_record
@@ -57,6 +57,7 @@ class Summary(Callback):
         with _ended_by_errors():
             _make_own_folder(config, "sweep")
             fold(config)
+            name_files(config)
             self._begin(config, Path(config.hydra.sweep.dir))
 
     def _begin(self, config: DictConfig, folder: Path) -> None:

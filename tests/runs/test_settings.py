@@ -51,3 +51,13 @@ def test_a_name_of_common_parts_alone_stays_and_so_do_names_that_would_be_alike(
     assert short_names([plain, more]) == {plain: plain, more: "exclude_dog"}
     assert short_names([plain, more, "exclude_dog"])[more] == more
     assert short_names([plain]) == {plain: plain}
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths_or_else_by_their_hashes(tmp_path):
+    for digest, file in (("1" * 64, "one/last.pth"), ("2" * 64, "two/last.pth"), ("3" * 64, "two/last.pth")):
+        noted = {"training": "last", "weights_sha256": digest}
+        write_run(tmp_path / digest[:1], overrides={"weights": file}, record=noted)
+    assert axes(shown(tmp_path / "1", tmp_path / "2")) == {"training": ["one/last", "two/last"]}
+    assert axes(shown(tmp_path / "2", tmp_path / "3")) == {"training": ["last 22222222", "last 33333333"]}
+    moved = write_run(tmp_path / "moved", ks=(3,), overrides={"weights": "last.pth"}, record=noted)
+    assert axes(shown(tmp_path / "3", moved)).get("training") is None
