@@ -53,7 +53,6 @@ def module_encoder(
         mean=tuple(mean),
         std=tuple(std),
         tensor_sets=(),
-        tensor_sets=(),
         source="module",
         sha256=tensors_sha256(tensors),
     )
