@@ -15,6 +15,7 @@ COMMANDS = {  # a command is the module nave.NAME, imported when it is called
     "compare": "compare what encoders see in the same images",
     "figure": "draw maps for a paper, PDF and PNG",
     "overlay": "draw overlays that a large run has left out",
+    "export": "give results to pycocotools, FiftyOne or labelme",
     "evaluate": "score finished runs again from disk",
     "bench": "measure speed and memory on this machine",
 }
