@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -12,11 +13,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from nave.clustering.interface import NumberOfClusters, check_k
-from nave.localization.foreground import AUTO, OFF, switched
+from nave.clustering.number import NumberOfClusters, check_k
+from nave.localization.switch import AUTO, OFF, switched
 from nave.metrics import FIGURES
-from nave.weights.schemes import RANDOM
+from nave.weights.naming import file_name, plain
 
+ASKED = "${architecture}"  # in the file of a model that is any network of timm
 CONF = Path(str(files("nave.conf")))
 
 
@@ -54,11 +56,15 @@ class RunConfig:
     objective: str = MISSING
     seed: int = MISSING
     k: Any = MISSING
+    architecture: str | None = None
     training: str = MISSING
     weights: str | None = None
+    weights_key: str | None = None
+    training_name: str | None = None
     layers: list[Any] = MISSING
     foreground: str = MISSING
     image_size: Any = None
+    longer_side: Any = None
     watermark: str | None = None
     watermark_probability: float = MISSING
     watermark_size: float = MISSING
@@ -87,8 +93,11 @@ def register() -> None:
     ConfigStore.instance().store(name="train_schema", node=TrainConfig)
     OmegaConf.register_new_resolver("encoder_name", encoder_name, replace=True)
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+    OmegaConf.register_new_resolver("file_name", file_name, replace=True)
     OmegaConf.register_new_resolver("by_turns", by_turns, replace=True)
     OmegaConf.register_new_resolver("gpus_per_node", _gpus_per_node, replace=True)
+    OmegaConf.register_new_resolver("one_size", one_size, replace=True)
+    OmegaConf.register_new_resolver("either", lambda value, default: default if value is None else value, replace=True)
 
 
 def _gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
@@ -97,23 +106,71 @@ def _gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any
     return gpus_per_node(accelerator, devices, partition)
 
 
+def one_size(architecture: str | None) -> Any:
+    """``image_size`` of a network of timm that takes one size only; None if it takes any, or does not exist."""
+    from nave.encoder import timm_network  # takes seconds, and other models need nothing of it
+
+    with suppress(ValueError):  # OmegaConf would make its message unreadable: check() tells it
+        return timm_network.one_size(architecture)
+    return None
+
+
+def check_architecture(cfg: DictConfig) -> None:
+    """Refuses a network that timm does not have, and ``architecture`` beside a model that has its own.
+
+    Raises:
+        ValueError: naming the key, its value and the choices.
+    """
+    if ASKED in OmegaConf.to_container(cfg.model).values():  # type: ignore[union-attr]
+        from nave.encoder import timm_network
+
+        timm_network.describe(cfg.architecture)
+    elif cfg.architecture is not None:
+        raise ValueError(f"architecture={cfg.architecture} is an option of model=timm: choose that, or leave it out")
+
+
 def by_turns(count: int) -> int:
     """0 to ``count`` - 1, one after the other by a job's number in its sweep: the GPU that is its own; else 0."""
     hydra: Any = HydraConfig.get()
     return int(OmegaConf.select(hydra, "job.num") or 0) % count
 
 
-def run_name(model: str, training: str, k: Any, overrides: Sequence[str]) -> str:
-    """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep."""
-    left_out = (
-        *("model=", "training=", "k=", "name=", "outputs=", "skip_existing="),
-        *("logger=", "logger.", "cache=", "report="),
-    )
-    others = sorted(override for override in overrides if not override.startswith(left_out))
+UNSAID = ("name", "outputs", "skip_existing", "logger", "cache", "report")  # in no folder, as they change no result
+
+
+def run_name(
+    model: str, training: str, named: str | None, k: Any, overrides: Sequence[str], constant: Sequence[str]
+) -> str:
+    """``dino-layers=_-1_``: what a sweep varies, as a folder name that is unique within the sweep.
+
+    ``vits14-default-k5`` where nothing varies. ``weights=`` is left out if ``named`` says which file it is.
+
+    Args:
+        model: its name.
+        training: its scheme.
+        named: what the training is called instead.
+        k: one or several numbers of clusters.
+        overrides: of the job.
+        constant: keys of those that all jobs share.
+    """
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
-    name = re.sub(r"[^\w.,=+-]+", "_", "-".join([model, training, f"k{ks}", *others]))
+    keys = {override: override.lstrip("+~").partition("=")[0] for override in overrides}
+    varied = {override: key for override, key in keys.items() if key not in (*constant, *UNSAID)}
+    sources = ("weights", "weights_key", "training_name") if named else ("training",)
+    words = {model: ("model", "architecture"), named or training: sources, f"k{ks}": ("k",)}
+    first = [word for word, said in words.items() if {*said} & {*varied.values()}]
+    known = ("model", "architecture", "k", "training_name", *(() if named else ("training",)))
+    others = sorted(one for one, key in varied.items() if key not in known and not _said(one, named or ""))
+    name = plain("-".join([*first, *others] or words))
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return name if len(name) <= 150 else f"{name[:140]}-{digest}"
+
+
+def _said(override: str, named: str) -> bool:
+    """Whether the name of a training says which file of weights, or which of its tensors, were chosen."""
+    key, _, value = override.partition("=")
+    stem = Path(value.strip("'\"")).stem if key == "weights" else value
+    return key in ("weights", "weights_key") and stem in named
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
@@ -129,6 +186,7 @@ def check(cfg: DictConfig) -> None:
     Raises:
         ValueError: naming the key, its value and the choices.
     """
+    check_architecture(cfg)
     if cfg.objective not in FIGURES:
         raise ValueError(f"objective={cfg.objective}: choose one of {', '.join(FIGURES)}")
     evaluation = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Evaluation), cfg.evaluation))
@@ -159,8 +217,9 @@ def numbers_of_clusters(k: Any) -> tuple[NumberOfClusters, ...]:
     return values
 
 
-NAMED = ("model", "data", "scheme", "seed")  # part of the name of an encoder anyway
+NAMED = ("model", "architecture", "data", "scheme", "seed")  # part of the name of an encoder anyway
 UNNAMED = ("name", "outputs", "logger", "snapshots", "loader.num_workers", "data.root", "data.download")
+OWN = ("folder", "image_folder")  # data sets that only their data.root tells apart
 UNNAMED_GROUPS = ("logger.", "trainer.", "hydra.", "hydra/")
 
 
@@ -171,6 +230,7 @@ class TrainConfig:
     name: str | None = None
     outputs: str = MISSING
     seed: int = MISSING
+    architecture: str | None = None
     epochs: int = MISSING
     training: str = MISSING
     weights: str | None = None
@@ -202,10 +262,11 @@ def encoder_name(name: str | None, model: str, data: str, scheme: str, seed: int
     """
     if name is not None:
         return name
-    others = [_plain(override) for override in sorted(overrides) if not _is(override, (*NAMED, *UNNAMED))]
-    if scheme == RANDOM:
+    unnamed = [key for key in (*NAMED, *UNNAMED) if not (key == "data.root" and data in OWN)]
+    others = [_plain(override) for override in sorted(overrides) if not _is(override, unnamed)]
+    if scheme == "random":
         data, others = "", [other for other in others if other.startswith("model.")]
-    chosen = filter(None, (model, data, scheme))
+    chosen = filter(None, (model.rpartition("/")[2], data, scheme))
     full = "-".join([*chosen, *others, f"seed{seed}"])
     return full if len(full) <= 150 else f"{full[:140]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
 
@@ -218,5 +279,5 @@ def _is(override: str, keys: Sequence[str]) -> bool:
 def _plain(override: str) -> str:
     """``exclude=[dog,cat]`` as ``exclude_dog+cat``; of a file its name."""
     key, _, value = override.lstrip("+~").partition("=")
-    plain = re.sub(r"[^\w.-]+", "+", value.rpartition("/")[2].removesuffix(".safetensors")).strip("+")
+    plain = re.sub(r"[^\w.-]+", "+", value.rstrip("/").rpartition("/")[2].removesuffix(".safetensors")).strip("+")
     return f"{key}_{plain}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from nave.runs.pictures import overlay_of
 from nave.runs.prediction import Line
 from nave.runs.reader import Run, RunAtK
 from nave.viz.overlay import shrunk
+from nave.viz.palette import PaletteIndex, align
 
 if TYPE_CHECKING:
     import wandb
@@ -40,7 +42,7 @@ def picture(run: Run, dataset: Dataset, index: int, group: str) -> "wandb.Image"
     image_id, (at_k,) = dataset.image_id(index), run.at_k
     photograph = shrunk(dataset.image(index), LONGEST)
     size = (photograph.height, photograph.width)
-    masks = {"clusters": _map(at_k, image_id, size)}
+    masks = {"clusters": _map(at_k, image_id, size, _indices(run, image_id)[at_k.k])}
     if isinstance(dataset, Masked) and (truth := dataset.mask(index)) is not None:
         masks["truth"] = _classes(truth, dataset.mask_classes(), size)
     line = at_k.lines[image_id]
@@ -75,10 +77,16 @@ def names_sent_once(config: "wandb.Config") -> Iterator[None]:
         config.persist()
 
 
-def _map(run: RunAtK, image_id: str, size: Size) -> dict[str, Any]:
-    labels = _resized(run.read_map(image_id), size)
-    names = {cluster: f"cluster {cluster}" for cluster in range(int(labels.max()) + 1)}
-    return {"mask_data": labels, "class_labels": names}
+def _indices(run: Run, image_id: str) -> dict[str, PaletteIndex]:
+    """Palette indices by K; of every K of the run, as each has its own W&B run, and W&B colours by id."""
+    every = replace(run, ks=None).at_k
+    aligned = align([at_k.read_map(image_id) for at_k in every])
+    return {at_k.k: indices for at_k, indices in zip(every, aligned, strict=True)}
+
+
+def _map(run: RunAtK, image_id: str, size: Size, indices: PaletteIndex) -> dict[str, Any]:
+    labels = np.array(indices, np.uint8)[_resized(run.read_map(image_id), size)]
+    return {"mask_data": labels, "class_labels": {index: f"cluster {n}" for n, index in enumerate(indices)}}
 
 
 def _classes(truth: Integer[np.ndarray, "H W"], names: Mapping[int, str], size: Size) -> dict[str, Any]:
