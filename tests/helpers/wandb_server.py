@@ -19,6 +19,10 @@ VIEWER: dict[str, Any] = {
     "flags": "{}",
     "teams": {"edges": []},
 }
+FIELDS = {  # which W&B 0.20 asks of a server first
+    "RunType": {"fields": [{"name": "projectId"}]},
+    "ProjectType": {"fields": [{"name": "internalId"}]},
+}
 RUN: dict[str, Any] = {
     **{"id": "r1", "name": "abcd1234", "displayName": "vits14-dino-k5", "state": "finished", "jobType": "explain"},
     **{"tags": [], "group": "sweep", "projectId": "1", "config": "{}", "systemMetrics": "{}", "historyKeys": None},
@@ -45,7 +49,7 @@ class Server:
             self.views.append(variables)
             return {"upsertView": {"view": {"id": "1", "name": variables["name"]}, "inserted": True}}
         if "project(" not in query:
-            return {"viewer": VIEWER}
+            return {"viewer": VIEWER, **FIELDS}
         if self.summary is None:
             return {"project": None}
         run = RUN | {"summaryMetrics": json.dumps(self.summary)}
