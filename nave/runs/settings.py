@@ -10,6 +10,7 @@ from nave.runs.layout import k_order
 from nave.runs.reader import RunAtK
 from nave.runs.record import flat
 
+DEFAULT = "default"  # the training that a model's file names so
 LONGEST_NAME = 3  # parts of a name that fit into a heading
 IGNORED = (  # shown under another key, or without effect on a map
     *("model.", "loader.", "trainer.", "logger.", "evaluation.", "localization.name"),
@@ -25,6 +26,7 @@ def distinguished(runs: Sequence[RunAtK]) -> list[RunAtK]:
     full = [_settings(run) for run in runs]
     short = short_names([settings["training"] for settings in full])
     full = [settings | {"training": short[settings["training"]]} for settings in full]
+    full = _with_one_default(runs, full)
     differing = [key for key in dict.fromkeys(key for settings in full for key in settings) if _varies(full, key)]
     kept = ["model", "training", "k", *(key for key in differing if key not in ("model", "training", "k"))]
     chosen = [{key: settings.get(key, "–") for key in kept} for settings in full]
@@ -49,6 +51,21 @@ def short_names(trainings: Sequence[str]) -> dict[str, str]:
     return short if len(set(short.values())) == len(short) else {name: name for name in parts}
 
 
+def _with_one_default(runs: Sequence[RunAtK], full: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Calls the default training ``default`` where models have different ones, so that it is one value of one axis.
+
+    A name stays where the default of one model has had two, or where a file took its place.
+    """
+    configs = [run.run.record["config"] for run in runs]
+    asked = [config["training"] == DEFAULT and config.get("weights") is None for config in configs]
+    names = {(settings["model"], settings["training"]) for settings, default in zip(full, asked, strict=True) if default}
+    models, trainings = {model for model, _ in names}, {training for _, training in names}
+    if len(trainings) < 2 or len(models) < len(names):
+        return list(full)
+    folded = {True: {"training": DEFAULT}, False: {}}
+    return [settings | folded[default] for settings, default in zip(full, asked, strict=True)]
+
+
 def _without_k(run: RunAtK) -> tuple[tuple[str, str], ...]:
     return tuple((key, value) for key, value in run.settings.items() if key != "k")
 
@@ -63,10 +80,17 @@ def axes(runs: Sequence[RunAtK]) -> dict[str, list[str]]:
 def label(run: RunAtK, keys: Sequence[str]) -> str:
     """Names a run by the given settings, as ``vits14 dino, layers -2 -1, K 5``; by K alone if no key is given."""
     settings = run.settings
-    names = " ".join(settings[key] for key in ("model", "training") if key in keys)
+    names = " ".join(spelled(run, key) for key in ("model", "training") if key in keys)
     others = [f"{_plain(key)} {settings[key]}" for key in keys if key not in ("model", "training", "k")]
     number = [f"K {settings['k']}"] if "k" in keys or not keys else []
     return ", ".join([part for part in (names, *others) if part] + number)
+
+
+def spelled(run: RunAtK, key: str) -> str:
+    """The value of a setting for a reader: a default that models share with its name, ``default (imagenet1k)``."""
+    value = run.settings[key]
+    name = run.run.record.get("training", value)
+    return f"{value} ({name})" if key == "training" and value == DEFAULT != name else value
 
 
 def names_without_k(runs: Sequence[RunAtK]) -> list[str]:
