@@ -58,7 +58,9 @@ def _with_one_default(runs: Sequence[RunAtK], full: Sequence[dict[str, str]]) ->
     """
     configs = [run.run.record["config"] for run in runs]
     asked = [config["training"] == DEFAULT and config.get("weights") is None for config in configs]
-    names = {(settings["model"], settings["training"]) for settings, default in zip(full, asked, strict=True) if default}
+    names = {
+        (settings["model"], settings["training"]) for settings, default in zip(full, asked, strict=True) if default
+    }
     models, trainings = {model for model, _ in names}, {training for _, training in names}
     if len(trainings) < 2 or len(models) < len(names):
         return list(full)

