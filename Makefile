@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 LOWEST := .venv-lowest
+PAGES := build/docs
+NOTEBOOKS := $(patsubst %.ipynb,$(PAGES)/%.md,$(wildcard notebooks/*.ipynb))
 
-.PHONY: run test test-all test-lowest fuzz lint bench gpu clean
+.PHONY: run test test-all test-lowest fuzz lint bench gpu docs clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	if command -v uv >/dev/null; then \
@@ -47,5 +49,23 @@ bench: $(VENV)/installed
 gpu: $(VENV)/installed
 	$(BIN)/python -m nave.bench.gpu
 
+$(VENV)/docs: $(VENV)/installed
+	if command -v uv >/dev/null; then \
+	  uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[docs]'; \
+	else \
+	  $(BIN)/python -m pip install --constraint constraints.txt --editable '.[docs]'; \
+	fi
+	touch $@
+
+$(PAGES)/notebooks/%.md: notebooks/%.ipynb docs/notebooks.py | $(VENV)/docs
+	$(BIN)/python docs/notebooks.py $< $(@D)
+
+$(PAGES)/pictures/done: docs/pictures.py | $(VENV)/docs
+	$(BIN)/python docs/pictures.py $(@D)
+	touch $@
+
+docs: $(VENV)/docs $(NOTEBOOKS) $(PAGES)/pictures/done
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # a notice of its successor, not of these pages
+
 clean:
-	rm -rf $(VENV) $(LOWEST)
+	rm -rf $(VENV) $(LOWEST) build

@@ -18,7 +18,8 @@ from nave.config import numbers_of_clusters, register
 from nave.data.datamodule import Batch, ImageModule
 from nave.data.pixels import InMemory, Pixels
 from nave.encoder.hooks import Activations
-from nave.localization.foreground import OFF, card_of
+from nave.localization.foreground import card_of
+from nave.localization.switch import OFF
 from nave.module import Explanation
 from nave.runs.head import given
 from nave.runs.prediction import Line
@@ -132,7 +133,8 @@ def load(model: str = "vits14", *, device: str | None = None, **options: Any) ->
         model: a file of ``conf/model``.
         device: where to compute; a GPU if there is one.
         options: any other key of ``conf/config.yaml``: ``k``, ``training``, ``weights``, ``layers``, ``image_size``,
-            ``seed``; the groups ``composite``, ``clustering``, ``localization`` by the name of a choice; and keys of
+            ``longer_side`` (640, say: a phone's photographs take minutes at their own size), ``seed``; the groups
+            ``composite``, ``clustering``, ``localization`` by the name of a choice; and keys of
             groups with their dots, as in ``**{"composite.resolution": "grid"}``.
 
     Raises:

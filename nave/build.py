@@ -41,7 +41,8 @@ def build_explainer(cfg: DictConfig) -> Explainer:
     cache = _cache(cfg)
     composite, clustering = instantiate(cfg.composite), instantiate(cfg.clustering)
     localization: Localizer = instantiate(cfg.localization)
-    encoder: Encoder = instantiate(cfg.model, layers=cfg.layers)
+    chosen = {key: cfg[key] for key in ("weights_key", "training_name") if cfg[key] is not None}
+    encoder: Encoder = instantiate(cfg.model, layers=cfg.layers, **chosen)
     encoder.select_layers(localization.layers(encoder.layers))
     if cfg.compile:
         compile_layer_modules(encoder.network, encoder.layers)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from nave.comparison.display import presence_table, tables, write, write_maps
+from nave.comparison.measure import ANY
 from nave.comparison.pictures import chosen_pictures, chosen_runs
 from nave.comparison.rows import present_by_run, rows
 from nave.viz.terminal import command, show
@@ -19,6 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path, nargs="+", help="folders of runs or sweeps; the first run is the reference")
     parser.add_argument("--k", nargs="+", default=[], help="only these numbers of clusters")
     parser.add_argument("--images", nargs="+", default=[], metavar="ID", help="rows of the figure of maps")
+    parser.add_argument("--classes", action="store_true", help="show the figures of single classes too")
     parser.add_argument("--no-maps", action="store_true", help="leave out the figure of maps")
     parser.add_argument("--output", type=Path, default=Path("comparison"), help="folder to write to (%(default)s)")
     options = parser.parse_args(arguments)
@@ -27,9 +29,10 @@ def main(arguments: list[str] | None = None) -> None:
     write(options.output, measured)
     if not options.no_maps:
         write_maps(options.output, runs, chosen_pictures(runs, options.images, PICTURES))
-    show(*tables(measured))
+    show(*tables(measured, options.classes))
     for quantity in ("mask_found", "box_found"):
-        if (present := present_by_run(measured, quantity)) and len({row.k for row in measured}) > 1:
+        shown = [row for row in measured if options.classes or row.concept == ANY]
+        if (present := present_by_run(shown, quantity)) and len({row.k for row in measured}) > 1:
             show(presence_table(present, quantity))
     show(f"written to {options.output}")
 

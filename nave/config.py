@@ -12,10 +12,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from nave.clustering.interface import NumberOfClusters, check_k
-from nave.localization.foreground import AUTO, OFF, switched
+from nave.clustering.number import NumberOfClusters, check_k
+from nave.localization.switch import AUTO, OFF, switched
 from nave.metrics import FIGURES
-from nave.weights.schemes import RANDOM
+from nave.weights.naming import file_name, plain
 
 CONF = Path(str(files("nave.conf")))
 
@@ -56,9 +56,12 @@ class RunConfig:
     k: Any = MISSING
     training: str = MISSING
     weights: str | None = None
+    weights_key: str | None = None
+    training_name: str | None = None
     layers: list[Any] = MISSING
     foreground: str = MISSING
     image_size: Any = None
+    longer_side: Any = None
     watermark: str | None = None
     watermark_probability: float = MISSING
     watermark_size: float = MISSING
@@ -87,6 +90,7 @@ def register() -> None:
     ConfigStore.instance().store(name="train_schema", node=TrainConfig)
     OmegaConf.register_new_resolver("encoder_name", encoder_name, replace=True)
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+    OmegaConf.register_new_resolver("file_name", file_name, replace=True)
     OmegaConf.register_new_resolver("by_turns", by_turns, replace=True)
 
 
@@ -96,17 +100,42 @@ def by_turns(count: int) -> int:
     return int(OmegaConf.select(hydra, "job.num") or 0) % count
 
 
-def run_name(model: str, training: str, k: Any, overrides: Sequence[str]) -> str:
-    """``vits14-default-k5``, then what else was overridden: a folder name, unique within a sweep."""
-    left_out = (
-        *("model=", "training=", "k=", "name=", "outputs=", "skip_existing="),
-        *("logger=", "logger.", "cache=", "report="),
-    )
-    others = sorted(override for override in overrides if not override.startswith(left_out))
+UNSAID = ("name", "outputs", "skip_existing", "logger", "cache", "report")  # in no folder, as they change no result
+
+
+def run_name(
+    model: str, training: str, named: str | None, k: Any, overrides: Sequence[str], constant: Sequence[str]
+) -> str:
+    """``dino-layers=_-1_``: what a sweep varies, as a folder name that is unique within the sweep.
+
+    ``vits14-default-k5`` where nothing varies. ``weights=`` is left out if ``named`` says which file it is.
+
+    Args:
+        model: its name.
+        training: its scheme.
+        named: what the training is called instead.
+        k: one or several numbers of clusters.
+        overrides: of the job.
+        constant: keys of those that all jobs share.
+    """
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
-    name = re.sub(r"[^\w.,=+-]+", "_", "-".join([model, training, f"k{ks}", *others]))
+    keys = {override: override.lstrip("+~").partition("=")[0] for override in overrides}
+    varied = {override: key for override, key in keys.items() if key not in (*constant, *UNSAID)}
+    sources = ("weights", "weights_key", "training_name") if named else ("training",)
+    words = {model: ("model",), named or training: sources, f"k{ks}": ("k",)}
+    first = [word for word, said in words.items() if {*said} & {*varied.values()}]
+    known = ("model", "k", "training_name", *(() if named else ("training",)))
+    others = sorted(one for one, key in varied.items() if key not in known and not _said(one, named or ""))
+    name = plain("-".join([*first, *others] or words))
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return name if len(name) <= 150 else f"{name[:140]}-{digest}"
+
+
+def _said(override: str, named: str) -> bool:
+    """Whether the name of a training says which file of weights, or which of its tensors, were chosen."""
+    key, _, value = override.partition("=")
+    stem = Path(value.strip("'\"")).stem if key == "weights" else value
+    return key in ("weights", "weights_key") and stem in named
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
@@ -196,7 +225,7 @@ def encoder_name(name: str | None, model: str, data: str, scheme: str, seed: int
     if name is not None:
         return name
     others = [_plain(override) for override in sorted(overrides) if not _is(override, (*NAMED, *UNNAMED))]
-    if scheme == RANDOM:
+    if scheme == "random":
         data, others = "", [other for other in others if other.startswith("model.")]
     chosen = filter(None, (model, data, scheme))
     full = "-".join([*chosen, *others, f"seed{seed}"])

@@ -22,7 +22,8 @@ from omegaconf import open_dict, read_write
 
 LIGHTNINGS = "train_ddp_process"  # Hydra's names of the processes that Lightning starts
 NOTHING = b"\0"  # the number of no signal
-GRACE = 5.0  # seconds until a process that does not react to SIGTERM is ended; what waits is written meanwhile
+GRACE = 5.0  # seconds until a process that does not react to a signal is ended; what waits is written meanwhile
+PATIENCE = 0.5  # seconds until somebody who has pressed Ctrl-C is given an answer
 
 
 def is_first() -> bool:
@@ -80,11 +81,12 @@ def end_with(parent: int) -> None:
 
 
 @contextmanager
-def stopped_by_sigterm(stuck: Callable[[], None]) -> Iterator[None]:
+def stopped_at_once(stuck: Callable[[str], None]) -> Iterator[None]:
     """Lets SIGTERM end the work at once, as Ctrl-C does; Lightning notes it and goes on to predict.
 
     Python handles a signal between two of its own instructions. Where that takes longer than ``GRACE``, as within one
-    long computation or while waiting for another process, ``stuck`` is called and the process ends without it.
+    long computation or while waiting for another process, ``stuck`` is called with the signal's name and the process
+    ends without it. That holds for Ctrl-C too, unless it is ignored.
 
     What others, such as submitit, do on SIGTERM is left alone.
     """
@@ -94,7 +96,7 @@ def stopped_by_sigterm(stuck: Callable[[], None]) -> Iterator[None]:
     reads, writes = socket.socketpair()
     writes.setblocking(False)
     done = threading.Event()
-    watching = threading.Thread(target=_watch, args=(reads, done, stuck), name="sigterm", daemon=True)
+    watching = threading.Thread(target=_watch, args=(reads, done, stuck), name="signals", daemon=True)
     watching.start()
     woken = signal.set_wakeup_fd(writes.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _stop)
@@ -114,11 +116,14 @@ def _stop(number: int, frame: object) -> None:  # noqa: ARG001 - of signal handl
     raise SystemExit(128 + number)
 
 
-def _watch(wakeups: socket.socket, done: threading.Event, stuck: Callable[[], None]) -> None:
+def _watch(wakeups: socket.socket, done: threading.Event, stuck: Callable[[str], None]) -> None:
     while (number := wakeups.recv(1)) != NOTHING:
-        if number[0] == signal.SIGTERM and not done.wait(GRACE):
-            stuck()
-            os._exit(128 + signal.SIGTERM)
+        if number[0] not in (signal.SIGINT, signal.SIGTERM) or done.wait(min(PATIENCE, GRACE)):
+            continue
+        print(f"stopping within {GRACE:.0f} seconds; what is finished is kept", file=sys.stderr, flush=True)
+        if not done.wait(GRACE):
+            stuck(signal.Signals(number[0]).name)
+            os._exit(128 + number[0])
 
 
 @contextmanager
@@ -142,7 +147,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 class StopAtOnce(Callback):
-    """Puts back the handler of :func:`stopped_by_sigterm`, which Lightning replaces by its own when it begins."""
+    """Puts back the handler of :func:`stopped_at_once`, which Lightning replaces by its own when it begins."""
 
     def __init__(self) -> None:
         self._ours = signal.getsignal(signal.SIGTERM) is _stop

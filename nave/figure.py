@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from nave.comparison.figure import figure, save
@@ -19,13 +21,27 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", nargs="+", default=[], metavar="ID", help="one row each")
     parser.add_argument("--k", nargs="+", default=[], help="only these numbers of clusters")
     parser.add_argument("--columns", type=int, default=2, help="width in columns of a journal, 1 or 2")
-    parser.add_argument("--output", type=Path, nargs="+", default=[Path("figure.pdf"), Path("figure.png")])
+    parser.add_argument("--no-boxes", action="store_true", help="leave out the chosen boxes and the true ones")
+    parser.add_argument(
+        "--output", type=Path, nargs="+", help="files to write (figure.pdf and figure.png in the first folder)"
+    )
     options = parser.parse_args(arguments)
+    outputs = options.output or unused(options.folder[0] / "figure", (".pdf", ".png"))
+    if existing := [path for path in outputs if path.exists()]:
+        raise ValueError(f"{existing[0]} exists already: name another file, or delete it")
     runs = chosen_runs(options.folder, options.k)
-    page = figure(runs, chosen_pictures(runs, options.images, ROWS), columns=options.columns)
-    for path in options.output:
+    shown = chosen_pictures(runs, options.images, ROWS)
+    page = figure(runs, shown, columns=options.columns, boxes=not options.no_boxes)
+    for path in outputs:
         save(page, path)
-    show(f"written to {', '.join(map(str, options.output))}")
+    show(f"written to {', '.join(map(str, outputs))}")
+
+
+def unused(path: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The path with every suffix; with a number after its name where one of these files exists."""
+    names = chain([path.name], (f"{path.name}_{number}" for number in count(2)))
+    files = ([path.with_name(name + suffix) for suffix in suffixes] for name in names)
+    return next(group for group in files if not any(file.exists() for file in group))
 
 
 if __name__ == "__main__":

@@ -2,25 +2,24 @@
 
 import logging
 import shlex
+import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import wraps
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.types import RunMode
 
-from nave.distributed import is_first, single_job, stopped_by_sigterm
-from nave.runs.layout import RunFolder, write_whole
+from nave.distributed import is_first, single_job, stopped_at_once
+from nave.runs.journal import Journal
+from nave.runs.layout import PLAN, RunFolder, write_whole
 from nave.runs.provenance import save
 from nave.runs.record import FolderInUseError, Record, claimed, read_record
 from nave.runs.resume import ConflictingResultsError
-from nave.runs.sweep import FollowUpError
+from nave.runs.sweep import FollowUpError, resume_command
 
 log = logging.getLogger(__name__)
 REFUSALS = (ConflictingResultsError, FolderInUseError)
@@ -36,15 +35,21 @@ def job_folder() -> RunFolder:
 def job(folder: RunFolder, no_news: Sequence[str] = ()) -> Iterator[None]:
     """Around the work of one job. An error becomes one line; alone, the job ends the command with exit code 1.
 
-    One process at a time works in a folder; those of one job are one. SIGTERM interrupts the job at once.
+    One process at a time works in a folder; those of one job are one. SIGTERM and Ctrl-C interrupt the job at once,
+    and a line says what is kept and which command goes on.
 
     In a multirun the failure is noted in the job's run.json and the next job is done; the sweep fails in the end.
     ``no_news``: further warnings of Lightning that tell a user nothing.
     """
     _quiet((*NO_NEWS, *no_news))
     try:
-        with stopped_by_sigterm(lambda: _interrupted(folder)), single_job(folder.path), _claimed(folder):
+        with stopped_at_once(partial(_stuck, folder)), single_job(folder.path), _claimed(folder):
             yield
+    except (KeyboardInterrupt, SystemExit) as end:
+        if is_first():
+            with suppress(Exception):
+                log.warning(how_to_go_on(folder))
+        raise SystemExit(end.code if isinstance(end, SystemExit) else 128 + signal.SIGINT) from end
     except Exception as error:
         where = "" if isinstance(error, (FollowUpError, *REFUSALS)) else f" (traceback in {folder.record})"
         log.error("error: %s%s", error, where)  # noqa: TRY400 - short
@@ -58,43 +63,26 @@ def _claimed(folder: RunFolder) -> AbstractContextManager[None]:
     return claimed(folder) if is_first() else nullcontext()
 
 
-def _interrupted(folder: RunFolder) -> None:
-    """Notes what a process that hangs cannot note itself."""
+def _stuck(folder: RunFolder, name: str) -> None:
+    """Notes and says what a process that hangs cannot."""
     with suppress(Exception):
         if (record := read_record(folder)) is not None and record["status"] == "running":
-            save(folder, record | Record(status="interrupted", error="SystemExit: SIGTERM"))
+            save(folder, record | Record(status="interrupted", error=f"SystemExit: {name}"))
+        if is_first():
+            print(how_to_go_on(folder), file=sys.stderr, flush=True)
 
 
-def with_quoting_hint(main: Callable[[], Any]) -> Callable[[], Any]:
-    """``main`` of Hydra, which says how to quote where Hydra cannot read an override, such as ``data.root=a=b``."""
-
-    @wraps(main)
-    def command() -> Any:
-        try:
-            return main()
-        except SystemExit:
-            for override in filter(_is_unreadable, sys.argv[1:]):
-                print(f"Quote the value, for Hydra and for the shell: {shlex.quote(quoted(override))}", file=sys.stderr)
-            raise
-
-    return command
-
-
-def quoted(override: str) -> str:
-    """``key="value"``, in which Hydra's grammar takes every character of the value as it is."""
-    key, _, value = override.partition("=")
-    return '{}="{}"'.format(key, value.replace('"', '\\"'))
-
-
-def _is_unreadable(override: str) -> bool:
-    """Whether Hydra's grammar refuses an override, or takes it for several values where one is wanted."""
-    if override.startswith("-") or "=" not in override:
-        return False
-    try:
-        several = OverridesParser.create().parse_override(override).is_sweep_override()
-    except HydraException:
-        return True
-    return several and not {"-m", "--multirun"} & set(sys.argv)
+def how_to_go_on(folder: RunFolder) -> str:
+    """What an interrupted job has finished, where that lies, and the command that does the rest."""
+    record = read_record(folder) or Record()
+    finished = "what is finished"
+    if "total" in record and "ks" in record:
+        finished = f"{len(Journal(folder, record['ks']).finished())} of {record['total']} images"
+    sweep = folder.path.parent
+    command = f"python -m nave.sweep {shlex.quote(str(sweep))}, which lists what is missing"
+    if not (sweep / PLAN).is_file():
+        command = resume_command(folder.path, "train" if "scheme" in record.get("config", {}) else "run")
+    return f"interrupted; kept in {folder.path}: {finished}. To go on: {command}"
 
 
 def _quiet(messages: Sequence[str]) -> None:

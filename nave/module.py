@@ -13,7 +13,8 @@ from jaxtyping import Float, UInt8
 from lightning import LightningModule
 from torch import Tensor
 
-from nave.clustering.interface import Clustering, Clusters, NumberOfClusters, cluster
+from nave.clustering.interface import Clustering, Clusters, cluster
+from nave.clustering.number import NumberOfClusters
 from nave.composite.composer import Composer
 from nave.composite.composite import Composite
 from nave.data.datamodule import Batch

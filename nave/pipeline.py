@@ -13,7 +13,8 @@ from nave.config import check, resolved
 from nave.data.datamodule import ImageModule
 from nave.data.interface import Dataset, prepare
 from nave.distributed import StopAtOnce, is_first, leave_process_group
-from nave.localization.foreground import OFF
+from nave.duration import announce_large_images
+from nave.localization.switch import OFF
 from nave.loggers.interface import LoggerError, RunLogger, log_run, select_examples
 from nave.module import Explainer
 from nave.runs.head import of_foreground, prepare_head
@@ -93,7 +94,7 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
     check_same(before, record, folder)
     if cfg.skip_existing and (source := matching_run(folder, record, Path(cfg.outputs), dataset)):
         log.info("complete already: %s", source.path)
-        record |= reuse_results(source, folder)
+        record |= reuse_results(source, folder) | Record(training=record["training"])
         if is_first():
             _draw(cfg, folder, record, dataset)
         return
@@ -141,6 +142,8 @@ def explain(
     save(journal.folder, record)
     _announce(record, images, cfg.k, journal.folder)
     if images.count:
+        if is_first():
+            announce_large_images(explainer.encoder, images, trainer.strategy.root_device)
         trainer.predict(explainer, images, return_predictions=False)
     leave_process_group()
     if not is_first():

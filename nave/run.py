@@ -1,15 +1,15 @@
 """Explains images: ``python -m nave.run model=vits14 data=sample k=5``; ``--help`` lists every choice."""
 
+from typing import TYPE_CHECKING
+
 import hydra
 from omegaconf import DictConfig
 
 from nave.config import register
-from nave.distributed import is_first
-from nave.job import job, job_folder, with_quoting_hint
-from nave.pipeline import run
-from nave.runs.reader import Run
-from nave.runs.summary import show_run
-from nave.runs.sweep import follow_up
+from nave.overrides import answer, with_quoting_hint
+
+if TYPE_CHECKING:
+    from nave.runs.reader import Run
 
 register()
 
@@ -19,6 +19,13 @@ def explain(cfg: DictConfig) -> float | None:
 
     In a multirun a failing job is noted in its run.json and the others are done; the summary fails then.
     """
+    from nave.distributed import is_first  # with torch: imported when the command line is known to be sound
+    from nave.job import job, job_folder
+    from nave.pipeline import run
+    from nave.runs.reader import Run
+    from nave.runs.summary import show_run
+    from nave.runs.sweep import follow_up
+
     folder = job_folder()
     score: float | None = None
     with job(folder):
@@ -30,7 +37,7 @@ def explain(cfg: DictConfig) -> float | None:
     return score
 
 
-def _best(run: Run, objective: str) -> float | None:
+def _best(run: "Run", objective: str) -> float | None:
     """Over the numbers of clusters."""
     values = (one.scores[objective]["value"] for one in run.at_k if objective in one.scores)
     return max((value for value in values if value is not None), default=None)
@@ -41,4 +48,5 @@ main = with_quoting_hint(hydra.main(version_base="1.3", config_path="pkg://nave.
 if __name__ == "__main__":
     from nave.run import main as importable  # a cluster's jobs find it by name; ``__main__`` they could not
 
+    answer("config")
     importable()

@@ -1,18 +1,18 @@
 """Trains an encoder: ``python -m nave.train model=resnet18 data=stl10 scheme=supervised``."""
 
 import logging
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from nave.config import register
-from nave.distributed import is_first
-from nave.job import job, job_folder, with_quoting_hint
-from nave.runs.layout import RunFolder
-from nave.runs.record import Record
-from nave.training.fit import train
-from nave.weights.schemes import ENCODERS, encoder_path
+from nave.overrides import answer, with_quoting_hint
+
+if TYPE_CHECKING:
+    from nave.runs.layout import RunFolder
+    from nave.runs.record import Record
 
 log = logging.getLogger(__name__)
 NO_NEWS = ("smaller than the logging interval", "have no `val_dataloader`", "across ranks is zero")
@@ -21,6 +21,10 @@ register()
 
 def fit(cfg: DictConfig) -> None:
     """Runs one training; in a multirun, a failure is recorded in its run.json and the other trainings continue."""
+    from nave.distributed import is_first  # with torch: imported when the command line is known to be sound
+    from nave.job import job, job_folder
+    from nave.training.fit import train
+
     folder = job_folder()
     with job(folder, NO_NEWS):
         record = train(cfg, folder, HydraConfig.get().runtime.choices["scheme"])
@@ -28,7 +32,9 @@ def fit(cfg: DictConfig) -> None:
             _announce(record, folder)
 
 
-def _announce(record: Record, folder: RunFolder) -> None:
+def _announce(record: "Record", folder: "RunFolder") -> None:
+    from nave.weights.schemes import ENCODERS, encoder_path
+
     card = record["card"]
     for name, value in card["metrics"].items():
         log.info("%s: %.4g", name, value)
@@ -43,4 +49,5 @@ main = with_quoting_hint(hydra.main(version_base="1.3", config_path="pkg://nave.
 if __name__ == "__main__":
     from nave.train import main as importable  # the jobs of a cluster import it by name
 
+    answer("train")
     importable()

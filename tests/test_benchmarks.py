@@ -12,8 +12,7 @@ from PIL import Image
 
 import nave.run
 from nave.evaluate import main
-from nave.metrics import group_centroids
-from nave.metrics.class_iou import match_groups
+from nave.metrics.class_iou import group_centroids, match_groups
 from nave.runs.layout import RunFolder
 from nave.runs.scoring import evaluate
 from tests.helpers.datasets import (

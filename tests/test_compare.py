@@ -84,6 +84,15 @@ def test_tables_show_figures_and_the_k_at_which_a_class_appears(runs, tmp_path, 
     assert not (tmp_path / "maps.png").exists()
 
 
+def test_the_whole_comes_first_and_classes_are_shown_when_asked_for(runs, tmp_path, capsys):
+    for flags, classes in ([], set()), (["--classes"], set(CLASSES)):
+        assert main([*map(str, runs), "--output", str(tmp_path), "--no-maps", *flags]) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if "overlap of the best component" in line]
+        concepts = [line.split("\u2502")[2].strip() for line in lines]
+        assert concepts[0] == "any"
+        assert set(concepts) == {"any", *classes}
+
+
 def test_one_k_can_be_chosen(runs):
     chosen = chosen_runs(runs, ["5"])
     assert {row.k for row in comparison.rows(chosen)} == {run.k for run in chosen} == {"5"}

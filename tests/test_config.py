@@ -45,14 +45,27 @@ def test_impossible_numbers_of_clusters_are_refused(k: Any) -> None:
         numbers_of_clusters(k)
 
 
-def test_a_jobs_folder_is_readable() -> None:
-    overrides = ["model=vits14", "k=5", "skip_existing=true", "logger=wandb", "data=voc07", "layers=[-2,-1]"]
-    assert run_name("vits14", "default", 5, overrides) == "vits14-default-k5-data=voc07-layers=_-2,-1_"
-    assert run_name("vits14", "dino", [3, 5], []) == "vits14-dino-k3+5"
+@pytest.mark.parametrize(
+    ("named", "overrides", "constant", "expected"),
+    [
+        (None, ["model=vits14", "k=5", "data=voc07", "layers=[-2,-1]"], ["data"], "vits14-k5-layers=_-2,-1_"),
+        (None, ["training=dino", "seed=1", "skip_existing=true", "logger=wandb"], ["seed"], "dino"),
+        (None, ["hydra/launcher=slurm", "seed=1"], ["hydra/launcher"], "seed=1"),
+        (None, ["k=[3,5]", "model=vits14"], ["k", "model"], "vits14-dino-k3+5"),
+        (None, [], [], "vits14-dino-k3+5"),
+        ("one/a-teacher", ["weights='one/a.pth'", "weights_key=teacher", "training_name=x"], [], "one_a-teacher"),
+        ("mine", ["weights=one/a.pth"], [], "mine-weights=one_a.pth"),
+    ],
+)
+def test_a_jobs_folder_says_what_varies(
+    named: str | None, overrides: list[str], constant: list[str], expected: str
+) -> None:
+    k = [3, 5] if "k=5" not in overrides else 5
+    assert run_name("vits14", "dino", named, k, overrides, constant) == expected
 
 
 def test_a_long_name_is_cut_and_stays_unique() -> None:
-    names = {run_name("vits14", "default", 5, [f"data.root={'x' * 200}{end}"]) for end in "ab"}
+    names = {run_name("vits14", "default", None, 5, [f"data.root={'x' * 200}{end}"], []) for end in "ab"}
     assert len(names) == 2
     assert max(map(len, names)) <= 150
 

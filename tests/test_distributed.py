@@ -11,7 +11,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from nave.distributed import is_first, single_job, stopped_by_sigterm, uninterrupted
+from nave.distributed import is_first, single_job, stopped_at_once, uninterrupted
 from tests.helpers.compositions import composed
 
 
@@ -52,7 +52,7 @@ def test_one_process_writes_for_all(monkeypatch: pytest.MonkeyPatch, rank: int, 
 
 def test_sigterm_ends_the_work_at_once_and_is_then_as_before() -> None:
     def work() -> None:
-        with stopped_by_sigterm(lambda: None):
+        with stopped_at_once(lambda _: None):
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(10)
 
@@ -66,28 +66,33 @@ def test_what_others_do_on_sigterm_is_left_alone(monkeypatch: pytest.MonkeyPatch
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
     try:
-        with stopped_by_sigterm(lambda: None):
+        with stopped_at_once(lambda _: None):
             os.kill(os.getpid(), signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert seen == [signal.SIGTERM]
 
 
-def test_a_process_that_does_not_react_to_sigterm_is_ended() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_does_not_react_to_a_signal_says_so_and_is_ended(number: signal.Signals) -> None:
     script = (
-        "import hashlib, nave.distributed as d\n"
+        "import hashlib, signal, nave.distributed as d\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may have left it ignored
         "d.GRACE = 0.2\n"
-        "with d.stopped_by_sigterm(lambda: print('stuck', flush=True)):\n"
+        "with d.stopped_at_once(lambda name: print(name, flush=True)):\n"
         "    print('ready', flush=True)\n"
         "    hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)\n"  # minutes without an instruction of Python
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=pipe, stderr=pipe, text=True)
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.5)  # until the computation has begun
-    process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=30)[0] == "stuck\n"
-    assert process.returncode == 128 + signal.SIGTERM
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=30)
+    assert out == f"{number.name}\n"
+    assert errors == "stopping within 0 seconds; what is finished is kept\n"
+    assert process.returncode == 128 + number
 
 
 def test_an_interrupt_waits_for_what_must_not_stop_half_way() -> None:

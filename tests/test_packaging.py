@@ -44,6 +44,13 @@ def elsewhere(installed: Path, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def test_the_package_is_found_in_the_parent_folder_of_a_clone_that_has_its_name(tmp_path: Path) -> None:
+    """An editable install is one path, so that the clone, which is no package, does not shadow what lies in it."""
+    (tmp_path / "nave").symlink_to(ROOT)
+    found = elsewhere(tmp_path / "nave", tmp_path, "-c", "import nave; from nave.config import CONF; print(CONF)")
+    assert Path(found.strip()) == tmp_path / "nave" / "conf"
+
+
 def test_the_wheel_holds_every_source_file(wheel: Path) -> None:
     in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if Path(name).suffix in SOURCES}
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "nave").rglob("*") if path.suffix in SOURCES}
@@ -51,6 +58,11 @@ def test_the_wheel_holds_every_source_file(wheel: Path) -> None:
         f"nave/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "conf").rglob("*") if path.suffix in SOURCES
     }
     assert in_wheel == package | conf
+
+
+def test_the_wheel_carries_the_licence(wheel: Path) -> None:
+    (licence,) = (name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("licenses/LICENSE"))
+    assert zipfile.ZipFile(wheel).read(licence) == (ROOT / "LICENSE").read_bytes()
 
 
 @pytest.mark.slow  # CI runs all of this file

@@ -103,12 +103,12 @@ def test_a_process_that_is_killed_ends_the_run() -> None:
 
 SCRIPT = """
 import faulthandler, os, signal, time
-from nave.distributed import stopped_by_sigterm
+from nave.distributed import stopped_at_once
 from nave.pool import Pool
 
 faulthandler.dump_traceback_later(40)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
-with stopped_by_sigterm(lambda: None):
+with stopped_at_once(lambda _: None):
     pool = Pool(lambda _: time.sleep(0.01), lambda _: None, processes=2, pending=1)
     try:
         print(*pool._executor._processes, flush=True)
@@ -120,7 +120,10 @@ with stopped_by_sigterm(lambda: None):
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGKILL))],
+)
 def test_no_process_outlives_its_parent(number: signal.Signals) -> None:
     parent = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert parent.stdout

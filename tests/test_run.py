@@ -1,5 +1,7 @@
 import json
 import os
+import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -20,16 +22,17 @@ from tests.helpers.datasets import photograph, write_folder, write_photograph, w
 from tests.helpers.running import QUICK, into, nave_run, one_thread, photographs, record, results, voc
 
 VERSIONS = versions()
+GONE = RuntimeError("the power went")
 
 
-def count_images(monkeypatch: pytest.MonkeyPatch, fail_at: int | None = None) -> list[str]:
+def count_images(monkeypatch: pytest.MonkeyPatch, fail_at: int | None = None, error: BaseException = GONE) -> list[str]:
     """Ids of the images that are computed from now on; the power goes at one of them."""
     seen: list[str] = []
     step = Explainer.predict_step
 
     def counting(self: Explainer, batch: Any, batch_idx: int = 0) -> Any:
         if fail_at is not None and len(seen) == fail_at:
-            raise RuntimeError("the power went")
+            raise error
         seen.extend(batch.image_ids)
         return step(self, batch, batch_idx)
 
@@ -101,6 +104,28 @@ def test_a_killed_run_goes_on_with_what_is_missing(
     assert results(run) == results(undisturbed)
     assert (record(run)["images"], len(record(run)["attempts"])) == (4, 2)
     assert "error" not in record(run)
+
+
+def test_ctrl_c_says_what_is_kept_and_which_command_goes_on(
+    finished: tuple[Path, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (undisturbed, overrides), run = finished, tmp_path / "run"
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        count_images(patch, fail_at=3, error=KeyboardInterrupt())
+        assert nave_run(*overrides, into(run)) != 0
+    signal.signal(signal.SIGINT, before)  # Lightning ignores a second one
+    told = capsys.readouterr().out
+    assert f"interrupted; kept in {run}: 3 of 4 images. To go on: python -m nave.run " in told
+    command = shlex.split(told.partition("To go on: ")[2])
+    assert record(run)["status"] == "interrupted"
+    seen = count_images(monkeypatch)
+    assert nave_run(*command[3 + len(QUICK) :]) == 0
+    assert seen == ["000003"]
+    assert results(run) == results(undisturbed)
 
 
 def test_a_run_that_failed_after_the_last_image_computes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +226,25 @@ def test_what_is_passed_over_and_decided_is_counted(tmp_path: Path, capsys: pyte
         assert text in " ".join(told.split())
     assert "1 hidden images" in page
     assert f"2 images: {FIRST_FRAME}" in page
+
+
+def test_photographs_are_explained_at_a_capped_size_and_mapped_at_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_folder(tmp_path / "photos", {"large.png": (60, 80), "small.png": (24, 32)})
+    data, run = ["data=folder", f"data.root={root}", "image_size=null"], tmp_path / "run"
+    assert nave_run(*data, "longer_side=32", into(run)) == 0
+    for name, size in (("large", (80, 60)), ("small", (32, 24))):
+        with Image.open(run / "maps" / f"{name}.png") as labels:
+            assert labels.size == size
+            assert len(np.unique(np.asarray(labels))) == 2
+    boxes = {line["image_id"]: line for line in map(json.loads, (run / "predictions.jsonl").read_text().splitlines())}
+    assert (boxes["large"]["width"], boxes["large"]["height"]) == (80, 60)
+    right, lower = (max(c["box"][side] for c in boxes["large"]["components"]) for side in (2, 3))
+    assert (right, lower) == (80, 60)
+    assert nave_run(*data, "longer_side=16", into(run)) == 1
+    assert "longer_side was 32, is 16" in capsys.readouterr().out
+    assert record(run)["config"]["data"]["longer_side"] == 640
 
 
 def test_nothing_explained_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

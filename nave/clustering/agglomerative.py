@@ -8,7 +8,8 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.feature_extraction.image import grid_to_graph
 from torch import Tensor
 
-from nave.clustering.interface import Clusters, check_k, inertia
+from nave.clustering.interface import Clusters, inertia
+from nave.clustering.number import check_k
 from nave.clustering.sampling import grid_points
 from nave.clustering.steps import stepper
 from nave.composite.composite import Composite

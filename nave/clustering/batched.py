@@ -17,8 +17,9 @@ from jaxtyping import Bool, Float, Float64, Int, UInt8
 from torch import Tensor
 
 from nave.clustering.gram import Points
-from nave.clustering.interface import MAX_K, Clusters, coincident
+from nave.clustering.interface import Clusters, coincident
 from nave.clustering.lloyd import mean_variance, relocations
+from nave.clustering.number import MAX_K
 from nave.clustering.steps import first_maximum
 
 OLDEST_TRITON = (3, 6)  # on which the kernels were tried

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
-from nave.clustering.interface import Clustering, Clusters, check_k
+from nave.clustering.interface import Clustering, Clusters
+from nave.clustering.number import check_k
 from nave.clustering.seeding import initial_centroids
 from nave.composite.composite import Composite
 

@@ -8,8 +8,9 @@ from torch import Tensor
 from nave.clustering.batched import finish, iterate
 from nave.clustering.batched_seeding import initial_coefficients
 from nave.clustering.gram import Gram, Points
-from nave.clustering.interface import Clusters, check_k, concatenate
+from nave.clustering.interface import Clusters, concatenate
 from nave.clustering.lloyd import lloyd
+from nave.clustering.number import check_k
 from nave.clustering.precision import full_precision
 from nave.clustering.seeding import initial_centroids
 from nave.composite.composite import Composite

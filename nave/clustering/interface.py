@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 
+from nave.clustering.number import NumberOfClusters
 from nave.composite.composite import ROUNDING, Composite
-
-NumberOfClusters = int | Literal["auto"]  # auto: chosen for every image, see `elbow`
-MAX_K = 255  # labels are written as indexed PNG, one byte per pixel
 
 
 @dataclass(frozen=True)
@@ -56,17 +54,6 @@ def concatenate(batches: Sequence[Clusters]) -> Clusters:
 
 def _tensors(clusters: Clusters) -> tuple[Tensor, ...]:
     return clusters.labels, clusters.centroids, clusters.inertia, clusters.iterations
-
-
-def check_k(k: int) -> int:
-    """Returns ``k``.
-
-    Raises:
-        ValueError: if ``k`` is not from 1 to 255.
-    """
-    if not 1 <= k <= MAX_K:
-        raise ValueError(f"k={k}: the number of clusters must be from 1 to {MAX_K}, or auto")
-    return k
 
 
 def coincident(centroids: Float[Tensor, "B K D"]) -> Bool[Tensor, "B K K"]:

@@ -6,7 +6,8 @@ from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from nave.clustering import kernels_cpu
-from nave.clustering.interface import MAX_K, Clusters, inertia
+from nave.clustering.interface import Clusters, inertia
+from nave.clustering.number import MAX_K
 from nave.clustering.steps import CompiledStepper, Step, Stepper, stepper
 from nave.composite.composite import ROUNDING, Composite
 

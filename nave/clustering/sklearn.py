@@ -9,7 +9,8 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from nave.clustering.interface import Clusters, check_k, coincident, concatenate
+from nave.clustering.interface import Clusters, coincident, concatenate
+from nave.clustering.number import check_k
 from nave.clustering.seeding import initial_centroids
 from nave.composite.composite import Composite
 

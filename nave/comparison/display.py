@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from nave.comparison.figure import STYLE, WIDTHS, figure, save
+from nave.comparison.measure import ANY
 from nave.comparison.pictures import Picture
 from nave.comparison.rows import Row
 from nave.runs.layout import k_order, write_json, write_whole
 from nave.runs.reader import RunAtK
 from nave.viz.palette import LINES, MARKERS
-from nave.viz.terminal import score_text
+from nave.viz.terminal import FittedTable, score_text
 
 TITLES = {
     "mask_found": "cluster of its own, by mask (share of images, IoU of 0.5 or more)",
@@ -34,8 +35,12 @@ TITLES = {
 }
 
 
-def tables(rows: Sequence[Row]) -> list[Table]:
-    """Tables in percent with 95 % intervals: quantities, then agreements and differences for each reference."""
+def tables(rows: Sequence[Row], classes: bool = False) -> list[Table]:
+    """Tables in percent with 95 % intervals: quantities, then agreements and differences for each reference.
+
+    The figures over all objects come first and in bold; those of single classes follow if ``classes`` is true.
+    """
+    rows = [row for row in rows if classes or row.concept in ("", ANY)]
     references = dict.fromkeys(row.against for row in rows if row.against)
     return [_table("percent, with the 95 % interval", [row for row in rows if not row.against])] + [
         _table(f"against {reference}", [row for row in rows if row.against == reference]) for reference in references
@@ -46,9 +51,10 @@ def presence_table(present: Mapping[tuple[str, str], Sequence[int]], quantity: s
     """A table of the K at which each concept has a cluster, by run; see :func:`nave.comparison.rows.present_by_run`."""
     runs = list(dict.fromkeys(run for _, run in present))
     title = f"{TITLES[quantity].partition(' (')[0]}, in half of the images or more: at K"
-    table = Table("concept", *runs, title=title, title_justify="left")
-    for concept in dict.fromkeys(concept for concept, _ in present):
-        table.add_row(concept, *(", ".join(map(str, present.get((concept, run), ()))) or "-" for run in runs))
+    table = FittedTable("concept", *runs, title=title, title_justify="left", expendable=runs[:0:-1])
+    for concept in _whole_first(concept for concept, _ in present):
+        cells = (", ".join(map(str, present.get((concept, run), ()))) or "-" for run in runs)
+        table.add_row(concept, *cells, style="bold" if concept == ANY else None)
     return table
 
 
@@ -64,14 +70,22 @@ def as_csv(rows: Sequence[Row]) -> str:
 def _table(title: str, rows: Sequence[Row]) -> Table:
     columns = list(dict.fromkeys((row.run, row.k) for row in rows))
     cells = {(row.quantity, row.concept, row.run, row.k): row.score for row in rows}
-    table = Table("", "concept", *(f"{run}\nK {k}" for run, k in columns), "images", title=title, title_justify="left")
+    headings = [f"{run}\nK {k}" for run, k in columns]
+    table = FittedTable("", "concept", title=title, title_justify="left", kept_in="comparison.csv")
+    table.expendable = ["images", *headings[:0:-1]]
+    for heading in (*headings, "images"):
+        table.add_column(heading, justify="right")
     for quantity, name in TITLES.items():
-        for concept in dict.fromkeys(row.concept for row in rows if row.quantity == quantity):
+        for concept in _whole_first(row.concept for row in rows if row.quantity == quantity):
             scores = [cells.get((quantity, concept, *column)) for column in columns]
             images = max(score["images"] for score in scores if score is not None)
             texts = ("-" if score is None else score_text(score) for score in scores)
-            table.add_row(name, concept, *texts, str(images))
+            table.add_row(name, concept, *texts, str(images), style="bold" if concept == ANY else None)
     return table
+
+
+def _whole_first(concepts: Iterable[str]) -> list[str]:
+    return sorted(dict.fromkeys(concepts), key=lambda concept: concept != ANY)
 
 
 AT_MOST = 8  # concepts in the plot: those of most images
@@ -121,7 +135,7 @@ def _concepts(shown: Sequence[Row]) -> list[str]:
     for row in shown:
         images[_name(row)] = max(images[_name(row)], row.score["images"])
     kept = [name for name, _ in images.most_common(AT_MOST)]
-    return sorted(kept, key=lambda name: (name == "watermark", name == "any", name))
+    return sorted(kept, key=lambda name: (name == "watermark", name != ANY, name))
 
 
 def _points(ax: Axes, rows: Sequence[Row], concepts: Sequence[str], number: int, shift: float) -> None:

@@ -1,7 +1,9 @@
 """Figures for papers: maps of several images under several runs and K, in aligned colours."""
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from nave.viz.palette import PaletteIndex, align, colours
 
 WIDTHS = {1: 3.35, 2: 6.9}  # inches: one column (85 mm) and two (175 mm) of common journals
 GAP = 0.04  # inches between pictures
-DPI, LETTERS = 300, 7.0
+DPI, LETTERS, SMALLEST = 300, 7.0, 5.0  # points of headings; journals refuse smaller letters
+BREAKS = re.compile(r"(?<=[ _+,/])|(?<=\w-)(?=[A-Za-z])|(?<=\w\.)(?=[A-Za-z])")  # where a heading may be broken
 STYLE: dict[Any, Any] = {  # Any: matplotlib's keys are literals, which | of two dicts loses
     "pdf.fonttype": 42,  # embedded TrueType, since journals reject Type 3
     "font.family": "sans-serif",
@@ -33,7 +36,7 @@ STYLE: dict[Any, Any] = {  # Any: matplotlib's keys are literals, which | of two
 AT_MOST = 12
 
 
-def figure(runs: Sequence[RunAtK], shown: Sequence[Picture], *, columns: int = 2) -> Figure:
+def figure(runs: Sequence[RunAtK], shown: Sequence[Picture], *, columns: int = 2, boxes: bool = True) -> Figure:
     """Draws one row per image: the image, then its map under every run; clusters keep their colour along the row.
 
     Boundaries and boxes are vector graphics; predicted boxes are solid, true boxes dashed.
@@ -42,27 +45,27 @@ def figure(runs: Sequence[RunAtK], shown: Sequence[Picture], *, columns: int = 2
         runs: Runs at their K, one column each.
         shown: The images, one row each.
         columns: Width of the figure in columns of a journal, 1 or 2.
+        boxes: Whether to draw the boxes.
 
     Raises:
-        ValueError: If there are more runs than fit on a page, or ``columns`` is neither 1 nor 2.
+        ValueError: If the runs or their headings do not fit into the width, or ``columns`` is neither 1 nor 2.
         FileNotFoundError: If neither a run nor its data set has an image.
     """
     if columns not in WIDTHS:
         raise ValueError(f"columns={columns}: a figure is 1 or 2 columns wide")
     if len(runs) > AT_MOST:
         raise ValueError(f"{len(runs)} runs and K, but a page shows {AT_MOST} at most: name fewer runs, or choose --k")
-    headings = ["photograph", *("\n".join(_heading(run, list(axes(runs)))) for run in runs)]
     width = WIDTHS[columns]
     cell = (width - GAP * len(runs)) / (len(runs) + 1)
+    headings, letters = _fitting(["photograph", *("\n".join(_heading(run, list(axes(runs)))) for run in runs)], cell)
     heights = [cell * picture.line["height"] / picture.line["width"] for picture in shown]
-    letters = _fitting(headings, cell)
     band = letters / 72 * 1.25 * max(text.count("\n") + 1 for text in headings) + 0.05
     height = band + sum(heights) + GAP * (len(shown) - 1)
     with mpl.rc_context(STYLE):
         page = Figure(figsize=(width, height), dpi=DPI)
         top = height - band
         for number, (picture, tall) in enumerate(zip(shown, heights, strict=True)):
-            drawn = _row(page, picture, (width, height), cell, top - tall, tall)
+            drawn = _row(page, picture, (width, height), (cell, tall), top - tall, boxes)
             for ax, text in zip(drawn, headings if number == 0 else [], strict=False):
                 ax.set_title(text, fontsize=letters, pad=2.5, linespacing=1.1)
             top -= tall + GAP
@@ -83,30 +86,61 @@ def _heading(run: RunAtK, keys: Sequence[str]) -> list[str]:
     return [label(run, [key]) for key in keys] or [label(run, [])]
 
 
-def _fitting(headings: Sequence[str], inches: float) -> float:
-    """The font size in points at which no line is wider than a picture, at most that of the figure."""
-    lines = [line for heading in headings for line in heading.splitlines()]
-    widest = max(TextPath((0, 0), line, size=LETTERS, usetex=False).get_extents().width for line in lines)
-    return min(LETTERS, LETTERS * 70 * inches / widest)
+def _fitting(headings: Sequence[str], inches: float) -> tuple[list[str], float]:
+    """Headings broken to the width of a picture, and the largest size in points at which their words fit into it.
+
+    Raises:
+        ValueError: If a word does not fit at ``SMALLEST`` points.
+    """
+    words = [word.strip() for heading in headings for line in heading.splitlines() for word in BREAKS.split(line)]
+    longest = max(words, key=_width)
+    letters = min(LETTERS, LETTERS * 70 * inches / _width(longest))
+    if letters < SMALLEST:
+        raise ValueError(
+            f"{len(headings)} pictures side by side are {inches:.2f} inches wide each, too narrow for {longest!r} in "
+            f"letters of {SMALLEST:g} points: choose --columns 2, fewer runs, or --k"
+        )
+    most = 70 * inches * LETTERS / letters
+    return ["\n".join(part for line in text.splitlines() for part in _broken(line, most)) for text in headings], letters
+
+
+def _broken(line: str, most: float) -> Iterator[str]:
+    """Parts of a line that are no wider than ``most``, in the units of :func:`_width`."""
+    part = ""
+    for word in BREAKS.split(line):
+        if part and _width((part + word).strip()) > most + 1e-6:
+            yield part.strip()
+            part = ""
+        part += word
+    yield part.strip()
+
+
+@cache
+def _width(text: str) -> float:
+    """Of a text in points, at the size of ``LETTERS``."""
+    return float(TextPath((0, 0), text, size=LETTERS, usetex=False).get_extents().width) if text else 0.0
 
 
 def _row(
-    page: Figure, picture: Picture, size: tuple[float, float], cell: float, bottom: float, tall: float
+    page: Figure, picture: Picture, size: tuple[float, float], cell: tuple[float, float], bottom: float, boxes: bool
 ) -> list[Axes]:
+    """Draws a row of pictures of the size ``cell`` on a page of ``size``, both (width, height) in inches."""
     labels = picture.maps()
     maps = dict(zip(map(id, picture.present), zip(labels, align(labels), strict=True), strict=True))
     photo = _photograph(picture, labels[0].shape)
+    truth = picture.line["truth"]
     drawn = []
     for column, run in enumerate((None, *picture.runs)):
-        left = column * (cell + GAP)
-        ax = page.add_axes((left / size[0], bottom / size[1], cell / size[0], tall / size[1]))
+        left = column * (cell[0] + GAP)
+        ax = page.add_axes((left / size[0], bottom / size[1], cell[0] / size[0], cell[1] / size[1]))
         ax.set_axis_off()
+        weight = min(1.0, cell[0])
         if column == 0:
             ax.imshow(photo, aspect="auto")
         elif run is not None:
-            truth = picture.line["truth"]
-            true_boxes = truth["boxes"] if truth else []
-            _draw(ax, photo, *maps[id(run)], run.lines[picture.image_id], true_boxes, weight=min(1.0, cell))
+            _draw(ax, photo, *maps[id(run)], weight)
+            if boxes:
+                _boxes(ax, run.lines[picture.image_id], truth["boxes"] if truth else [], photo.shape[1], weight)
         drawn.append(ax)
     return drawn
 
@@ -126,8 +160,6 @@ def _draw(
     photo: UInt8[np.ndarray, "h w 3"],
     labels: UInt8[np.ndarray, "h w"],
     palette_index: PaletteIndex,
-    line: Line,
-    true_boxes: Sequence[BoxLine],
     weight: float,
 ) -> None:
     """Draws a map; ``weight`` scales the width of lines in narrow pictures."""
@@ -136,7 +168,11 @@ def _draw(
     ax.imshow(mixed.round().astype(np.uint8), aspect="auto")
     for cluster in np.unique(labels)[1:]:
         ax.contour(labels == cluster, levels=[0.5], colors="white", linewidths=0.4 * weight)
-    scale = labels.shape[1] / line["width"]
+
+
+def _boxes(ax: Axes, line: Line, true_boxes: Sequence[BoxLine], width: int, weight: float) -> None:
+    """Draws the true boxes and the chosen one on a picture that is ``width`` pixels wide."""
+    scale = width / line["width"]
     for box in true_boxes:
         _box(ax, box, scale, tuple(part / 255 for part in TRUTH), weight, dashes=(0, (3, 2)))
     _box(ax, line["box"], scale, (1.0, 1.0, 1.0), weight, dashes="-")

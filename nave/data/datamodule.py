@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from nave.data.input_size import InputSize
 from nave.data.interface import (
     Content,
     Dataset,
@@ -29,6 +30,7 @@ from nave.distributed import share_of_cores
 from nave.pool import FEW, as_child, each
 
 AUTO = "auto"
+OWN_SIZE = InputSize()
 MANY = 256  # headers that are worth processes of their own
 LARGEST, PIXELS = 64, 64 * 224 * 224  # images and pixels of a batch on a GPU
 
@@ -73,13 +75,13 @@ class Batch:
         return Batch(self.image_ids, self.indices, images, self.sizes, self.truths, self.unreadable, self.contents)
 
 
-def load_batch(dataset: Dataset, indices: Sequence[int], image_size: tuple[int, int] | None = None) -> Batch:
+def load_batch(dataset: Dataset, indices: Sequence[int], input_size: InputSize = OWN_SIZE) -> Batch:
     """Decodes the images at ``indices``.
 
     Args:
         dataset: the data set.
         indices: positions in the data set.
-        image_size: (height, width) to resize to; None keeps the images' own size, which must then be equal.
+        input_size: the size to resize to, which must be equal for all.
     """
     images: dict[int, Image.Image] = {}
     unreadable: list[tuple[int, str, str]] = []
@@ -99,7 +101,7 @@ def load_batch(dataset: Dataset, indices: Sequence[int], image_size: tuple[int, 
     return Batch(
         image_ids=[dataset.image_id(index) for index in images],
         indices=list(images),
-        images=_stack([_resized(image, image_size) for image in images.values()]),
+        images=_stack([_resized(image, input_size) for image in images.values()]),
         sizes=[(image.height, image.width) for image in images.values()],
         truths=list(truths.values()),
         unreadable=unreadable,
@@ -113,8 +115,9 @@ def _stack(images: list[Image.Image]) -> UInt8[Tensor, "B 3 H W"]:
     return torch.stack([torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images])
 
 
-def _resized(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
-    return image if size is None else image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+def _resized(image: Image.Image, input_size: InputSize) -> Image.Image:
+    height, width = input_size((image.height, image.width))
+    return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def batches(
@@ -154,6 +157,7 @@ class ImageModule(LightningDataModule):
         dataset: the images.
         image_size: None keeps each image's own size; else every image is resized to (height, width), or to a square
             for one integer (bilinear, antialiased, aspect ratio ignored).
+        longer_side: pixels to which the longer side of a larger image is reduced, the aspect kept; None: no limit.
         batch_size: the largest number of images in a batch; ``auto``: one on a CPU; on a GPU up to 64, as many as have
             the pixels of 64 images of 224 x 224.
         num_workers: processes that load images; ``auto``: as many as there are cores, and none for a few images.
@@ -170,6 +174,7 @@ class ImageModule(LightningDataModule):
         dataset: Dataset,
         *,
         image_size: int | Sequence[int] | None,
+        longer_side: int | None,
         batch_size: int | str,
         num_workers: int | str,
         limit: int | None,
@@ -177,7 +182,7 @@ class ImageModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.dataset = dataset
-        self.image_size = height_width(image_size)
+        self.input_size = InputSize.of(image_size, longer_side)
         self.batch_size = batch_size if batch_size == AUTO else _positive("batch_size", batch_size)
         self.num_workers = num_workers if num_workers == AUTO else _count("num_workers", num_workers)
         self.limit = None if limit is None else _positive("limit", limit)
@@ -187,7 +192,12 @@ class ImageModule(LightningDataModule):
     @property
     def count(self) -> int:
         """Number of images over all processes, without those to leave out."""
-        return len(self._left(self._indices()))
+        return len(self.left)
+
+    @property
+    def left(self) -> list[int]:
+        """Positions in the data set of these images."""
+        return self._left(self._indices())
 
     def prepare_data(self) -> None:
         """Prepares the data set, once per machine; called by Lightning."""
@@ -197,7 +207,7 @@ class ImageModule(LightningDataModule):
         """The batches of this process."""
         items = shard(self._batches(), *_rank_and_world_size())
         return RaisingLoader(
-            _Batches(self.dataset, items, self.image_size),
+            _Batches(self.dataset, items, self.input_size),
             batch_size=None,  # the items are batches already, so Lightning has no sampler to replace
             num_workers=self._workers(items),
             worker_init_fn=as_child,
@@ -235,8 +245,8 @@ class ImageModule(LightningDataModule):
 
     def _all_batches(self) -> list[list[int]]:
         indices = self._indices()
-        if self.image_size is not None:
-            return batches([self.image_size] * len(indices), indices, self._size_of_batch)
+        if (fixed := self.input_size.fixed) is not None:
+            return batches([fixed] * len(indices), indices, self._size_of_batch)
         if self._size_of_batch(None) == 1:  # then no header has to be read
             return [[index] for index in indices]
         return batches(self._sizes(indices), indices, self._size_of_batch)
@@ -249,20 +259,21 @@ class ImageModule(LightningDataModule):
         return LARGEST if image_size is None else max(1, min(LARGEST, PIXELS // (image_size[0] * image_size[1])))
 
     def _sizes(self, indices: list[int]) -> list[tuple[int, int] | None]:
-        """The sizes of images from their headers, which several processes read."""
-        return each(partial(_size_or_none, self.dataset), indices, processes=0 if len(indices) < MANY else self._cores)
+        """The sizes at which images are explained, from their headers, which several processes read."""
+        own = each(partial(_size_or_none, self.dataset), indices, processes=0 if len(indices) < MANY else self._cores)
+        return [None if size is None else self.input_size(size) for size in own]
 
 
 class _Batches(TorchDataset["Batch | Failure"]):
-    def __init__(self, dataset: Dataset, items: list[list[int]], image_size: tuple[int, int] | None) -> None:
-        self._dataset, self._items, self._image_size = dataset, items, image_size
+    def __init__(self, dataset: Dataset, items: list[list[int]], input_size: InputSize) -> None:
+        self._dataset, self._items, self._input_size = dataset, items, input_size
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, position: int) -> "Batch | Failure":
         try:
-            return load_batch(self._dataset, self._items[position], self._image_size)
+            return load_batch(self._dataset, self._items[position], self._input_size)
         except MalformedDataError as error:
             return Failure(error)
 
@@ -289,20 +300,6 @@ def _size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:
         return dataset.size(index)
     except UnreadableImageError:
         return None
-
-
-def height_width(image_size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    """The option ``image_size`` as (height, width); None for images of their own size.
-
-    Raises:
-        ValueError: for sides below 1.
-    """
-    if image_size is None:
-        return None
-    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    if len(sides) != 2 or min(sides) < 1:
-        raise ValueError(f"image_size={image_size}: give null (own size), an integer >= 1, or [height, width]")
-    return sides[0], sides[1]
 
 
 def _positive(name: str, value: int | str) -> int:

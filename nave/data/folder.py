@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from zipfile import is_zipfile
 
 from PIL import Image
 
@@ -30,15 +32,20 @@ class Folder:
     lead back to a folder around them, and formats that Pillow does not know. The image id is the path relative to
     ``root`` without its suffix; files that differ only in the suffix keep it.
 
+    Args:
+        root: the folder, or a single image file.
+        longer_side: which a run takes over as its ``longer_side``; the images here keep their own size.
+
     Raises:
-        MissingDatasetError: if ``root`` is None, does not exist or contains no images.
+        MissingDatasetError: if ``root`` is None, does not exist, is another file or contains no images.
     """
 
     name = "folder"
 
-    def __init__(self, root: str | Path | None) -> None:
-        self._root = _existing(root)
-        self._files, self.passed_over = _scan(self._root)
+    def __init__(self, root: str | Path | None, longer_side: int | None = None) -> None:
+        place, self.longer_side = existing(root), longer_side
+        self._root, single = (place.parent, [Path(place.name)]) if place.is_file() else (place, None)
+        self._files, self.passed_over = (single, Counter[str]()) if single else _scan(self._root)
         if not self._files:
             found = f"; passed over: {dict(self.passed_over)}" if self.passed_over else ""
             text = f"no images under {self._root.absolute()}, looked for {' '.join(SUFFIXES)}{found}"
@@ -68,13 +75,25 @@ class Folder:
         """None: folders have no ground truth."""
 
 
-def _existing(root: str | Path | None) -> Path:
+def existing(root: str | Path | None) -> Path:
+    """The folder or the image file that ``root`` names; raises MissingDatasetError."""
     if root is None:
         raise MissingDatasetError("no image folder given; name one: data.root=photos/")
     folder = Path(root).expanduser()
-    if folder.is_dir():
+    if folder.is_dir() or (folder.is_file() and folder.name.lower().endswith(SUFFIXES)):
         return folder
+    if folder.is_file():
+        raise MissingDatasetError(_no_folder(folder))
     raise missing("image folder", folder, "  any image files, in sub-folders too", "data.root=photos/ names it")
+
+
+def _no_folder(file: Path) -> str:
+    """What a file is that was given in the place of a folder, and the cure."""
+    if is_zipfile(file):
+        target = shlex.quote(str(file.with_suffix("")))
+        unpack = f"python -m zipfile -e {shlex.quote(str(file))} {target}"
+        return f"data.root={file} is a ZIP archive: unpack it ({unpack}), then data.root={target}"
+    return f"data.root={file} is no image that is known by its suffix ({' '.join(SUFFIXES)}), and no folder: name one"
 
 
 def _scan(root: Path) -> tuple[list[Path], Counter[str]]:

@@ -117,7 +117,7 @@ def _reason(error: Exception, path: Path) -> str:
         return "no such file"
     if isinstance(error, UnidentifiedImageError):
         if _is_heif(path):
-            return "HEIC, which Pillow reads with the package pillow-heif: pip install pillow-heif, or save it as JPEG"
+            return "HEIC, for which Pillow needs pillow-heif: pip install 'nave[heic]', or save it as JPEG"
         return "not an image, or of a format that Pillow cannot read"
     return str(error) or type(error).__name__
 

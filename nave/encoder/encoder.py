@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nave.encoder.hooks import Activations, as_grid, capture_activations, feature_info, layer_modules, layer_names
-from nave.weights import load_checkpoint, load_state_dict
+from nave.weights.checkpoint import load_checkpoint
 
 
 class Encoder(nn.Module):
@@ -28,6 +27,8 @@ class Encoder(nn.Module):
         schemes: the training schemes of the model and the source of their weights; see :mod:`nave.weights`.
         training: a scheme, or an encoder trained by ``nave.train``: its name in ``outputs/encoders`` or its file.
         weights: a file that replaces the scheme's weights.
+        weights_key: the container or the prefix of that file to take, such as ``teacher``; None for what fits best.
+        training_name: what records and pictures call the training; None for the scheme's name or that of the file.
         options: further arguments of ``timm.create_model``.
         image_size: side of the square images of a network of fixed input size (Mixer); None for any size.
         seed: of the weights of ``training=random``.
@@ -49,20 +50,18 @@ class Encoder(nn.Module):
         *,
         training: str = "default",
         weights: str | Path | None = None,
+        weights_key: str | None = None,
+        training_name: str | None = None,
         options: Mapping[str, Any] | None = None,
         image_size: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.name, self.image_size = name, image_size
-        checkpoint = load_checkpoint(name, architecture, training, schemes, weights)
+        checkpoint = load_checkpoint(name, architecture, training, schemes, weights, training_name)
         self.network = _network(checkpoint.architecture, dict(options or {}), seed)
-        tensors, resampled = checkpoint.state_dict, {}
-        if tensors is not None:
-            resampled = load_state_dict(self.network, tensors, checkpoint.source)
+        self.checkpoint = checkpoint.load_into(self.network, weights_key)
         self._made_for = _made_for(self.network, options or {})
-        # the network holds the tensors now
-        self.checkpoint = replace(checkpoint, state_dict=None, resampled=resampled)
         # convolutions are faster with channels last, except for the single one that embeds patches
         convolutions = sum(isinstance(module, nn.Conv2d) for module in self.network.modules())
         self.memory_format = torch.channels_last if convolutions > 1 else torch.contiguous_format

@@ -20,7 +20,6 @@ from torch.nn import functional
 
 from nave.runs.layout import write_bytes
 
-AUTO, OFF = "auto", "off"
 NORM = 4.0  # length to which tokens are scaled
 PENALTY = 1e-2  # weight of half the squared norm of the coefficients
 SIDES = (0.1, 1e5)  # between them lies the side of a token in pixels
@@ -156,11 +155,6 @@ class Head:
     def _bytes(self) -> bytes:
         content: bytes = safetensors.numpy.save({WEIGHTS: self.weights}, {CARD: json.dumps(self.card, sort_keys=True)})
         return content
-
-
-def switched(option: str | bool) -> str:
-    """The option ``foreground`` as it is meant: ``off`` is false in YAML, which a schema may have made text of."""
-    return OFF if str(option).lower() in (OFF, "false") else str(option)
 
 
 def normalised(tokens: Float[Tensor, "C h w"]) -> Float[Tensor, "C h w"]:

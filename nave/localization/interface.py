@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from nave.clustering.interface import NumberOfClusters
+from nave.clustering.number import NumberOfClusters
 from nave.encoder.hooks import Activations
 from nave.localization.components import Box, Component, describe
-from nave.localization.foreground import OFF, Foreground
+from nave.localization.foreground import Foreground
 from nave.localization.regions import Regions
+from nave.localization.switch import OFF
 
 Map = UInt8[np.ndarray, "H W"]
 

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from nave.clustering.interface import NumberOfClusters
+from nave.clustering.number import NumberOfClusters
 from nave.localization.components import components
-from nave.localization.foreground import Foreground, switched
+from nave.localization.foreground import Foreground
 from nave.localization.instances import detect
 from nave.localization.interface import Localization, Map, PatchTokens
 from nave.localization.objectness import Objectness, border_shares, one_box
+from nave.localization.switch import switched
 
 
 @dataclass(frozen=True)

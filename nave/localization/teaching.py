@@ -107,7 +107,7 @@ def sample(images: ImageModule) -> list[int]:
 
 def _read(images: ImageModule, indices: list[int], digest: "hashlib._Hash") -> Iterator[Batch]:
     for index in indices:
-        batch = load_batch(images.dataset, [index], images.image_size)
+        batch = load_batch(images.dataset, [index], images.input_size)
         if batch.image_ids:
             digest.update(f"{batch.image_ids[0]} {tuple(batch.images.shape)}\n".encode())
             digest.update(batch.images.numpy().tobytes())

@@ -16,6 +16,7 @@ from nave.loggers.interface import metrics_by_step, select_examples, work_figure
 from nave.loggers.wandb_media import picture
 from nave.runs.layout import CLAIM, k_text
 from nave.runs.reader import Run, RunAtK
+from nave.runs.record import training_of
 
 if TYPE_CHECKING:
     import wandb
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 MODES = ("online", "offline", "disabled", "shared")
+DATED = re.compile(r"\d{4}-\d\d-\d\d_")  # folders that nobody named
 LONGEST_NAME = 128  # characters, of projects and artifacts
 COLUMNS = ("picture", "image_id", "group", "k", "iou", "clusters", "components", "inertia")
 
@@ -106,7 +108,7 @@ class WandbLogger:
             group=run.sweep or run.folder.path.name,
             job_type="explain",
             tags=self.tags,
-            config={**run.record["config"], **_k(run), "encoder": _encoder(run), "run": _provenance(run)},
+            config={**run.record["config"], **_k(run), **_encoder(run), "run": _provenance(run)},
             mode=self.mode,  # type: ignore[arg-type] # one of MODES
             reinit="finish_previous",
             settings=wandb.Settings(console="off", silent=True, disable_code=True, x_disable_stats=True),
@@ -155,8 +157,9 @@ def default_mode() -> str:
 
 
 def _name(run: Run) -> str:
-    """The folder's name, with the one K in the place of all."""
+    """The folder's name, with the one K in the place of all; the encoder comes before a date."""
     name, every = run.folder.path.name, "+".join(map(k_text, run.record.get("ks", ())))
+    name = f"{_encoder(run)['encoder']}-{name}" if DATED.match(name) else name
     if len(run.record.get("ks", ())) < 2 or not run.finished:
         return name
     (at_k,) = run.at_k
@@ -171,10 +174,10 @@ def _k(run: Run) -> dict[str, int | str]:
     return {"k": int(at_k.k) if at_k.k.isdigit() else at_k.k}
 
 
-def _encoder(run: Run) -> str:
-    """Model and training in one word, by which panels can group runs."""
-    config = run.record["config"]
-    return f"{config['model']['name']}-{run.record.get('training', config['training'])}"
+def _encoder(run: Run) -> dict[str, str]:
+    """What the training is called; and ``encoder``, model and training in one word, by which panels can group runs."""
+    training = training_of(run.record)
+    return {"training": training, "encoder": f"{run.record['config']['model']['name']}-{training}"}
 
 
 def _provenance(run: Run) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, NotRequired, TypedDict
 from omegaconf import OmegaConf
 
 from nave.build import instantiate
-from nave.data.datamodule import height_width
+from nave.data.input_size import InputSize
 from nave.localization.components import Box
 from nave.localization.foreground import Foreground, ForegroundLine
 from nave.localization.interface import Localization, Localizer, resized
@@ -31,6 +31,7 @@ class _Options(TypedDict):
 
     localization: dict[str, Any]
     image_size: int | list[int] | None
+    longer_side: int | None
 
 
 class _Choosing(TypedDict):
@@ -80,17 +81,17 @@ def choose_again(folder: RunFolder) -> None:
         return
     checked(record, _Choosing, folder.record, CURE)
     localization: Localizer = instantiate(OmegaConf.create(record["config"]["localization"]))
-    size = height_width(record["config"]["image_size"])
+    input_size = InputSize.of(record["config"]["image_size"], record["config"]["longer_side"])
     for k in record["ks"]:
         results = folder.at(k, record["ks"])
-        lines = _chosen_again(results, localization, size)
+        lines = _chosen_again(results, localization, input_size)
         write_chunks(results.predictions, (f"{to_json(line, results.path)}\n".encode() for line in lines))
 
 
-def _chosen_again(results: ResultsFolder, localization: Localizer, size: tuple[int, int] | None) -> Iterator[Line]:
+def _chosen_again(results: ResultsFolder, localization: Localizer, input_size: InputSize) -> Iterator[Line]:
     for line in read_lines(results):
         if "foreground" in line:
-            labels = resized(results.read_map(line["image_id"]), size or (line["height"], line["width"]))
+            labels = resized(results.read_map(line["image_id"]), input_size((line["height"], line["width"])))
             _, found = localization(labels, None, Foreground.from_line(line["foreground"]))
             scale = (line["width"] / labels.shape[1], line["height"] / labels.shape[0])
             line.update(chosen(found, scale))  # type: ignore[typeddict-item] # the keys are those of a line

@@ -1,4 +1,4 @@
-"""Jobs of a sweep that differ in K alone are folded into one, which runs the encoder once for all of them."""
+"""What a sweep makes of its overrides: jobs that differ in K alone are one, and files of weights have names."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from nave.config import numbers_of_clusters
+from nave.weights.naming import apart
 
 
 def is_grid(config: DictConfig) -> bool:
@@ -28,6 +29,22 @@ def fold(config: DictConfig) -> None:
         config.hydra.overrides.task = [
             folded(parser.parse_override(override)) if override.startswith("k=") else override for override in given
         ]
+
+
+def name_files(config: DictConfig) -> None:
+    """Names files of weights that have one stem, in different folders, by more of their paths, before jobs are made."""
+    parser, given = overrides_parser(), as_given(config.hydra.overrides.task)
+    if not is_grid(config) or any(override.startswith("training_name=") for override in given):
+        return
+    chosen = [parser.parse_override(override) for override in given if override.startswith("weights=")]
+    files = [
+        str(yaml.safe_load(file)) for one in chosen if one.is_sweep_override() for file in one.sweep_string_iterator()
+    ]
+    parts, suffix = apart(files)
+    if (parts, suffix) != (1, False):
+        name = f"${{file_name:${{weights}},${{weights_key}},{parts},{str(suffix).lower()}}}"
+        with read_write(config), open_dict(config):
+            config.hydra.overrides.task = [*given, f"training_name='{name}'"]
 
 
 def overrides_parser() -> OverridesParser:

@@ -8,7 +8,8 @@ from typing import Any
 
 from nave.data.datamodule import ImageModule
 from nave.distributed import is_first
-from nave.localization.foreground import AUTO, OFF, Card, Head, card_of
+from nave.localization.foreground import Card, Head, card_of
+from nave.localization.switch import AUTO, OFF
 from nave.localization.teaching import FEWEST, Rule, learn, pixels_sha256, ready
 from nave.module import Explainer
 from nave.runs.journal import Journal

@@ -106,6 +106,7 @@ def of_encoder(encoder: Encoder) -> Record:
         model=encoder.name,
         architecture=checkpoint.architecture,
         training=checkpoint.training,
+        scheme=checkpoint.scheme,
         weights=checkpoint.source,
         weights_sha256=checkpoint.sha256,
         resampled=checkpoint.resampled,

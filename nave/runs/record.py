@@ -57,8 +57,9 @@ class Record(TypedDict, total=False):
     Attributes:
         config: The resolved configuration.
         overrides: Those of the command line.
-        training: The training scheme, aliases resolved.
-        weights: Source of the weights.
+        training: What made the weights: the training scheme, aliases resolved, or the name of a file.
+        scheme: The training scheme whose mean and deviation normalise the images.
+        weights: Source of the weights, with the place in the file.
         resampled: Position embeddings that were resampled to the network's grid, with both shapes.
         ks: The numbers of clusters, in the order of the command line; ``[None]`` for a baseline.
         total: Number of images in the data set.
@@ -89,6 +90,7 @@ class Record(TypedDict, total=False):
     model: str
     architecture: str
     training: str
+    scheme: str
     weights: str
     weights_sha256: str | None
     resampled: Mapping[str, tuple[list[int], list[int]]]
@@ -114,6 +116,12 @@ class Record(TypedDict, total=False):
     card: dict[str, Any]
     error: str
     traceback: str
+
+
+def training_of(record: Record) -> str:
+    """What the training of a run is called, also if it failed before that was recorded."""
+    config = record["config"]
+    return str(record.get("training") or config.get("training_name") or config["training"])
 
 
 CURE = "run it again in this folder, or delete the folder"

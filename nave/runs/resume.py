@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 # keys that do not change a single byte of the results
 FREE = (
-    *("name", "outputs", "skip_existing", "objective", "logger", "report"),
+    *("name", "outputs", "skip_existing", "objective", "logger", "report", "training_name"),
     *("cache", "cache_limit_gb", "loader.num_workers", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
 )
 DECISIVE = ("torch", "torchvision", "timm", "numpy", "numba", "scikit-learn", "scipy", "pillow")

@@ -8,8 +8,8 @@ import numpy as np
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nave import metrics
 from nave.config import Evaluation
+from nave.metrics import protocols, segmentation
 from nave.metrics.bootstrap import Score
 from nave.metrics.class_iou import ClusteredImage, class_miou
 from nave.metrics.prediction import Prediction
@@ -67,13 +67,13 @@ def _score(results: ResultsFolder, options: Evaluation, seed: int) -> Scores:
     Lines are read one at a time, again for each kind of score, so that a few numbers of each image stay in memory.
     """
     chosen: Any = {"iou": options.iou, "hard": options.hard}
-    by_name: Scores = metrics.scores(_predictions(results), **chosen, inner=options.inner, seed=seed)
-    statistics = metrics.mean_scores(map(_statistics, read_lines(results)), seed=seed)
+    by_name: Scores = protocols.scores(_predictions(results), **chosen, inner=options.inner, seed=seed)
+    statistics = segmentation.mean_scores(map(_statistics, read_lines(results)), seed=seed)
     by_name |= {name: score for name, score in statistics.items() if score["value"] is not None}
     if options.per_class:
-        by_name |= _prefixed(metrics.corloc_per_class(_predictions(results), **chosen))
+        by_name |= _prefixed(protocols.corloc_per_class(_predictions(results), **chosen))
     if options.per_size:
-        by_name |= _prefixed(metrics.corloc_per_size(_predictions(results), **chosen))
+        by_name |= _prefixed(protocols.corloc_per_size(_predictions(results), **chosen))
     if results.has_centroids:
         by_name["class_miou"] = class_miou(lambda: _described(results), groups=options.groups, seed=seed)
     return by_name

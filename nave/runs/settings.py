@@ -1,20 +1,28 @@
 """The settings that distinguish runs shown side by side: the keys in which their configurations differ."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from nave.runs.layout import k_order
 from nave.runs.reader import RunAtK
-from nave.runs.record import flat
+from nave.runs.record import Record, flat, training_of
+from nave.weights.naming import apart, file_name
 
 DEFAULT = "default"  # the training that a model's file names so
+DIGITS = 8  # of a file's hash, where nothing else tells trainings apart
 LONGEST_NAME = 3  # parts of a name that fit into a heading
+GROUPS = ("data", "composite", "clustering", "localization")
 IGNORED = (  # shown under another key, or without effect on a map
     *("model.", "loader.", "trainer.", "logger.", "evaluation.", "localization.name"),
-    *("name", "outputs", "skip_existing", "objective", "stability", "overlays", "photographs", "report"),
+    *("weights", "training_name", "name", "outputs", "skip_existing", "objective"),
+    *("stability", "overlays", "photographs", "report"),
 )
 
 
@@ -23,11 +31,13 @@ def distinguished(runs: Sequence[RunAtK]) -> list[RunAtK]:
 
     Runs keep their order, except that runs which differ in K alone are grouped and sorted by K.
     """
-    full = [_settings(run) for run in runs]
+    trainings = _trainings([run.run.record for run in runs])
+    full = [_settings(run, training) for run, training in zip(runs, trainings, strict=True)]
     short = short_names([settings["training"] for settings in full])
     full = [settings | {"training": short[settings["training"]]} for settings in full]
     full = _with_one_default(runs, full)
-    differing = [key for key in dict.fromkeys(key for settings in full for key in settings) if _varies(full, key)]
+    every = dict.fromkeys(key for settings in full for key in settings)
+    differing = [key for key in every if _varies(full, key) and not _implied(full, key)]
     kept = ["model", "training", "k", *(key for key in differing if key not in ("model", "training", "k"))]
     chosen = [{key: settings.get(key, "–") for key in kept} for settings in full]
     if max(Counter(tuple(settings.values()) for settings in chosen).values()) > 1:
@@ -91,7 +101,7 @@ def label(run: RunAtK, keys: Sequence[str]) -> str:
 def spelled(run: RunAtK, key: str) -> str:
     """The value of a setting for a reader: a default that models share with its name, ``default (imagenet1k)``."""
     value = run.settings[key]
-    name = run.run.record.get("training", value)
+    name = training_of(run.run.record)
     return f"{value} ({name})" if key == "training" and value == DEFAULT != name else value
 
 
@@ -102,26 +112,69 @@ def names_without_k(runs: Sequence[RunAtK]) -> list[str]:
 
 
 def _plain(key: str) -> str:
-    return key.removesuffix("._target_").removeprefix("composite.").replace("_", " ")
+    return key.removeprefix("composite.").replace("_", " ")
 
 
-def _settings(run: RunAtK) -> dict[str, str]:
-    record = run.run.record
-    config = record["config"]
-    names = {"model": config["model"]["name"], "training": record.get("training", config["training"]), "k": run.k}
-    return names | {
-        key: _text(value) for key, value in flat(config) if key not in names and not key.startswith(IGNORED)
-    }
+def _trainings(records: Sequence[Record]) -> list[str]:
+    """What the trainings are called; a model's files of one name by more of their paths, or by the hash of the file."""
+    keys = [(record["config"]["model"]["name"], training_of(record)) for record in records]
+    files_of = defaultdict[tuple[str, str], dict[str | None, str | None]](dict)
+    for key, record in zip(keys, records, strict=True):
+        files_of[key].setdefault(record.get("weights_sha256"), record["config"].get("weights"))
+    return [_named_apart(record, files_of[key]) for key, record in zip(keys, records, strict=True)]
+
+
+def _named_apart(record: Record, files_of: Mapping[str | None, str | None]) -> str:
+    """The name of a training if all of that name have one file; ``files_of`` are the paths by their hashes."""
+    name, digest, config = training_of(record), record.get("weights_sha256"), record["config"]
+    paths = [path for path in files_of.values() if path is not None]
+    if len(files_of) == 1:
+        return name
+    if len(set(paths)) < len(files_of):
+        return name if digest is None else f"{name} {digest[:DIGITS]}"
+    return file_name(files_of[digest], config.get("weights_key"), *apart(paths)) or name
+
+
+def _settings(run: RunAtK, training: str) -> dict[str, str]:
+    config = run.run.record["config"]
+    names = {"model": config["model"]["name"], "training": training, "k": run.k}
+    chosen = {group: choice_of(group, node) for group, node in config.items() if group in GROUPS and node}
+    others = {key: value for key, value in flat(config) if key not in names and not key.startswith(IGNORED)}
+    return names | chosen | {key: _text(value) for key, value in others.items() if not key.endswith("._target_")}
+
+
+def choice_of(group: str, node: Mapping[str, Any]) -> str:
+    """The file of a group's folder that a node is made from: of those with its ``_target_`` the one most like it.
+
+    The class itself for a choice from elsewhere.
+    """
+    alike = {name: values for name, values in _choices(group).items() if values.get("_target_") == node["_target_"]}
+    shared = {name: sum(node.get(key) == value for key, value in values.items()) for name, values in alike.items()}
+    return max(shared, key=shared.__getitem__, default=str(node["_target_"]).rpartition(".")[2])
+
+
+@cache
+def _choices(group: str) -> dict[str, dict[str, Any]]:
+    files_of_group = sorted((Path(str(files("nave.conf"))) / group).glob("*.yaml"))
+    return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in files_of_group}
 
 
 def _text(value: Any) -> str:
-    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text.rpartition(".")[2] if text.startswith("nave.") else text
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _varies(settings: Sequence[Mapping[str, str]], key: str) -> bool:
     """Whether the runs that have the key differ in it; an option of a single class is implied by the class."""
     return len({values[key] for values in settings if key in values}) > 1
+
+
+def _implied(settings: Sequence[Mapping[str, str]], key: str) -> bool:
+    """Whether a choice of a group that varies says it already: every value is the one in the file of its choice."""
+    group, _, option = key.partition(".")
+    if not option or group not in GROUPS or not _varies(settings, group):
+        return False
+    own = [(_choices(group).get(values[group], {}), values[key]) for values in settings if key in values]
+    return all(option in written and _text(written[option]) == value for written, value in own)
 
 
 def _differing_parts(folders: Sequence[Path]) -> list[str]:

@@ -18,10 +18,12 @@ from nave.runs.journal import Journal
 from nave.runs.layout import RUN, RunFolder, k_text
 from nave.runs.prediction import Line, read_lines
 from nave.runs.reader import Run
-from nave.runs.record import read_record, state
-from nave.viz.terminal import score_table, score_text, show
+from nave.runs.record import read_record, state, training_of
+from nave.viz.terminal import FittedTable, score_table, score_text, show
 
+NUMBERS = ("k", "images", *FIGURES, "images/s")
 ROWS = 20  # images in the table of a run
+NAMED = ("weights", "weights_key", "training_name")  # keys that the name of the training stands for
 
 
 def show_run(run: Run) -> None:
@@ -49,7 +51,9 @@ def image_table(lines: Iterable[Line], images: int) -> Table:
         lines: Predictions; the first ones are shown.
         images: Number of all predictions.
     """
-    table = Table(caption=_rest(images))
+    table = FittedTable(
+        caption=_rest(images), expendable=["size", "clusters", "components"], kept_in="predictions.jsonl"
+    )
     for heading in ("image", "size", "k", "clusters", "components", "box x1 y1 x2 y2", "IoU"):
         table.add_column(heading, justify="left" if heading == "image" else "right")
     for line in islice(lines, ROWS):
@@ -117,6 +121,11 @@ def varied(rows: Sequence[Row]) -> list[str]:
     return [key for key in keys if key != "k" and len({row.choices.get(key) for row in rows}) > 1]
 
 
+def shown_choices(rows: Sequence[Row]) -> list[str]:
+    """The varied keys, with ``training`` in the place of files of weights, which its name tells apart."""
+    return list(dict.fromkeys("training" if key in NAMED else key for key in varied(rows)))
+
+
 def figures(rows: Sequence[Row]) -> list[str]:
     """The scores to show: the box protocols, or all others if no job has scored boxes."""
     known = [name for name in FIGURES if any(row.value(name) is not None for row in rows)]
@@ -130,7 +139,7 @@ def _rows(job: Run, ended: bool) -> Iterator[Row]:
         "job": job.folder.path.name,
         "choices": _choices(job.folder.path),
         "model": config["model"]["name"],
-        "training": record.get("training", config["training"]),
+        "training": training_of(record),
         "total": record.get("total"),
     }
     refused = job.folder.refusal.is_file()
@@ -173,7 +182,7 @@ def overrides_of(job: RunFolder) -> list[str]:
 
 def as_csv(rows: Sequence[Row]) -> str:
     """The rows as CSV; a score has three columns: value, low and high end of its interval."""
-    names = [name for name in varied(rows) if name not in ("model", "training")]
+    names = [name for name in varied(rows) if name not in ("model", "training", "training_name")]
     flat = [_flat(row, names) for row in rows]
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=list(flat[0]) if flat else [], lineterminator="\n")
@@ -204,10 +213,13 @@ def _one_line(cell: str) -> str:
 
 def as_table(rows: Sequence[Row]) -> Table:
     """The table for a terminal."""
-    table = Table()
     headings, *lines = _lines(rows)
+    table = FittedTable(
+        expendable=["images/s", "images", *(name for name in reversed(figures(rows)) if name != "corloc")],
+        kept_in="summary.csv",
+    )
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", justify="right" if heading in NUMBERS else "left")
     for line in lines:
         table.add_row(*line)
     return table
@@ -215,13 +227,15 @@ def as_table(rows: Sequence[Row]) -> Table:
 
 def _lines(rows: Sequence[Row]) -> list[list[str]]:
     """Headings, then cells. The varied keys come first, or the jobs' names if nothing was varied."""
-    names, shown = varied(rows), figures(rows)
+    names, shown = shown_choices(rows), figures(rows)
     headings = [*(names or ["job"]), "k", "images", *shown, "images/s", "status"]
     return [headings, *(_cells(row, names, shown) for row in rows)]
 
 
 def _cells(row: Row, names: Sequence[str], shown: Sequence[str]) -> list[str]:
-    first = [row.choices.get(name, "") for name in names] or [row.job]
+    files = any(key in row.choices for key in NAMED)
+    choices = {**row.choices, "training": row.training} if files else row.choices
+    first = [choices.get(name, "") for name in names] or [row.job]
     scores = (score_text(row.scores[name]) if name in row.scores else "-" for name in shown)
     status = row.status + (f": {row.error.splitlines()[0]}" if row.error else "")
     speed = "" if row.images_per_second is None else f"{row.images_per_second:.2f}"

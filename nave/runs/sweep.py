@@ -16,7 +16,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from nave.distributed import is_first, outlive_lost_jobs
-from nave.runs.folding import as_given, fold, is_grid, overrides_parser
+from nave.runs.folding import as_given, fold, is_grid, name_files, overrides_parser
 from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole
 from nave.runs.reader import Run
 from nave.runs.record import FolderInUseError, claimed, read_record
@@ -24,7 +24,8 @@ from nave.runs.summary import Row, as_csv, as_markdown, as_table, overrides_of, 
 from nave.strict_json import checked
 from nave.viz.terminal import show
 
-REPLACED = ("hydra.sweep.dir=", "hydra.mode=", "skip_existing=")
+CONSTANT = "hydra.job.config.override_dirname.exclude_keys"  # Hydra's place for keys that name no folder
+REPLACED = (f"{CONSTANT}=", "hydra.sweep.dir=", "hydra.mode=", "skip_existing=")
 
 
 class Plan(TypedDict):
@@ -57,6 +58,8 @@ class Summary(Callback):
         with _ended_by_errors():
             _make_own_folder(config, "sweep")
             fold(config)
+            name_files(config)
+            _name_what_varies(config)
             self._begin(config, Path(config.hydra.sweep.dir))
 
     def _begin(self, config: DictConfig, folder: Path) -> None:
@@ -131,6 +134,15 @@ def _make_own_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> None:
     with read_write(config), open_dict(config):
         node.dir = str(folder)
         config.hydra.overrides.hydra.append(f"hydra.{kind}.dir={_quoted(folder)}")  # for the jobs of a sweep
+
+
+def _name_what_varies(config: DictConfig) -> None:
+    """Tells the jobs which overrides all of them share, so that their folders are named by the others."""
+    parsed = overrides_parser().parse_overrides(as_given(config.hydra.overrides.task))
+    varied = {override.key_or_group for override in parsed if override.is_sweep_override()}
+    constant = dict.fromkeys(override.key_or_group for override in parsed if override.key_or_group not in varied)
+    with read_write(config), open_dict(config):
+        config.hydra.overrides.hydra.append(f"{CONSTANT}=[{','.join(map(_quoted, constant))}]")
 
 
 def own_folder(path: Path) -> Path:
@@ -218,16 +230,16 @@ def _commands(folder: Path, sweep: Plan, states: Mapping[str, str]) -> list[str]
     return ["the sweep is finished by", everything, *one_by_one]
 
 
-def resume_command(job: Path) -> str:
-    """The command line that resumes one job in its own folder."""
-    return _command(*overrides_of(RunFolder(job)), f"hydra.run.dir={_quoted(job)}")
+def resume_command(job: Path, module: str = "run") -> str:
+    """The command line that resumes one job of ``nave.run``, or of another module, in its own folder."""
+    return _command(*overrides_of(RunFolder(job)), f"hydra.run.dir={_quoted(job)}", module=module)
 
 
-def _command(*arguments: str) -> str:
-    return shlex.join(["python", "-m", "nave.run", *arguments])
+def _command(*arguments: str, module: str = "run") -> str:
+    return shlex.join(["python", "-m", f"nave.{module}", *arguments])
 
 
-def _quoted(path: Path) -> str:
+def _quoted(path: Path | str) -> str:
     return f'"{path}"'  # Hydra would interpret = and , in the name of a folder
 
 

@@ -17,8 +17,9 @@ from nave.data.datamodule import Batch
 from nave.data.interface import Content, Dataset, GroundTruth, Masked
 from nave.data.watermark import Watermarked
 from nave.distributed import share_of_cores
-from nave.localization.foreground import OFF, Foreground
+from nave.localization.foreground import Foreground
 from nave.localization.interface import Localizer, resized
+from nave.localization.switch import OFF
 from nave.metrics.segmentation import contingency, contingency_scores
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation

@@ -1,17 +1,19 @@
 """Output in a terminal: tables that are also readable in a log file, and errors in one line."""
 
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, NamedTuple, ParamSpec
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
 
 from nave.metrics.bootstrap import Score
 
 P = ParamSpec("P")
-LOG_WIDTH = 120
+LOG_WIDTH, NAMED = 120, 3  # columns; headings named of those that were left out
 
 
 def show(*renderables: Any) -> None:
@@ -27,9 +29,82 @@ def show(*renderables: Any) -> None:
     console.print(*renderables)
 
 
+class FittedTable(Table):
+    """A table that leaves out columns where a terminal is too narrow for its words.
+
+    Intervals go to a line of their own first. Columns that are justified to the right are never broken otherwise.
+
+    Args:
+        columns: headings.
+        expendable: headings of what may be left out, the first ones first; the list may grow with the table.
+        kept_in: the file that has all.
+        options: those of Rich.
+    """
+
+    def __init__(self, *columns: str, expendable: Sequence[str] = (), kept_in: str = "", **options: Any) -> None:
+        super().__init__(*columns, **options)
+        self.expendable, self.kept_in = [*expendable], kept_in
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Rich's protocol."""
+        whole = [_Column(str(one.header), one.justify, [str(cell) for cell in one.cells]) for one in self.columns]
+        if _needed(whole) <= options.max_width:
+            return super().__rich_console__(console, options)
+        return self._narrow(whole, options.max_width).__rich_console__(console, options)
+
+    def _narrow(self, whole: "Sequence[_Column]", width: int) -> Table:
+        columns, left_out = [column.narrowed() for column in whole], []
+        for number in (i for heading in self.expendable for i, one in enumerate(whole) if one.heading == heading):
+            if _needed([column for i, column in enumerate(columns) if i not in left_out]) > width:
+                left_out.append(number)
+        kept = [column for i, column in enumerate(columns) if i not in left_out]
+        table = Table(title=self.title, title_justify=self.title_justify, caption=self.caption, caption_justify="left")
+        if left_out:
+            named = ", ".join(" ".join(whole[number].heading.split()) for number in left_out[:NAMED])
+            more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+            where = f"; all are in {self.kept_in}" if self.kept_in else ""
+            table.caption = f"left out in {width} columns: {named}{more}{where}"
+        for column in kept:
+            table.add_column(column.heading, justify=column.justify, no_wrap=not column.breaks, overflow="fold")
+        for row, cells in zip(self.rows, zip(*(column.cells for column in kept), strict=True), strict=True):
+            table.add_row(*cells, style=row.style)
+        return table
+
+
+class _Column(NamedTuple):
+    heading: str
+    justify: JustifyMethod
+    cells: list[str]
+
+    @property
+    def breaks(self) -> bool:
+        """Whether lines may be broken between words."""
+        return self.justify == "left" and any(" " in text for text in self.cells)
+
+    @property
+    def width(self) -> int:
+        """The least number of characters in which no word is broken."""
+        texts = [part for text in (self.heading, *self.cells) for part in text.splitlines()]
+        parts = [word for text in texts for word in text.split(" ")] if self.breaks else texts
+        return max(map(cell_len, parts), default=0)
+
+    def narrowed(self) -> "_Column":
+        """With intervals below their values, and words of the heading below each other."""
+        if self.justify != "right":
+            return self
+        cells = [cell.replace(" (", "\n(") for cell in self.cells]
+        return self._replace(heading=re.sub(r" (?=\D)", "\n", self.heading), cells=cells)
+
+
+def _needed(columns: Sequence[_Column]) -> int:
+    """With borders and padding."""
+    return sum(column.width + 3 for column in columns) + 1
+
+
 def score_table(title: str, scores: Mapping[str, Mapping[str, Score]]) -> Table:
     """Tabulates scores, one row each and one column per K: percent with 95 % interval; omits undefined scores."""
-    table = Table(title=title, title_justify="left")
+    table = FittedTable(title=title, title_justify="left", kept_in="metrics.json")
+    table.expendable = ["images", *reversed([*scores])]
     table.add_column("")
     for folder in scores:
         table.add_column(folder if len(scores) > 1 else "", justify="right")

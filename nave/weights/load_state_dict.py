@@ -1,74 +1,92 @@
-"""Loads tensors into a timm network: all of them, or an error."""
+"""Loads a file's tensors into a timm network: all that it needs, or an error."""
 
-import sys
+import logging
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from nave.weights.file import WeightsError
+from nave.weights.fit import Fit, first, fit, required_count
+from nave.weights.tensor_sets import TensorSet, largest
 
-SHOWN = 3  # tensors named in an error
-POSITIONS = ("pos_embed", "patch_pos", "rel_pos", "relative_position", "attention_biases")  # timm's names for them
+log = logging.getLogger(__name__)
 
 Resampled = dict[str, tuple[list[int], list[int]]]  # name of a position embedding -> shape in the file, in the network
 
 
 def load_state_dict(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> Resampled:
-    """Loads a state dict into a timm network, in place.
+    """Loads a state dict into a timm network, in place, as :func:`load_best` does a file with one set of tensors."""
+    return load_best(model, [TensorSet((), state_dict)], source)[1]
+
+
+def load_best(
+    model: nn.Module, sets: Sequence[TensorSet], source: str, key: str | None = None
+) -> tuple[str, Resampled]:
+    """Loads the set of tensors that fits a timm network best, in place.
+
+    Sets are the containers of the file and whatever shares a prefix in one of them. Of several that fit completely,
+    averaged weights and teachers come first, students and momentum encoders last. The log names the others.
 
     timm's filter of the architecture is applied first: it renames the tensors of original releases and resamples
     position embeddings to the network's grid. It would also resample the kernel of the patch embedding, which is
-    refused: that is another network. Only the classification head may be missing or differ.
+    refused: that is another network. Only the classification head may be missing or differ, and what only a training
+    needs, such as a decoder, may lie beside the network.
 
     Args:
         model: the network.
-        state_dict: the tensors.
+        sets: the file's tensors by container.
         source: name of the weights in errors.
+        key: of containers or prefixes, to choose among several sets, such as ``teacher``.
 
     Returns:
-        The position embeddings that were resampled.
+        The name of the set, empty for tensors that are not wrapped, and the position embeddings that were resampled.
 
     Raises:
-        WeightsError: if any other tensor is missing, unexpected, of another shape or not finite; the network is then
-            unchanged.
+        WeightsError: if a tensor is missing, unexpected, of another shape or not finite; the network is then unchanged.
     """
-    own = model.state_dict()
-    converted = _filtered(model, state_dict)
-    computed = _computed(state_dict, converted)
-    given = {name: tensor if _is_position(name) else computed.get(name, tensor) for name, tensor in converted.items()}
-    mismatches = _mismatches(own, given, _head(model))
-    if any(mismatches.values()):
-        raise WeightsError(_message(model, source, mismatches))
-    matching = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
-    _check_finite(own, matching, source)
-    model.load_state_dict(matching, strict=False)
-    return {name: (list(computed[name].shape), list(own[name].shape)) for name in matching if name in computed}
+    fits = [fit(model, one) for one in largest(sets, required_count(model) // 2)]
+    chosen = _chosen(fits, source, key)
+    if not chosen.complete:
+        raise WeightsError(_message(model, source, chosen))
+    _check_finite(chosen.own, chosen.matching, source)
+    _tell(chosen, fits, source)
+    model.load_state_dict(chosen.matching, strict=False)
+    resampled = {name: chosen.computed[name] for name in chosen.matching if name in chosen.computed}
+    shapes = {name: (list(before.shape), list(chosen.own[name].shape)) for name, before in resampled.items()}
+    return chosen.source.name, shapes
 
 
-def _computed(state_dict: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The originals of the tensors that the filter did not just rename or reshape, by their name after the filter.
-
-    A tensor of the same name must keep its number of elements, and a position embedding of the same shape its values.
-    A kernel under another name must have the number of elements of some tensor in the file.
-    """
-    sizes = {tensor.numel() for tensor in state_dict.values()}
-    originals: dict[str, Tensor] = {}
-    for name, tensor in converted.items():
-        before = state_dict.get(name)
-        if before is not None:
-            same = before.numel() == tensor.numel()
-            has_values = not (before.is_meta or tensor.is_meta) and before.shape == tensor.shape
-            if not same or (_is_position(name) and has_values and not torch.equal(before, tensor)):
-                originals[name] = before
-        elif tensor.ndim >= 4 and tensor.numel() not in sizes:
-            kernels = (t for t in state_dict.values() if t.ndim == tensor.ndim and t.shape[:2] == tensor.shape[:2])
-            originals[name] = next(kernels, tensor[:0])
-    return originals
+def _chosen(fits: Sequence[Fit], source: str, key: str | None) -> Fit:
+    called = [one for one in fits if key is None or one.source.is_called(key)]
+    if not called:
+        best = sorted(fits, key=_preference)
+        names = list(dict.fromkeys(one.source.name for one in best if one.source.place and one.fitting))
+        raise WeightsError(f"weights_key={key}: nothing of that name in {source}; it has {', '.join(names) or 'none'}")
+    return min(called, key=_preference)
 
 
-def _is_position(name: str) -> bool:
-    return any(part in name for part in POSITIONS)
+def _preference(one: Fit) -> tuple[bool, int, int, int]:
+    return not one.complete, -one.fitting, one.source.rank, len(one.mismatches["unexpected"])
+
+
+def _tell(chosen: Fit, fits: Sequence[Fit], source: str) -> None:
+    """Names what else the file holds: other sets that fit, and what lies beside the network."""
+    seen, others = [_memory(chosen)], list[TensorSet]()
+    for one in sorted(fits, key=_preference):
+        if one.complete and (memory := _memory(one)) not in seen:
+            seen.append(memory)
+            others.append(one.source)
+    if others:
+        names = ", ".join(one.name or "the tensors outside" for one in others)
+        cure = next((f"; weights_key={one.name} takes another" for one in others if one.name), "")
+        log.info("%s: %s is taken, and %s would fit too%s", source, chosen.source.name or "the outer set", names, cure)
+    if chosen.left_out:
+        log.info("%s: left out, as it lies beside the network: %s", source, ", ".join(chosen.left_out))
+
+
+def _memory(one: Fit) -> frozenset[int]:
+    """Where the tensors lie, by which sets are the same whose names differ in a prefix that timm removes too."""
+    return frozenset(tensor.data_ptr() for tensor in one.matching.values())
 
 
 def _check_finite(own: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> None:
@@ -78,54 +96,13 @@ def _check_finite(own: Mapping[str, Tensor], given: Mapping[str, Tensor], source
     if bad:
         raise WeightsError(
             f"the weights ({source}) hold NaN or infinite numbers in {len(bad)} of {len(given)} tensors "
-            f"({_first(bad)}): get them again, or choose other weights"
+            f"({first(bad)}): get them again, or choose other weights"
         )
 
 
-@torch.no_grad()
-def _filtered(model: nn.Module, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors after timm's private ``checkpoint_filter_fn``, found in the module of the network's class."""
-    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
-    if convert is None:
-        return dict(state_dict)
-    try:
-        converted: dict[str, Tensor] = convert(dict(state_dict), model)
-    except (KeyError, AttributeError, IndexError, RuntimeError, ValueError, AssertionError):
-        return dict(state_dict)  # tensors of another network: the comparison reports them
-    return converted
-
-
-def _mismatches(own: Mapping[str, Tensor], given: Mapping[str, Tensor], head: str) -> dict[str, list[str]]:
-    required = [name for name in own if not _optional(name, head)]
-    return {
-        "missing": [name for name in required if name not in given],
-        "unexpected": [name for name in given if name not in own and not _optional(name, head)],
-        "of another shape": [
-            f"{name} {tuple(given[name].shape)} for {tuple(own[name].shape)}"
-            for name in required
-            if name in given and given[name].shape != own[name].shape
-        ],
-    }
-
-
-def _head(model: nn.Module) -> str:
-    """The first part of the classifier's name: ``head`` for ``head.fc``."""
-    name: str = getattr(model, "pretrained_cfg", {}).get("classifier") or "head"
-    return name.partition(".")[0]
-
-
-def _optional(name: str, head: str) -> bool:
-    return name.startswith(f"{head}.") or name.endswith("num_batches_tracked")
-
-
-def _message(model: nn.Module, source: str, mismatches: Mapping[str, Sequence[str]]) -> str:
+def _message(model: nn.Module, source: str, best: Fit) -> str:
     architecture = getattr(model, "pretrained_cfg", {}).get("architecture") or type(model).__name__
-    parts = [f"{len(names)} {kind} ({_first(names)})" for kind, names in mismatches.items() if names]
     return (
-        f"the weights ({source}) are not those of {architecture}: tensors {'; '.join(parts)}. "
+        f"the weights ({source}) are not those of {architecture}: {best.described(architecture)}. "
         f"Choose the model that they were saved from, or other weights."
     )
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

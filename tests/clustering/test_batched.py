@@ -43,7 +43,13 @@ def same(problem, ours, theirs):
     torch.testing.assert_close(ours.inertia, theirs.inertia, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize(("resolution", "upsampling", "normalisation", "grids"), OPTIONS)
+@pytest.mark.parametrize(
+    ("resolution", "upsampling", "normalisation", "grids"),
+    [
+        pytest.param(*options, marks=[] if number % 3 == 0 or "input" in options else pytest.mark.slow)
+        for number, options in enumerate(OPTIONS)
+    ],
+)
 def test_clusters_are_those_of_the_cpu(resolution, upsampling, normalisation, grids):
     problem = composite(grids, resolution=resolution, upsampling=upsampling, normalisation=normalisation)
     same(problem, batched(problem, 5), factored()(problem, 5, SEEDS))
@@ -56,8 +62,17 @@ def test_options_are_those_of_the_cpu(grids, options):
     same(problem, batched(problem, 4, **options), factored(**options)(problem, 4, SEEDS))
 
 
-@pytest.mark.parametrize("empty", [1, 3])
-@pytest.mark.parametrize("options", [{}, {"grids": "two grids"}, {"normalisation": "l2"}], ids=str)
+@pytest.mark.parametrize(
+    ("empty", "options"),
+    [
+        (3, {}),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [(1, {}), *itertools.product([1, 3], [{"grids": "two grids"}, {"normalisation": "l2"}])]
+        ),
+    ],
+    ids=str,
+)
 def test_empty_clusters_move_as_on_the_cpu(empty, options):
     problem = composite(**options)
     start = start_with_empty(problem, empty)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from nave.clustering.interface import Clustering, check_k, cluster, elbow
+from nave.clustering.interface import Clustering, cluster, elbow
+from nave.clustering.number import check_k
 from nave.composite.composite import Composite
 from tests.helpers.clustering import blobs, composite, composite_of_grid, composite_of_points, same_maps
 from tests.helpers.parts import activations, composer, engine, factored

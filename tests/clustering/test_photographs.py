@@ -8,7 +8,7 @@ from nave.composite.composite import Composite
 from nave.data.datamodule import ImageModule
 from nave.data.sample import Sample
 from nave.encoder.encoder import Encoder
-from nave.weights import WeightsError
+from nave.weights.file import WeightsError
 from tests.helpers import parts
 
 
@@ -32,7 +32,7 @@ def ties(composite: Composite, centroids: torch.Tensor, differing: torch.Tensor)
 def test_labels_equal_scikit_learns(encoder: Encoder, photograph: str) -> None:
     sample = Sample()
     index = [sample.image_id(i) for i in range(len(sample))].index(photograph)
-    data = ImageModule(sample, image_size=None, batch_size=1, num_workers=0, limit=None)
+    data = ImageModule(sample, image_size=None, longer_side=None, batch_size=1, num_workers=0, limit=None)
     (batch,) = [batch for batch in data.predict_dataloader() if batch.indices == [index]]
     composite = parts.composer()(encoder(batch.images))
     seeds = torch.tensor([index])

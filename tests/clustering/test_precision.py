@@ -31,8 +31,8 @@ assert list(settings()) == before or before[0] == "none", (before, list(settings
     [
         "",
         "torch.backends.cuda.matmul.allow_tf32 = True",
-        "torch.set_float32_matmul_precision('high')",
-        "torch.set_float32_matmul_precision('medium')",
+        pytest.param("torch.set_float32_matmul_precision('high')", marks=pytest.mark.slow),
+        pytest.param("torch.set_float32_matmul_precision('medium')", marks=pytest.mark.slow),
         "torch.backends.cuda.matmul.fp32_precision = 'tf32'",
     ],
 )

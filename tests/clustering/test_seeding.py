@@ -66,7 +66,7 @@ def test_fewer_points_than_centroids_are_repeated():
     assert {tuple(c) for c in centroids[0].tolist()} == {(0.0, 1.0), (4.0, 1.0)}
 
 
-@pytest.mark.parametrize("grids", ["one grid", "two grids"])
+@pytest.mark.parametrize("grids", ["one grid", pytest.param("two grids", marks=pytest.mark.slow)])
 def test_restarts_never_worsen_the_inertia_on_the_grid(grids):
     problem = composite(grids, batch=3)
     X = grid_points(problem).materialise()

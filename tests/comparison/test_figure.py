@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nave.comparison.figure import DPI, WIDTHS, figure, save
+from nave.comparison.figure import DPI, SMALLEST, WIDTHS, figure, save
 from nave.comparison.pictures import chosen_pictures, chosen_runs
 from nave.figure import main
 from tests.helpers.pages import write_run, write_sweep
@@ -31,10 +31,28 @@ def test_pictures_keep_their_aspect_and_fill_the_width(tmp_path):
 
 
 def test_headings_are_no_wider_than_their_pictures(tmp_path):
-    page = drawn(write_sweep(tmp_path), ["3"], ["one"], columns=1)
-    page.canvas.draw()
-    for ax in page.axes:
-        assert ax.title.get_window_extent().width <= ax.get_window_extent().width * 1.05
+    for ks, columns in (["3"], 1), ([], 2):
+        page = drawn(write_sweep(tmp_path), ks, ["one"], columns=columns)
+        page.canvas.draw()
+        for ax in page.axes:
+            assert ax.title.get_window_extent().width <= ax.get_window_extent().width * 1.05
+            assert ax.title.get_fontsize() >= SMALLEST
+
+
+def test_boxes_can_be_left_out(tmp_path):
+    run = write_run(tmp_path)
+    assert [len(drawn(run, images=["one"], boxes=boxes).axes[1].patches) for boxes in (True, False)] == [4, 0]
+
+
+def test_a_figure_lies_beside_its_run_and_never_over_an_older_one(tmp_path, capsys):
+    run = write_run(tmp_path)
+    for name in ("figure", "figure_2"):
+        assert main([str(run)]) == 0
+        assert f"{run / name}.pdf, {run / name}.png" in " ".join(capsys.readouterr().out.split())
+    before = (run / "figure.pdf").read_bytes()
+    assert main([str(run), "--output", str(run / "figure.pdf")]) == 1
+    assert f"{run / 'figure.pdf'} exists already" in capsys.readouterr().err
+    assert (run / "figure.pdf").read_bytes() == before
 
 
 def test_the_pdf_is_vectors_with_embedded_fonts(tmp_path):
@@ -67,5 +85,7 @@ def test_what_cannot_be_drawn_is_named(tmp_path, capsys):
         assert main([str(run), *arguments, "--output", str(tmp_path / "a.png")]) == 1
         assert re.search(re.escape(message), capsys.readouterr().err)
     write_sweep(tmp_path / "sweep")
+    with pytest.raises(ValueError, match=r"0\.22 inches wide each, too narrow for .* choose --columns 2"):
+        drawn(tmp_path / "sweep", columns=1)
     with pytest.raises(ValueError, match="13 runs and K, but a page shows 12 at most"):
         drawn(tmp_path)

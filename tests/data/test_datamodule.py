@@ -15,6 +15,7 @@ from PIL import Image
 
 from nave.data.datamodule import Batch, ImageModule, batches, load_batch, shard
 from nave.data.folder import Folder
+from nave.data.input_size import InputSize
 from nave.data.interface import MalformedDataError
 from tests.helpers.datasets import (
     configured,
@@ -47,6 +48,19 @@ def test_images_are_batched_by_size(folder: Folder) -> None:
     assert np.array_equal(loaded[0].images[1].permute(1, 2, 0), np.asarray(folder.image(2)))
 
 
+def test_a_longer_side_is_capped_and_the_own_size_is_known(folder: Folder) -> None:
+    loaded = list(image_module(folder, batch_size=3, longer_side=24).predict_dataloader())
+    assert [tuple(batch.images.shape) for batch in loaded] == [(3, 3, 16, 24), (2, 3, 24, 16)]
+    assert loaded[0].sizes == [(20, 30)] * 3
+
+
+def test_images_of_different_sizes_share_a_batch_where_they_are_capped_alike(tmp_path: Path) -> None:
+    folder = Folder(write_folder(tmp_path, {"a.png": (30, 40), "b.png": (60, 80), "c.png": (15, 20)}))
+    loaded = list(image_module(folder, batch_size=2, longer_side=20).predict_dataloader())
+    assert [batch.image_ids for batch in loaded] == [["a", "b"], ["c"]]
+    assert [batch.sizes for batch in loaded] == [[(30, 40), (60, 80)], [(15, 20)]]
+
+
 def test_one_image_a_batch_reads_no_header(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Folder, "size", lambda *_: pytest.fail("read a header"))
     assert ids(image_module(folder)) == [["a"], ["b"], ["c"], ["d"], ["e"]]
@@ -76,7 +90,7 @@ def test_resizing_is_torchvisions_antialiased_bilinear(folder: Folder) -> None:
 
     native = load_batch(folder, [0])
     expected = transforms.resize(native.images, [11, 9], antialias=True)
-    difference = load_batch(folder, [0], (11, 9)).images.int() - expected.int()
+    difference = load_batch(folder, [0], InputSize((11, 9))).images.int() - expected.int()
     assert difference.abs().max() <= 1
 
 
@@ -179,6 +193,7 @@ import sys
 from pathlib import Path
 from lightning import LightningModule, Trainer
 from nave.data.folder import Folder
+from nave.data.input_size import InputSize
 from tests.helpers.datasets import image_module
 
 class Recorder(LightningModule):

@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -51,6 +52,23 @@ def test_an_absent_folder(tmp_path: Path) -> None:
         MissingDatasetError, match=r"looked in .*/gone \(which does not exist\)(.|\n)*data\.root=photos/"
     ):
         Folder(tmp_path / "gone")
+
+
+def test_a_single_file(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.jpg": (4, 5), "b.jpg": (6, 7)})
+    folder = Folder(tmp_path / "b.jpg")
+    assert (len(folder), folder.image_id(0), folder.size(0)) == (1, "b", (6, 7))
+    assert passed_over(folder) == {}
+
+
+def test_a_file_that_is_no_image_is_named_for_what_it_is(tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "my photos.zip", "w") as archive:
+        archive.writestr("a.jpg", b"")
+    with pytest.raises(MissingDatasetError, match=r"is a ZIP archive: unpack it \(.* -e '.*my photos.zip'"):
+        Folder(tmp_path / "my photos.zip")
+    write_text(tmp_path / "notes.txt", "no image")
+    with pytest.raises(MissingDatasetError, match=r"notes\.txt is no image that is known by its suffix"):
+        Folder(tmp_path / "notes.txt")
 
 
 def test_no_folder() -> None:

@@ -199,11 +199,21 @@ def test_broken_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["heic", "jpg"])  # the bytes decide, not the name
-def test_heic_names_its_package(tmp_path: Path, suffix: str) -> None:
+def test_heic_names_its_package(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])  # as without the package
     path = tmp_path / f"phone.{suffix}"
     path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
-    with pytest.raises(UnreadableImageError, match=r"phone: HEIC, .* pillow-heif"):
+    with pytest.raises(UnreadableImageError, match=r"phone: HEIC, .* pillow-heif: pip install 'nave\[heic\]'"):
         open_image(path, "phone")
+
+
+def test_heic_is_read_with_its_package(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif")
+    path, original = tmp_path / "phone.heic", photograph((48, 64))
+    original.save(path, quality=95)
+    assert image_size(path) == (48, 64)
+    difference = np.asarray(open_image(path), int) - np.asarray(original, int)
+    assert np.abs(difference).mean() < 8
 
 
 @pytest.mark.parametrize(

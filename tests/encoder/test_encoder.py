@@ -9,7 +9,7 @@ import torch
 from nave.encoder.encoder import Encoder, compile_layer_modules
 from nave.encoder.hooks import UnknownLayerError, feature_info, layer_modules
 from nave.runs.provenance import of_encoder
-from nave.weights import WeightsError
+from nave.weights.file import WeightsError
 from tests.helpers.parts import UNTRAINED
 from tests.helpers.running import into, nave_run, photographs, record
 

@@ -59,9 +59,9 @@ def test_weights(tmp_path: Path, content: bytes, suffix: str) -> None:
     found = read(tmp_path / "files" / f"a.{suffix}", content, file_weights)
     assert not mark.exists()
     if found is not None:
-        tensors, digest = found
-        assert tensors
-        assert all(isinstance(tensor, torch.Tensor) for tensor in tensors.values())
+        sets, digest = found
+        assert sets
+        assert all(isinstance(tensor, torch.Tensor) for one in sets for tensor in one.tensors.values())
         assert len(digest) == 64
 
 
@@ -71,7 +71,7 @@ def test_the_pickles_would_run_if_they_were_loaded(tmp_path: Path, monkeypatch, 
     monkeypatch.setenv(MARK, str(mark))
     path = tmp_path / "a.pth"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"a\.pth is not a torch file of plain tensors"):
+    with pytest.raises(WeightsError, match=r"a\.pth (is not a torch file of plain tensors|is refused|holds no named)"):
         file_weights(path)
     assert not mark.exists()
     pickle.loads(content) if content[:2] != b"PK" else torch.load(path, weights_only=False)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from nave.localization.foreground import NORM, PENALTY, STEP, Card, Foreground, Head, fit, normalised, switched
+from nave.localization.foreground import NORM, PENALTY, STEP, Card, Foreground, Head, fit, normalised
+from nave.localization.switch import switched
 from tests.helpers.parts import nave_localizer
 
 CARD = Card(

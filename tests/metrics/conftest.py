@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nave.data.interface import GroundTruth
-from nave.metrics import Prediction
+from nave.metrics.prediction import Prediction
 
 
 def boxes(generator, count, side=8):

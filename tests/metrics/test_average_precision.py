@@ -10,9 +10,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from nave.data.interface import GroundTruth
-from nave.metrics import Prediction
 from nave.metrics.average_precision import rank
-from nave.metrics.prediction import with_objects, with_truth
+from nave.metrics.prediction import Prediction, with_objects, with_truth
 from tests.helpers import torchmetrics_reference
 
 

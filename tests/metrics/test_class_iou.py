@@ -8,8 +8,7 @@ import torch
 from sklearn.cluster import KMeans
 from torchmetrics.classification import MulticlassJaccardIndex
 
-from nave.metrics import group_centroids
-from nave.metrics.class_iou import ClusteredImage, _sample, class_miou, match_groups
+from nave.metrics.class_iou import ClusteredImage, _sample, class_miou, group_centroids, match_groups
 from nave.metrics.segmentation import contingency
 
 

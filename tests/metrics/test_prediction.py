@@ -3,8 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from nave.metrics import Prediction
-from nave.metrics.prediction import overlaps
+from nave.metrics.prediction import Prediction, overlaps
 
 LINE = json.loads("""{
     "image_id": "trip/beach", "width": 40, "height": 30, "k": 5, "clusters": 5, "inertia": 1.5,

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from nave.config import CONF
 from nave.data.interface import GroundTruth
-from nave.metrics import Prediction, corloc_per_class, corloc_per_size, scores
+from nave.metrics.prediction import Prediction
+from nave.metrics.protocols import corloc_per_class, corloc_per_size, scores
 
 CASES = 1000
 EMPTY = {"value": None, "low": None, "high": None, "images": 0}

@@ -5,8 +5,14 @@ import pytest
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from nave.metrics import mean_scores, segmentation_scores
-from nave.metrics.segmentation import adjusted_rand, best_overlaps, contingency, normalised_mutual_information
+from nave.metrics.segmentation import (
+    adjusted_rand,
+    best_overlaps,
+    contingency,
+    mean_scores,
+    normalised_mutual_information,
+    segmentation_scores,
+)
 
 
 def literal_best(labels, truth, region):

@@ -5,8 +5,7 @@ import pytest
 from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score
 
-from nave.metrics import cluster_balance, spatial_coherence, stability
-from nave.metrics.unlabelled import fragmentation
+from nave.metrics.unlabelled import cluster_balance, fragmentation, spatial_coherence, stability
 
 
 @pytest.mark.parametrize("seed", range(10))

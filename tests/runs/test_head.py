@@ -118,6 +118,7 @@ def test_no_head_is_learnt_unless_it_is_asked_for(tmp_path: Path, data: list[str
     assert not RunFolder(tmp_path / "run").foreground.exists()
 
 
+@pytest.mark.slow
 def test_processes_choose_the_boxes_that_this_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teaching, "FEWEST", IMAGES)
     data = [*voc(tmp_path, 20), "overlays=0", "foreground=auto"]

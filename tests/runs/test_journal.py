@@ -154,6 +154,7 @@ print(tracemalloc.get_traced_memory()[1])
 """
 
 
+@pytest.mark.slow
 def test_collecting_keeps_some_bytes_an_image(tmp_path: Path) -> None:
     """In a process of its own: checked calls under tracemalloc take milliseconds each."""
     peaks = {}

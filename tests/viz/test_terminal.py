@@ -3,7 +3,7 @@ import re
 import pytest
 from rich.table import Table
 
-from nave.viz.terminal import command, score_table, score_text, show
+from nave.viz.terminal import FittedTable, command, score_table, score_text, show
 
 CONTROL = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -40,6 +40,45 @@ def test_a_log_has_no_control_codes_and_whole_lines(capsys, monkeypatch):
 def test_a_terminal_is_never_exceeded(terminal, capsys):
     show(table("x" * 100, "y" * 10))
     assert max(map(len, CONTROL.sub("", capsys.readouterr().out).splitlines())) <= 40
+
+
+WIDE = ("efficientnet_lite0", "default", "5", "100", "62.0 (52.0 to 71.0)", "53.9 (44.0 to 63.2)", "12.25", "ok")
+
+
+def sweep():
+    made = FittedTable(expendable=["speed", "images", "nave"], kept_in="summary.csv")
+    for heading in ("model", "training", "k", "images", "corloc", "nave", "speed", "status"):
+        made.add_column(heading, justify="left" if heading in ("model", "training", "status") else "right")
+    made.add_row(*WIDE)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("width", "whole", "left_out"),
+    [
+        (120, WIDE, None),
+        (100, [text for cell in WIDE for text in cell.split(" (")], None),
+        (80, ["efficientnet_lite0", "default", "62.0", "(52.0 to 71.0)", "53.9", "ok"], "speed, images;"),
+        (64, ["efficientnet_lite0", "default", "62.0", "(52.0 to 71.0)", "ok"], "speed, images, nave;"),
+    ],
+)
+def test_a_narrow_terminal_loses_columns_and_no_words(terminal, capsys, monkeypatch, width, whole, left_out):
+    monkeypatch.setenv("COLUMNS", str(width))
+    show(sweep())
+    out = CONTROL.sub("", capsys.readouterr().out)
+    assert max(map(len, out.splitlines())) <= width
+    for text in whole:
+        assert text in out
+    assert ("left out" in out) == bool(left_out)
+    if left_out:
+        assert f"left out in {width} columns: {left_out} all are in summary.csv" in " ".join(out.split())
+
+
+def test_a_log_has_all_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    show(sweep())
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "lite0" in line]
+    assert all(text in line for text in WIDE)
 
 
 def test_no_color_is_respected(terminal, capsys, monkeypatch):

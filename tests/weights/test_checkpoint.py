@@ -8,7 +8,9 @@ import torch
 from huggingface_hub import constants
 from torch import Tensor
 
-from nave.weights import WeightsError, checkpoint, load_checkpoint
+from nave.weights import checkpoint
+from nave.weights.checkpoint import load_checkpoint
+from nave.weights.file import WeightsError
 
 SCHEMES = {
     "default": "tiny",
@@ -43,13 +45,13 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensors: dict[str, T
 
 def test_random_weights_have_no_tensors() -> None:
     loaded = load_checkpoint("tiny", "test_vit", "random", SCHEMES)
-    assert (loaded.state_dict, loaded.source, loaded.sha256, loaded.training) == (None, "random", None, "random")
+    assert (loaded.tensor_sets, loaded.source, loaded.sha256, loaded.training) == ((), "random", None, "random")
     assert loaded.architecture == "test_vit"
 
 
 def test_hub_weights_come_from_the_cache(cached: Path, tensors: dict[str, Tensor]) -> None:
     loaded = load_checkpoint("tiny", "test_vit", "default", SCHEMES)
-    torch.testing.assert_close(loaded.state_dict, tensors)
+    torch.testing.assert_close(loaded.tensor_sets[0].tensors, tensors)
     assert loaded.source == f"hub timm/test_vit.r160_in1k@{COMMIT}"
     assert loaded.sha256 == hashlib.sha256(cached.read_bytes()).hexdigest()
     assert loaded.training == "tiny"
@@ -59,8 +61,9 @@ def test_a_file_replaces_the_tensors_and_keeps_the_statistics(tmp_path: Path, te
     path = tmp_path / "clip.safetensors"
     safetensors.torch.save_file(tensors, path)
     loaded = load_checkpoint("tiny", "vit_base_patch16_224", "clip", SCHEMES, weights=path)
-    torch.testing.assert_close(loaded.state_dict, tensors)
+    torch.testing.assert_close(loaded.tensor_sets[0].tensors, tensors)
     assert loaded.source == "file clip.safetensors"
+    assert (loaded.training, loaded.scheme) == ("clip", "clip")
     assert loaded.architecture == "vit_base_patch16_clip_quickgelu_224"
     assert loaded.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)
 
@@ -68,7 +71,7 @@ def test_a_file_replaces_the_tensors_and_keeps_the_statistics(tmp_path: Path, te
 def test_the_file_may_be_a_string(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
     torch.save({"model": tensors}, tmp_path / "a.pth")
     loaded = load_checkpoint("tiny", "test_vit", "random", SCHEMES, weights=str(tmp_path / "a.pth"))
-    torch.testing.assert_close(loaded.state_dict, tensors)
+    torch.testing.assert_close(loaded.tensor_sets[0].tensors, tensors)
 
 
 def test_packaged_weights_name_the_package(monkeypatch: pytest.MonkeyPatch, tensors: dict[str, Tensor]) -> None:

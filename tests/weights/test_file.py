@@ -1,4 +1,8 @@
 import hashlib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -6,51 +10,24 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from nave.weights.file import WeightsError, file_weights, unwrap
+from nave.weights.file import WeightsError, file_weights
 
 TENSORS = {"blocks.0.weight": torch.ones(2), "blocks.1.weight": torch.zeros(2), "norm.weight": torch.ones(3)}
 
 
-def _prefixed(prefix: str) -> dict[str, Tensor]:
-    return {prefix + name: tensor for name, tensor in TENSORS.items()}
+def read(path: Path) -> tuple[Mapping[str, Tensor], str]:
+    """The only tensors of a file, and its digest."""
+    (tensors,), sha256 = file_weights(path)
+    return tensors.tensors, sha256
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".bin"])
 def test_tensors_and_the_digest_of_the_bytes(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"weights{suffix}"
     (safetensors.torch.save_file if suffix == ".safetensors" else torch.save)(TENSORS, path)
-    tensors, sha256 = file_weights(path)
+    tensors, sha256 = read(path)
     torch.testing.assert_close(tensors, TENSORS)
     assert sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"state_dict": TENSORS, "epoch": 3},
-        {"model": _prefixed("module.")},
-        {"model": TENSORS, "model_ema": None},
-        {"state_dict": {name: -tensor for name, tensor in TENSORS.items()}, "state_dict_ema": TENSORS},
-        {"student": {}, "teacher": _prefixed("backbone.") | {"head.mlp.0.weight": torch.ones(1)}, "epoch": 1},
-        {
-            "student": {},
-            "teacher": _prefixed("module.backbone.") | {"module.head.last.weight": torch.ones(1)},
-        },
-        {"state_dict": _prefixed("encoder.network."), "hyper_parameters": {"seed": 1}},
-        {"model": {"state_dict": _prefixed("_orig_mod.")}},
-    ],
-    ids=["lightning", "ddp", "no average", "average", "dino", "dino ddp", "nested prefix", "compiled"],
-)
-def test_wrappers_are_removed(tmp_path: Path, content: dict[str, object]) -> None:
-    path = tmp_path / "checkpoint.pth"
-    torch.save(content, path)
-    tensors, _ = file_weights(path)
-    torch.testing.assert_close(tensors, TENSORS)
-
-
-def test_a_minority_prefix_is_part_of_the_names() -> None:
-    tensors = TENSORS | {"model.extra": torch.ones(1)}
-    assert unwrap(tensors) == tensors
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -66,15 +43,51 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, kind: str, content: 
         file_weights(tmp_path / name)
 
 
-class _Malicious:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return exec, ("raise AssertionError('code ran')",)
+class _Called:
+    """Pickled as a call of any function, which the unpickler of Python would make."""
+
+    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return self.call
 
 
-def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    torch.save({"state_dict": _Malicious()}, tmp_path / "malicious.pth")
-    with pytest.raises(WeightsError, match=r"malicious\.pth is not a torch file of plain tensors"):
-        file_weights(tmp_path / "malicious.pth")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_no_code_of_a_file_is_run(tmp_path: Path, zipped: bool) -> None:
+    path, trace = tmp_path / "malicious.pth", tmp_path / "ran"
+    code = f"open({str(trace)!r}, 'w').close()"
+    for function in (exec, eval):
+        content = {"state_dict": TENSORS, "args": _Called(function, code), "more": [_Called(print, "ran")]}
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        torch.testing.assert_close(read(path)[0], TENSORS)
+    assert not trace.exists()
+    torch.load(path, weights_only=False)  # as the file would have it
+    assert trace.exists()
+
+
+@pytest.mark.parametrize(("function", "name"), [(os.system, "(posix|nt).system"), (Path.touch, "getattr")])
+def test_a_file_that_calls_what_even_torch_blocks_is_refused(
+    tmp_path: Path, function: Callable[..., object], name: str
+) -> None:
+    argument = f"touch {tmp_path / 'ran'}" if function is os.system else tmp_path / "ran"
+    torch.save({"state_dict": TENSORS, "args": _Called(function, argument)}, tmp_path / "bad.pth")
+    with pytest.raises(WeightsError, match=rf"bad\.pth is refused: it calls {name}, .* Nothing of it was run"):
+        file_weights(tmp_path / "bad.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_class_of_unknown_code_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "theirs.py").write_text("class Options(dict):\n    pass\n\nclass Config:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    theirs = importlib.import_module("theirs")
+    config, options = theirs.Config(), theirs.Options(lr=0.1)
+    config.options = options
+    torch.save({"net": TENSORS, "config": config, "options": options}, tmp_path / "a.pth")
+    (tmp_path / "theirs.py").write_text("raise AssertionError('imported')")
+    monkeypatch.delitem(sys.modules, "theirs")
+    torch.testing.assert_close(read(tmp_path / "a.pth")[0], TENSORS)
+    assert "theirs" not in sys.modules
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.ones(2)])
@@ -89,9 +102,9 @@ def test_the_first_bytes_decide_not_the_suffix(tmp_path: Path, suffix: str) -> N
     path = tmp_path / f"weights{suffix}"
     for save in (safetensors.torch.save_file, torch.save):
         save(TENSORS, path)
-        torch.testing.assert_close(file_weights(path)[0], TENSORS)
+        torch.testing.assert_close(read(path)[0], TENSORS)
     torch.save(TENSORS, path, _use_new_zipfile_serialization=False)
-    torch.testing.assert_close(file_weights(path)[0], TENSORS)
+    torch.testing.assert_close(read(path)[0], TENSORS)
 
 
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
@@ -102,3 +115,25 @@ def test_a_cut_file_is_named_whatever_it_is(tmp_path: Path, name: str, end: int)
         (tmp_path / name).write_bytes(content[:end])
         with pytest.raises(WeightsError, match=rf"{name} is not a"):
             file_weights(tmp_path / name)
+
+
+def test_what_holds_itself_ends(tmp_path: Path) -> None:
+    content: dict[str, object] = {"model": TENSORS}
+    content["itself"] = content
+    torch.save(content, tmp_path / "a.pth")
+    torch.testing.assert_close(read(tmp_path / "a.pth")[0], TENSORS)
+    deep: dict[str, object] = {"model": TENSORS}
+    for _ in range(3000):
+        deep = {"a": deep}
+    with pytest.raises(WeightsError, match=r"a\.pth (is nested too deeply|is not a torch file)"):
+        saved_and_read(deep, tmp_path / "a.pth")
+
+
+def saved_and_read(content: object, path: Path) -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        torch.save(content, path)
+    finally:
+        sys.setrecursionlimit(limit)
+    file_weights(path)

@@ -257,7 +257,7 @@ function chooser(text, name, values, chosen) {
   return make("label", {}, text, select);
 }
 
-const spelled = (axis) => (axis === "k" ? "K" : axis.replace("._target_", "").replaceAll("_", " "));
+const spelled = (axis) => (axis === "k" ? "K" : axis.replaceAll("_", " "));
 
 function compareAgain() {
   const all = Object.keys(page.axes);

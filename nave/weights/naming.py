@@ -1,0 +1,41 @@
+"""What a file of weights is called: by its stem, or by as much of its path as keeps several files apart."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def file_name(path: str | Path | None, key: str | None = None, parts: int = 1, suffix: bool = False) -> str | None:
+    """``seed1/last-teacher`` for ``/trained/seed1/last.pth``, its ``teacher``, and two parts.
+
+    Args:
+        path: of the file; there is no name without one.
+        key: chooses among the tensors in the file.
+        parts: how many names of folders and the file, from the end.
+        suffix: whether to keep the suffix.
+    """
+    if path is None:
+        return None
+    path = Path(path)
+    name = "/".join([*path.parts[:-1], path.name if suffix else path.stem][-parts:]).lstrip("/")
+    return f"{name}-{key.strip('.')}" if key else name
+
+
+def apart(paths: Sequence[str | Path]) -> tuple[int, bool]:
+    """The fewest ``parts``, and the ``suffix`` if need be, by which :func:`file_name` tells files apart.
+
+    Names differ as names of folders too.
+    """
+    different = list(dict.fromkeys(map(Path, paths)))
+    longest = max((len(path.parts) for path in different), default=1)
+    choices = [(parts, suffix) for parts in range(1, longest + 1) for suffix in (False, True)]
+    for parts, suffix in choices:
+        names = {plain(str(file_name(path, None, parts, suffix))) for path in different}
+        if len(names) == len(different):
+            return parts, suffix
+    return choices[-1]
+
+
+def plain(name: str) -> str:
+    """As part of the name of a folder."""
+    return re.sub(r"[^\w.,=+-]+", "_", name)

@@ -1,0 +1,77 @@
+"""The command ``nave``, and what its commands answer without torch."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from nave.__main__ import COMMANDS, main
+from nave.help import help_text
+
+
+def test_every_command_exists_and_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    told = capsys.readouterr().out
+    for name, says in COMMANDS.items():
+        assert find_spec(f"nave.{name}")
+        assert f"nave {name} " in told
+        assert says in told
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("nave 0.")
+
+
+def test_an_unknown_command_is_named_with_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rnu"]) == 2
+    assert "there is no nave rnu. Did you mean nave run?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["run", "modle=vits14"], 1, "Did you mean model?"),
+        (["run", "-m", "k=3,5", "model=vits14,vits15"], 1, "there is no model=vits15"),
+        (["run", "--help"], 0, "Keys:"),
+        (["run", "-sc", "query=bash"], 0, "model=vits14"),
+    ],
+)
+def test_the_command_line_is_answered_without_torch_and_without_a_folder(
+    tmp_path: Path, arguments: list[str], code: int, told: str
+) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from nave.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={"PYTHONPATH": str(Path(__file__).parents[1]), "COMP_LINE": "nave model=", "PATH": ""},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, told in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
+    assert {path.name for path in tmp_path.iterdir()} <= {"torch.py", "__pycache__"}
+
+
+def test_help_begins_with_what_the_command_does_and_has_every_key_and_its_own_groups() -> None:
+    run, train = help_text("config"), help_text("train")
+    assert run.startswith("nave run: explains images")
+    assert train.startswith("nave train: trains an encoder")
+    for text in (run, train):
+        assert text[: text.index("Keys:")].count("\n  nave ") == 3
+    assert "  k: 5                          clusters: a number" in run
+    assert "  model           convnext_t, " in run
+    assert "[vits14]" in run
+    assert "augmentation" in train
+    for group in ("augmentation", "optimizer", "recipe", "scheme"):
+        assert f"\n  {group} " in train
+        assert f"\n  {group} " not in run
+
+
+def test_help_describes_a_choice() -> None:
+    text = help_text("config", ["data=folder", "k=5"])
+    assert text.startswith("data=folder: Any image files under data.root")
+    assert "  root: null " in text

@@ -1,0 +1,89 @@
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from nave.overrides import check_overrides, quoted, with_quoting_hint
+
+
+@pytest.mark.parametrize("value", ["/a=b", "/a,b", "/a(b", "/it's", '/a"b', "/a b[1]{2}", "/caf\u00e9:x"])
+def test_quoted_values_are_read_as_they_are(value: str) -> None:
+    (override,) = OverridesParser.create().parse_overrides([quoted(f"data.root={value}")])
+    assert (override.key_or_group, override.value()) == ("data.root", value)
+
+
+def failing() -> Any:
+    sys.exit(1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hints"),
+    [
+        (["k=3", "data.root=/a=b"], ["'data.root=\"/a=b\"'"]),
+        (["data.root=/a,b"], ["'data.root=\"/a,b\"'"]),
+        (["-m", "k=3,5", "data.root=/a(b"], ["'data.root=\"/a(b\"'"]),
+        (["k=[3,5]", "data.root=/a", "--help"], []),
+    ],
+)
+def test_what_hydra_cannot_read_is_quoted(
+    arguments: list[str], hints: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["nave", *arguments])
+    with pytest.raises(SystemExit):
+        with_quoting_hint(failing)()
+    told = [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert told == hints
+
+
+@pytest.mark.parametrize(
+    ("config", "overrides", "message"),
+    [
+        ("config", ["modle=vits14"], r"no key modle \(modle=vits14\).* Did you mean model\?"),
+        ("config", ["evaluation.iuo=1"], "no key evaluation.iuo .* Did you mean evaluation.iou"),
+        ("config", ["model=vits15"], r"no model=vits15; choose one of convnext_t, .* Did you mean model=vits1"),
+        ("config", ["k=3,5", "model=vits14,resnet51"], "no model=resnet51; .* Did you mean model=resnet5"),
+        ("config", ["seed=0,1", "k=3,300"], "k=300: the number of clusters"),
+        (
+            "config",
+            ["training=dinoo"],
+            "has no training=dinoo; it has default, .*Did you mean training=dino",
+        ),
+        ("config", ["seed=abc"], "'abc' of type 'str' could not be converted to Integer"),
+        ("config", ["objective=corlok"], "objective=corlok: choose one of"),
+        ("config", ["data.root=photos/"], r"Did you mean data=folder data\.root=photos/\?"),
+        (
+            "config",
+            ["data=folder", "data.root=phtos"],
+            r"root=phtos does not exist.* Did you mean data\.root=photos",
+        ),
+        ("train", ["ephocs=3"], "Did you mean epochs"),
+        ("train", ["scheme=simclrr"], "Did you mean scheme=simclr"),
+    ],
+)
+def test_a_typo_is_named_with_what_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, overrides: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ValueError, match=message):
+        check_overrides(config, overrides)
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_what_can_run_is_let_through(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("defaults: [vits14]\nname: mine\n")
+    sweep = [
+        "model=vits14,mine",
+        "k=3,[3,5]",
+        "seed=range(2)",
+        "layers=[-1],[-2,-1]",
+        "composite.resolution=interval(0,1)",
+    ]
+    check_overrides("config", sweep, str(tmp_path))
+    check_overrides("config", ["hydra/launcher=slurm", "data=folder", "data.root=/on/the/cluster", "training=theirs"])
+    with pytest.raises(FileNotFoundError, match=r"no image folder given; name one: data\.root=photos/"):
+        check_overrides("config", ["data=folder"])
+    check_overrides("train", ["model=resnet_tiny", "data=shapes", "seed=0,1"])
