@@ -61,23 +61,6 @@ def short_names(trainings: Sequence[str]) -> dict[str, str]:
     return short if len(set(short.values())) == len(short) else {name: name for name in parts}
 
 
-def _with_one_default(runs: Sequence[RunAtK], full: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """Calls the default training ``default`` where models have different ones, so that it is one value of one axis.
-
-    A name stays where the default of one model has had two, or where a file took its place.
-    """
-    configs = [run.run.record["config"] for run in runs]
-    asked = [config["training"] == DEFAULT and config.get("weights") is None for config in configs]
-    names = {
-        (settings["model"], settings["training"]) for settings, default in zip(full, asked, strict=True) if default
-    }
-    models, trainings = {model for model, _ in names}, {training for _, training in names}
-    if len(trainings) < 2 or len(models) < len(names):
-        return list(full)
-    folded = {True: {"training": DEFAULT}, False: {}}
-    return [settings | folded[default] for settings, default in zip(full, asked, strict=True)]
-
-
 def _without_k(run: RunAtK) -> tuple[tuple[str, str], ...]:
     return tuple((key, value) for key, value in run.settings.items() if key != "k")
 
@@ -109,6 +92,23 @@ def names_without_k(runs: Sequence[RunAtK]) -> list[str]:
     """Names each run by the settings that vary, without K."""
     keys = [key for key in axes(runs) if key != "k"] or ["model", "training"]
     return [label(run, keys) for run in runs]
+
+
+def _with_one_default(runs: Sequence[RunAtK], full: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Calls the default training ``default`` where models have different ones, so that it is one value of one axis.
+
+    A name stays where the default of one model has had two, or where a file took its place.
+    """
+    configs = [run.run.record["config"] for run in runs]
+    asked = [config["training"] == DEFAULT and config.get("weights") is None for config in configs]
+    names = {
+        (settings["model"], settings["training"]) for settings, default in zip(full, asked, strict=True) if default
+    }
+    models, trainings = {model for model, _ in names}, {training for _, training in names}
+    if len(trainings) < 2 or len(models) < len(names):
+        return list(full)
+    folded = {True: {"training": DEFAULT}, False: {}}
+    return [settings | folded[default] for settings, default in zip(full, asked, strict=True)]
 
 
 def _plain(key: str) -> str:
