@@ -11,9 +11,11 @@ COMMANDS = {  # a command is the module nave.NAME, imported when it is called
     "train": "train an encoder, to be explained",
     "sweep": "say what of a sweep has finished or failed, and how to go on",
     "report": "write the page to look at, of one or several runs",
+    "diff": "say what a training changed: two checkpoints on the same images",
     "compare": "compare what encoders see in the same images",
     "figure": "draw maps for a paper, PDF and PNG",
     "overlay": "draw overlays that a large run has left out",
+    "export": "give results to pycocotools, FiftyOne or labelme",
     "evaluate": "score finished runs again from disk",
     "bench": "measure speed and memory on this machine",
 }

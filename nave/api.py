@@ -6,18 +6,21 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import timm
 import torch
 from hydra import compose, initialize_config_module
 from jaxtyping import Float, UInt8
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from nave.build import build_explainer, instantiate
-from nave.config import numbers_of_clusters, register
+from nave.config import CONF, numbers_of_clusters, register
 from nave.data.datamodule import Batch, ImageModule
 from nave.data.pixels import InMemory, Pixels
+from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations
+from nave.encoder.module import module_encoder
 from nave.localization.foreground import card_of
 from nave.localization.switch import OFF
 from nave.module import Explanation
@@ -29,6 +32,7 @@ from nave.viz.overlay import overlay
 from nave.viz.palette import align, colours
 
 Images = Sequence[Image.Image | Pixels] | Image.Image | Pixels | Tensor
+NEEDED, FURTHER = ("layers", "mean", "std"), ("image_size", "stride", "prefix_tokens")  # of a module
 GROUPS = ("model", "composite", "clustering", "localization")
 
 
@@ -87,8 +91,8 @@ class Result:
 class LoadedExplainer:
     """A network with all that turns images into explanations; made by :func:`load`, called as often as one likes."""
 
-    def __init__(self, cfg: DictConfig, device: str | None = None) -> None:
-        self._cfg, self._explainer = cfg, build_explainer(cfg)
+    def __init__(self, cfg: DictConfig, device: str | None = None, encoder: Encoder | None = None) -> None:
+        self._cfg, self._explainer = cfg, build_explainer(cfg, encoder)
         if (option := self._explainer.localization.foreground) != OFF:
             self._explainer.foreground = given(option, card_of(of_encoder(self._explainer.encoder)))
         self._explainer.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -126,12 +130,14 @@ class LoadedExplainer:
             yield batch.to(self._explainer.device)
 
 
-def load(model: str = "vits14", *, device: str | None = None, **options: Any) -> LoadedExplainer:
+def load(model: str | nn.Module = "vits14", *, device: str | None = None, **options: Any) -> LoadedExplainer:
     """A network, ready to explain images, with the defaults of ``python -m nave.run``.
 
     Args:
-        model: a file of ``conf/model``.
-        device: where to compute; a GPU if there is one.
+        model: a file of ``conf/model``, a network of timm (``resnet50.a1_in1k``), or any module, which is used as it
+            is: put into eval mode for each call and back, never copied; see :func:`module_encoder` for its options
+            ``layers``, ``mean``, ``std``, ``image_size``, ``stride`` and ``prefix_tokens``.
+        device: where to compute; a GPU if there is one; of a module, where it is.
         options: any other key of ``conf/config.yaml``: ``k``, ``training``, ``weights``, ``layers``, ``image_size``,
             ``longer_side`` (640, say: a phone's photographs take minutes at their own size), ``seed``; the groups
             ``composite``, ``clustering``, ``localization`` by the name of a choice; and keys of
@@ -140,11 +146,26 @@ def load(model: str = "vits14", *, device: str | None = None, **options: Any) ->
     Raises:
         ValueError: for options that cannot be.
     """
+    if isinstance(model, nn.Module):
+        return _load_module(model, device, options)
+    if not (CONF / "model" / f"{model}.yaml").is_file() and timm.is_model(model.partition(".")[0]):
+        options, model = {"architecture": model} | options, "timm"
     return LoadedExplainer(configuration({"model": model} | options), device)
 
 
+def _load_module(module: nn.Module, device: str | None, options: Mapping[str, Any]) -> LoadedExplainer:
+    needed, further = ({key: options.get(key) for key in keys} for keys in (NEEDED, FURTHER))
+    if foreign := {"training", "weights", "architecture"} & options.keys():
+        raise ValueError(f"{', '.join(sorted(foreign))}: a module brings its own weights; leave that out")
+    encoder = module_encoder(module, **needed, **further)
+    cfg = configuration({key: value for key, value in options.items() if key not in (*NEEDED, *FURTHER[1:])})
+    cfg.layers = encoder.layers
+    parameter = next(module.parameters(), None)
+    return LoadedExplainer(cfg, device or (None if parameter is None else str(parameter.device)), encoder)
+
+
 def explain(
-    images: Images, *, model: str = "vits14", k: int | str = 5, device: str | None = None, **options: Any
+    images: Images, *, model: str | nn.Module = "vits14", k: int | str = 5, device: str | None = None, **options: Any
 ) -> Result:
     """Explains images that are in memory, once: ``load(model, **options)(images, k)``."""
     return load(model, device=device, **options)(images, k)

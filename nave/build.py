@@ -31,8 +31,8 @@ def build_dataset(cfg: DictConfig, node: DictConfig) -> Dataset:
     return watermarked(dataset, cfg.watermark, **options)
 
 
-def build_explainer(cfg: DictConfig) -> Explainer:
-    """The module; cheap checks come before weights are read.
+def build_explainer(cfg: DictConfig, encoder: Encoder | None = None) -> Explainer:
+    """The module, around ``encoder`` or that of the configuration; cheap checks come before weights are read.
 
     Raises:
         ValueError: naming the key, its value and the choices; and what the parts raise.
@@ -42,7 +42,8 @@ def build_explainer(cfg: DictConfig) -> Explainer:
     composite, clustering = instantiate(cfg.composite), instantiate(cfg.clustering)
     localization: Localizer = instantiate(cfg.localization)
     chosen = {key: cfg[key] for key in ("weights_key", "training_name") if cfg[key] is not None}
-    encoder: Encoder = instantiate(cfg.model, layers=cfg.layers, **chosen)
+    encoder = encoder or instantiate(cfg.model, layers=cfg.layers, **chosen)
+    assert isinstance(encoder, Encoder)
     encoder.select_layers(localization.layers(encoder.layers))
     if cfg.compile:
         compile_layer_modules(encoder.network, encoder.layers)

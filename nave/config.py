@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,7 @@ from nave.localization.switch import AUTO, OFF, switched
 from nave.metrics import FIGURES
 from nave.weights.naming import file_name, plain
 
+ASKED = "${architecture}"  # in the file of a model that is any network of timm
 CONF = Path(str(files("nave.conf")))
 
 
@@ -54,6 +56,7 @@ class RunConfig:
     objective: str = MISSING
     seed: int = MISSING
     k: Any = MISSING
+    architecture: str | None = None
     training: str = MISSING
     weights: str | None = None
     weights_key: str | None = None
@@ -92,6 +95,31 @@ def register() -> None:
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
     OmegaConf.register_new_resolver("file_name", file_name, replace=True)
     OmegaConf.register_new_resolver("by_turns", by_turns, replace=True)
+    OmegaConf.register_new_resolver("one_size", one_size, replace=True)
+    OmegaConf.register_new_resolver("either", lambda value, default: default if value is None else value, replace=True)
+
+
+def one_size(architecture: str | None) -> Any:
+    """``image_size`` of a network of timm that takes one size only; None if it takes any, or does not exist."""
+    from nave.encoder import timm_network  # takes seconds, and other models need nothing of it
+
+    with suppress(ValueError):  # OmegaConf would make its message unreadable: check() tells it
+        return timm_network.one_size(architecture)
+    return None
+
+
+def check_architecture(cfg: DictConfig) -> None:
+    """Refuses a network that timm does not have, and ``architecture`` beside a model that has its own.
+
+    Raises:
+        ValueError: naming the key, its value and the choices.
+    """
+    if ASKED in OmegaConf.to_container(cfg.model).values():  # type: ignore[union-attr]
+        from nave.encoder import timm_network
+
+        timm_network.describe(cfg.architecture)
+    elif cfg.architecture is not None:
+        raise ValueError(f"architecture={cfg.architecture} is an option of model=timm: choose that, or leave it out")
 
 
 def by_turns(count: int) -> int:
@@ -122,9 +150,9 @@ def run_name(
     keys = {override: override.lstrip("+~").partition("=")[0] for override in overrides}
     varied = {override: key for override, key in keys.items() if key not in (*constant, *UNSAID)}
     sources = ("weights", "weights_key", "training_name") if named else ("training",)
-    words = {model: ("model",), named or training: sources, f"k{ks}": ("k",)}
+    words = {model: ("model", "architecture"), named or training: sources, f"k{ks}": ("k",)}
     first = [word for word, said in words.items() if {*said} & {*varied.values()}]
-    known = ("model", "k", "training_name", *(() if named else ("training",)))
+    known = ("model", "architecture", "k", "training_name", *(() if named else ("training",)))
     others = sorted(one for one, key in varied.items() if key not in known and not _said(one, named or ""))
     name = plain("-".join([*first, *others] or words))
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
@@ -151,6 +179,7 @@ def check(cfg: DictConfig) -> None:
     Raises:
         ValueError: naming the key, its value and the choices.
     """
+    check_architecture(cfg)
     if cfg.objective not in FIGURES:
         raise ValueError(f"objective={cfg.objective}: choose one of {', '.join(FIGURES)}")
     evaluation = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Evaluation), cfg.evaluation))
@@ -181,8 +210,9 @@ def numbers_of_clusters(k: Any) -> tuple[NumberOfClusters, ...]:
     return values
 
 
-NAMED = ("model", "data", "scheme", "seed")  # part of the name of an encoder anyway
+NAMED = ("model", "architecture", "data", "scheme", "seed")  # part of the name of an encoder anyway
 UNNAMED = ("name", "outputs", "logger", "snapshots", "loader.num_workers", "data.root", "data.download")
+OWN = ("folder", "image_folder")  # data sets that only their data.root tells apart
 UNNAMED_GROUPS = ("logger.", "trainer.", "hydra.", "hydra/")
 
 
@@ -193,6 +223,7 @@ class TrainConfig:
     name: str | None = None
     outputs: str = MISSING
     seed: int = MISSING
+    architecture: str | None = None
     epochs: int = MISSING
     training: str = MISSING
     weights: str | None = None
@@ -224,10 +255,11 @@ def encoder_name(name: str | None, model: str, data: str, scheme: str, seed: int
     """
     if name is not None:
         return name
-    others = [_plain(override) for override in sorted(overrides) if not _is(override, (*NAMED, *UNNAMED))]
+    unnamed = [key for key in (*NAMED, *UNNAMED) if not (key == "data.root" and data in OWN)]
+    others = [_plain(override) for override in sorted(overrides) if not _is(override, unnamed)]
     if scheme == "random":
         data, others = "", [other for other in others if other.startswith("model.")]
-    chosen = filter(None, (model, data, scheme))
+    chosen = filter(None, (model.rpartition("/")[2], data, scheme))
     full = "-".join([*chosen, *others, f"seed{seed}"])
     return full if len(full) <= 150 else f"{full[:140]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
 
@@ -240,5 +272,5 @@ def _is(override: str, keys: Sequence[str]) -> bool:
 def _plain(override: str) -> str:
     """``exclude=[dog,cat]`` as ``exclude_dog+cat``; of a file its name."""
     key, _, value = override.lstrip("+~").partition("=")
-    plain = re.sub(r"[^\w.-]+", "+", value.rpartition("/")[2].removesuffix(".safetensors")).strip("+")
+    plain = re.sub(r"[^\w.-]+", "+", value.rstrip("/").rpartition("/")[2].removesuffix(".safetensors")).strip("+")
     return f"{key}_{plain}"

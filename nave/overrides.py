@@ -168,7 +168,9 @@ def _check_values(cfg: DictConfig, overrides: Sequence[str], elsewhere: bool) ->
 
 
 def _check_training(cfg: DictConfig) -> None:
-    schemes, training = [*cfg.model.get("schemes", {})], str(cfg.training)
+    if "schemes" not in cfg.model:  # timm knows them
+        return
+    schemes, training = [*cfg.model.schemes], str(cfg.training)
     trained = sorted(path.stem for path in Path("outputs/encoders").glob(f"*{SUFFIX}"))
     if cfg.weights is None and training not in (*schemes, *trained) and not training.endswith(SUFFIX):
         near = _near(training, [*schemes, *trained], "training=")

@@ -96,3 +96,20 @@ def test_a_baseline_makes_its_map_without_clusters() -> None:
     result = nave.explain(image(), device="cpu", **QUICK | {"localization": "whole_image"})
     assert result.boxes.tolist() == [[0, 0, 48, 40]]
     assert result.lines[0]["k"] is None
+
+
+def test_any_network_of_timm_needs_no_file():
+    by_key = nave.load("timm", architecture="test_vit", training="random")
+    by_name = nave.load("test_vit", training="random")
+    picture = np.zeros((40, 50, 3), dtype=np.uint8)
+    assert by_key.layers == by_name.layers == ["blocks.5"]
+    assert torch.equal(by_key.activations(picture)[0].last, by_name.activations(picture)[0].last)
+
+
+def test_any_module_is_explained():
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 8, 8), torch.nn.ReLU())
+    picture = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    result = nave.load(module, layers=["1"], mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))(picture, k=3)
+    assert result.maps[0].shape == (40, 50)
+    with pytest.raises(ValueError, match="weights: a module brings its own weights"):
+        nave.load(module, layers=["1"], mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2), weights="a.pth")

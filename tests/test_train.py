@@ -16,6 +16,7 @@ import torch
 from nave.runs.layout import RUN
 from nave.training.training_module import TrainingModule
 from nave.weights.packaged import tensors_sha256
+from tests.helpers.datasets import write_stl10
 from tests.helpers.parts import encoder as untrained_encoder
 from tests.helpers.running import into, photographs
 from tests.helpers.running import record as record_of
@@ -138,6 +139,22 @@ def test_random_weights_are_those_of_nave_run(tmp_path: Path, monkeypatch: pytes
     torch.testing.assert_close(safetensors.torch.load_file(path), network.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("data", ["stl10", "folder"])
+def test_simclr_needs_no_labels_and_validates_its_own_loss(tmp_path: Path, data: str) -> None:
+    pytest.importorskip("lightly")
+    if data == "stl10":
+        write_stl10(tmp_path, "unlabeled", 12)
+        write_stl10(tmp_path, "test", 4)
+        overrides = ["data=stl10", f"data.root={tmp_path}", "data.split=unlabeled"]
+    else:
+        overrides = [*photographs(tmp_path, 12), "validation=0.3"]
+    assert nave_train(*overrides, "scheme=simclr", "patience=5", "ema=0.9", into(tmp_path / "free")) == 0
+    made = card(tmp_path / "free")
+    assert (made["images"], made["validation_images"]) == ((12, 4) if data == "stl10" else (8, 4))
+    assert made["classes"] is None
+    assert made["metrics"]["validation/loss"] > 0
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -151,6 +168,7 @@ def test_random_weights_are_those_of_nave_run(tmp_path: Path, monkeypatch: pytes
         (["scheme=random", "epochs=2"], "scheme=random epochs=2: nothing is trained"),
         (["training=nothing"], "model=resnet_tiny has no training='nothing'; it has: default, random"),
         (["training=no.safetensors"], "there is no trained encoder"),
+        (["snapshots=[0,3]"], "snapshots=[0, 3]: 3 is not from 0 to epochs=2"),
         (["patience=2", "validation=0"], "patience=2 needs the validation loss"),
         (["data.root=nowhere"], "STL-10, train_X.bin not found; looked in"),
     ],

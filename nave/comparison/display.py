@@ -16,12 +16,15 @@ from nave.comparison.figure import STYLE, WIDTHS, figure, save
 from nave.comparison.measure import ANY
 from nave.comparison.pictures import Picture
 from nave.comparison.rows import Row
+from nave.comparison.scores import SCORE
+from nave.metrics.segmentation import COUNTERPART
 from nave.runs.layout import k_order, write_json, write_whole
 from nave.runs.reader import RunAtK
 from nave.viz.palette import LINES, MARKERS
 from nave.viz.terminal import FittedTable, score_text
 
 TITLES = {
+    "score": "score (see metrics.json)",
     "mask_found": "cluster of its own, by mask (share of images, IoU of 0.5 or more)",
     "box_found": "cluster of its own, by box (share of images, IoU of 0.5 or more)",
     "mask_overlap": "overlap of the best cluster with the class's mask",
@@ -32,6 +35,9 @@ TITLES = {
     "fragmentation": "pixels outside their cluster's largest component",
     "ari": "agreement of maps (ARI)",
     "matched_iou": "agreement of maps (matched IoU)",
+    "vanished": f"clusters that vanished (without a counterpart of IoU {COUNTERPART} or more)",
+    "appeared": f"clusters that appeared (without a counterpart of IoU {COUNTERPART} or more)",
+    "changed": "pixels whose cluster is no counterpart",
 }
 
 
@@ -40,11 +46,15 @@ def tables(rows: Sequence[Row], classes: bool = False) -> list[Table]:
 
     The figures over all objects come first and in bold; those of single classes follow if ``classes`` is true.
     """
-    rows = [row for row in rows if classes or row.concept in ("", ANY)]
+    rows = [row for row in rows if classes or row.concept in ("", ANY) or _is_overall_score(row)]
     references = dict.fromkeys(row.against for row in rows if row.against)
     return [_table("percent, with the 95 % interval", [row for row in rows if not row.against])] + [
         _table(f"against {reference}", [row for row in rows if row.against == reference]) for reference in references
     ]
+
+
+def _is_overall_score(row: Row) -> bool:
+    return row.quantity == SCORE and "/" not in row.concept  # corloc/cat is that of a class
 
 
 def presence_table(present: Mapping[tuple[str, str], Sequence[int]], quantity: str) -> Table:

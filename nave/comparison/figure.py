@@ -21,7 +21,7 @@ from nave.runs.prediction import BoxLine, Line
 from nave.runs.reader import RunAtK
 from nave.runs.settings import axes, label
 from nave.viz.overlay import OPACITY, TRUTH, muted
-from nave.viz.palette import PaletteIndex, align, colours
+from nave.viz.palette import PaletteIndex, colours
 
 WIDTHS = {1: 3.35, 2: 6.9}  # inches: one column (85 mm) and two (175 mm) of common journals
 GAP = 0.04  # inches between pictures
@@ -125,9 +125,8 @@ def _row(
     page: Figure, picture: Picture, size: tuple[float, float], cell: tuple[float, float], bottom: float, boxes: bool
 ) -> list[Axes]:
     """Draws a row of pictures of the size ``cell`` on a page of ``size``, both (width, height) in inches."""
-    labels = picture.maps()
-    maps = dict(zip(map(id, picture.present), zip(labels, align(labels), strict=True), strict=True))
-    photo = _photograph(picture, labels[0].shape)
+    maps = dict(zip(map(id, picture.present), picture.aligned(), strict=True))
+    photo = _photograph(picture, maps[id(picture.present[0])][0].shape)
     truth = picture.line["truth"]
     drawn = []
     for column, run in enumerate((None, *picture.runs)):

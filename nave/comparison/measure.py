@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from scipy.optimize import linear_sum_assignment
 
 from nave.metrics.prediction import Prediction, overlaps
-from nave.metrics.segmentation import Contingency, adjusted_rand, contingency, pair_ious
+from nave.metrics.segmentation import COUNTERPART, Contingency, adjusted_rand, contingency, pair_ious
 from nave.metrics.unlabelled import fragmentation
 from nave.runs.prediction import Line
 from nave.runs.reader import RunAtK
@@ -100,25 +100,63 @@ def explained_shares(centroids: Float[np.ndarray, "K D"], pixels: Int[np.ndarray
 NOTHING = 256  # larger than any cluster id, so that no pixel is ignored
 
 
-def agreement(labels: UInt8[np.ndarray, "H W"], others: UInt8[np.ndarray, "_ _"]) -> dict[str, float]:
-    """Agreement of two maps of one image.
+@dataclass(frozen=True)
+class Change:
+    """What became of the clusters of a map in another map of the same image.
 
-    Returns:
-        ``ari``, the adjusted Rand index (1 for equal partitions, 0 on average for random ones), and ``matched_iou``,
-        see :func:`matched_iou`.
+    Attributes:
+        agreement: ``ari``, the adjusted Rand index (1 for equal partitions, 0 on average for random ones);
+            ``matched_iou``, see :func:`matched_iou`; ``vanished`` and ``appeared``, the shares of the clusters of the
+            first and the second map without a counterpart; ``changed``, the share of pixels whose clusters are not
+            counterparts.
+        counterparts: Ids in both maps of the clusters with an intersection over union of COUNTERPART or more, in the
+            one-to-one matching in which most pixels agree; it holds every pair above a half.
+        vanished: Ids of the first map's clusters that have no counterpart.
+        appeared: The same of the second map.
+    """
+
+    agreement: dict[str, float]
+    counterparts: tuple[tuple[int, int], ...]
+    vanished: tuple[int, ...]
+    appeared: tuple[int, ...]
+
+
+def change(before: UInt8[np.ndarray, "H W"], after: UInt8[np.ndarray, "_ _"]) -> Change:
+    """Compares two maps of one image.
 
     Raises:
         ValueError: If the maps differ in size.
     """
-    counts = contingency(labels, others, ignore=NOTHING)
-    return {"ari": adjusted_rand(counts.table), "matched_iou": matched_iou(counts)}
+    counts = contingency(before, after, ignore=NOTHING)
+    ids = np.flatnonzero(counts.table.any(axis=1))
+    table, theirs = counts.table[ids], counts.regions
+    ious = pair_ious(table)
+    pairs = [pair for pair in _matching(table) if ious[pair] >= COUNTERPART]
+    vanished = np.delete(ids, [row for row, _ in pairs])
+    appeared = np.delete(theirs, [column for _, column in pairs])
+    return Change(
+        agreement={
+            "ari": adjusted_rand(table),
+            "matched_iou": matched_iou(counts),
+            "vanished": len(vanished) / len(ids),
+            "appeared": len(appeared) / len(theirs),
+            "changed": 1 - sum(int(table[pair]) for pair in pairs) / int(table.sum()),
+        },
+        counterparts=tuple((int(ids[row]), int(theirs[column])) for row, column in pairs),
+        vanished=tuple(vanished.tolist()),
+        appeared=tuple(appeared.tolist()),
+    )
 
 
 def matched_iou(counts: Contingency) -> float:
     """Mean intersection over union of clusters under the best one-to-one matching; unmatched clusters count as 0."""
     ious = pair_ious(counts.table[counts.table.any(axis=1)])
-    rows, columns = linear_sum_assignment(ious, maximize=True)
-    return float(ious[rows, columns].sum() / max(ious.shape))
+    return float(sum(ious[pair] for pair in _matching(ious)) / max(ious.shape))
+
+
+def _matching(gain: Shaped[np.ndarray, "K R"]) -> list[tuple[int, int]]:
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 ANY = "any"  # the concept for the best overlap over all objects of an image
@@ -191,13 +229,10 @@ def figures(run: RunAtK, watermarks: Mapping[str, Box]) -> Figures:
     return by_quantity
 
 
-def agreements(run: RunAtK, other: RunAtK, image_ids: Sequence[str]) -> dict[str, dict[str, float]]:
-    """``ari`` and ``matched_iou`` of the maps of two runs by image_id; see :func:`agreement`."""
-    by_name: dict[str, dict[str, float]] = {"ari": {}, "matched_iou": {}}
-    for image_id in image_ids:
-        for name, value in agreement(run.read_map(image_id), other.read_map(image_id)).items():
-            by_name[name][image_id] = value
-    return by_name
+def changes(run: RunAtK, other: RunAtK) -> dict[str, Change]:
+    """The :class:`Change` from the maps of ``run`` to those of ``other``, by the image_id of every image of both."""
+    common = [image_id for image_id in run.lines if image_id in other.lines]
+    return {image_id: change(run.read_map(image_id), other.read_map(image_id)) for image_id in common}
 
 
 def _of_image(run: RunAtK, line: Line, watermark: Box | None) -> Iterator[tuple[str, str, float]]:

@@ -16,8 +16,9 @@ from nave.build import instantiate
 from nave.data.interface import Dataset, MissingDatasetError, UnreadableImageError
 from nave.runs.prediction import Line
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
-from nave.runs.settings import distinguished
+from nave.runs.settings import distinguished, without_k
 from nave.viz.overlay import QUALITY, shrunk
+from nave.viz.palette import PaletteIndex, align
 
 LONGEST = 640  # pixels of the longer side; 100 images take less than 10 MB
 
@@ -58,6 +59,11 @@ class Picture:
         size = page_size(self.line["width"], self.line["height"])
         maps = (Image.fromarray(run.read_map(self.image_id)) for run in self.present)
         return [np.array(labels.resize(size, Image.Resampling.NEAREST), np.uint8) for labels in maps]
+
+    def aligned(self) -> list[tuple[UInt8[np.ndarray, "h w"], PaletteIndex]]:
+        """Every map of :meth:`maps` with its palette indices; one concept keeps one colour over K and encoders."""
+        maps = self.maps()
+        return list(zip(maps, align(maps, [without_k(run) for run in self.present]), strict=True))
 
 
 def pictures(runs: Sequence[RunAtK]) -> list[Picture]:

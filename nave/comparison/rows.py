@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
-from nave.comparison.measure import Box, Figures, agreements, figures, present_at
+from nave.comparison.measure import Box, Figures, changes, figures, present_at
+from nave.comparison.scores import SCORE, box_differences, known_scores, map_figures
 from nave.metrics.bootstrap import DIGITS, Score, mean, proportion, score
 from nave.runs.reader import RunAtK
 from nave.runs.settings import names_without_k
@@ -99,6 +100,7 @@ def rows(runs: Sequence[RunAtK], *, seed: int = 0) -> list[Row]:
             result += _agreements(first, first_name, second, name, seed)
             if first is next(run for run in runs if run.k == first.k):
                 result += _differences(name, second.k, ours, first_name, theirs, seed)
+                result += _score_differences(name, second, first_name, first, seed)
     return result
 
 
@@ -117,19 +119,28 @@ def present_by_run(rows: Sequence[Row], quantity: str) -> dict[tuple[str, str], 
 
 
 def _quantities(run: RunAtK, name: str, by_quantity: Figures, seed: int) -> Iterator[Row]:
+    for concept, found in known_scores(run).items():
+        yield Row(SCORE, concept, name, run.k, "", found)
     for (quantity, concept), values in by_quantity.items():
         yield Row(quantity, concept, name, run.k, "", average(quantity, values, seed=seed))
 
 
 def _agreements(first: RunAtK, first_name: str, second: RunAtK, name: str, seed: int) -> Iterator[Row]:
-    common = [image_id for image_id in first.lines if image_id in second.lines]
-    if not common:
+    by_image = changes(first, second)
+    if not by_image:
         folders = f"{first.results.path} and {second.results.path}"
         raise ValueError(f"{folders} have no image in common: compare runs of the same images")
-    for quantity, values in agreements(first, second, common).items():
+    for quantity in next(iter(by_image.values())).agreement:
+        values = {image_id: found.agreement[quantity] for image_id, found in by_image.items()}
         yield Row(quantity, "", name, first.k, first_name, average(quantity, values, seed=seed))
 
 
 def _differences(name: str, k: str, ours: Figures, reference: str, theirs: Figures, seed: int) -> Iterator[Row]:
     for key in (key for key in ours if key in theirs):
         yield Row(*key, name, k, reference, difference(ours[key], theirs[key], seed=seed))
+
+
+def _score_differences(name: str, ours: RunAtK, reference: str, theirs: RunAtK, seed: int) -> Iterator[Row]:
+    for concept, found in box_differences(ours, theirs, seed=seed).items():
+        yield Row(SCORE, concept, name, ours.k, reference, found)
+    yield from _differences(name, ours.k, map_figures(ours), reference, map_figures(theirs), seed)

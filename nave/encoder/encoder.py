@@ -1,4 +1,4 @@
-"""A frozen encoder: one class for every network of timm."""
+"""A frozen encoder: one class for every network of timm, and for any other module."""
 
 import os
 import shutil
@@ -13,12 +13,21 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nave.encoder.hooks import Activations, as_grid, capture_activations, feature_info, layer_modules, layer_names
-from nave.weights.checkpoint import load_checkpoint
+from nave.encoder.hooks import (
+    Activations,
+    UnknownLayerError,
+    evaluating,
+    layer_modules,
+    layer_names,
+)
+from nave.encoder.reading import LayerReader
+from nave.weights.checkpoint import Checkpoint, load_checkpoint
 
 
 class Encoder(nn.Module):
     """A network of timm without its head, frozen and in eval mode, that returns the activations of chosen layers.
+
+    :meth:`of_module` makes one of any other module.
 
     Args:
         name: the model's name in the configuration, for messages and records.
@@ -30,7 +39,7 @@ class Encoder(nn.Module):
         weights_key: the container or the prefix of that file to take, such as ``teacher``; None for what fits best.
         training_name: what records and pictures call the training; None for the scheme's name or that of the file.
         options: further arguments of ``timm.create_model``.
-        image_size: side of the square images of a network of fixed input size (Mixer); None for any size.
+        image_size: side or (height, width) of the images of a network of fixed input size (Mixer); None for any size.
         seed: of the weights of ``training=random``.
 
     Raises:
@@ -53,27 +62,55 @@ class Encoder(nn.Module):
         weights_key: str | None = None,
         training_name: str | None = None,
         options: Mapping[str, Any] | None = None,
-        image_size: int | None = None,
+        image_size: int | Sequence[int] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.name, self.image_size = name, image_size
         checkpoint = load_checkpoint(name, architecture, training, schemes, weights, training_name)
-        self.network = _network(checkpoint.architecture, dict(options or {}), seed)
-        self.checkpoint = checkpoint.load_into(self.network, weights_key)
-        self._made_for = _made_for(self.network, options or {})
-        # convolutions are faster with channels last, except for the single one that embeds patches
-        convolutions = sum(isinstance(module, nn.Conv2d) for module in self.network.modules())
-        self.memory_format = torch.channels_last if convolutions > 1 else torch.contiguous_format
-        self.network.to(memory_format=self.memory_format)
+        network = _network(checkpoint.architecture, dict(options or {}), seed)
+        checkpoint = checkpoint.load_into(network, weights_key)
+        self._hold(name, network, layers, checkpoint, image_size, _made_for(network, options or {}))
+        self.reader.use_channels_last()
+
+    @classmethod
+    def of_module(
+        cls,
+        name: str,
+        module: nn.Module,
+        layers: Sequence[int | str],
+        checkpoint: Checkpoint,
+        image_size: int | Sequence[int] | None = None,
+    ) -> "Encoder":
+        """An encoder around a module as it is; ``checkpoint`` says what is known of its weights.
+
+        Raises:
+            nave.encoder.hooks.UnknownLayerError: for layers that the module does not have.
+        """
+        encoder = cls.__new__(cls)
+        nn.Module.__init__(encoder)
+        encoder._hold(name, module, layers, checkpoint, image_size, None)
+        return encoder
+
+    def _hold(
+        self,
+        name: str,
+        network: nn.Module,
+        layers: Sequence[int | str],
+        checkpoint: Checkpoint,
+        image_size: int | Sequence[int] | None,
+        made_for: tuple[int, int] | None,
+    ) -> None:
+        self.name, self.network, self.checkpoint = name, network, checkpoint
+        self.only_size = None if image_size is None else _height_width(image_size)
+        self._made_for, self.reader = made_for, LayerReader(network)
         self.select_layers(layers)
-        self.register_buffer("mean", torch.tensor(self.checkpoint.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(self.checkpoint.std).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(checkpoint.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(checkpoint.std).view(3, 1, 1), persistent=False)
 
     @property
     def stride(self) -> int:
         """Pixels per point of the coarsest layer; the input's sides are multiples of it."""
-        return int(max(info["reduction"] for info in feature_info(self.network)))
+        return self.reader.layout.stride
 
     def padded(self, size: tuple[int, int]) -> tuple[int, int]:
         """Returns the network's ``(height, width)`` for an image of ``size``: padded to multiples of the stride.
@@ -81,8 +118,10 @@ class Encoder(nn.Module):
         Raises:
             ValueError: for a size that the network does not accept.
         """
-        if self.image_size is not None and size != (self.image_size, self.image_size):
-            raise ValueError(self._only((self.image_size, self.image_size), size))
+        if self.only_size is not None and size != self.only_size:
+            raise ValueError(self._only(self.only_size, size))
+        if size == self.only_size and self._made_for in (size, None):
+            return size
         height, width = (-(-side // self.stride) * self.stride for side in size)
         fixed = fixed_size(self.network)
         if fixed is not None and fixed != (height, width):
@@ -111,40 +150,46 @@ class Encoder(nn.Module):
             nave.encoder.hooks.UnknownLayerError: for a layer outside the feature extractor or without a feature map.
         """
         pixels = self.pixels(images)
-        with capture_activations(self.network, self.layers) as outputs, self._size_named(images, pixels):
-            self.network.forward_features(pixels)  # type: ignore[operator]
         padded = (pixels.shape[2], pixels.shape[3])
-        grids = {name: self._grid(outputs[name], name, padded) for name in self.layers}
+        with self.size_named(padded, (images.shape[2], images.shape[3])), evaluating(self.network):
+            grids = self.reader(pixels, self.layers)
         return Activations(grids, padded, (images.shape[2], images.shape[3]))
 
     @contextmanager
-    def _size_named(self, images: Tensor, pixels: Tensor) -> Iterator[None]:
-        """Names ``image_size`` if a network that was made for one size fails at another, wherever it fails."""
+    def size_named(self, padded: tuple[int, int], size: tuple[int, int]) -> Iterator[None]:
+        """Names ``image_size`` if a network fails at a size for which it was not made, wherever it fails."""
         try:
             yield
-        except (AssertionError, RuntimeError) as error:
-            if self._made_for in (None, tuple(pixels.shape[2:])) or isinstance(error, torch.OutOfMemoryError):
+        except UnknownLayerError:
+            raise
+        except (AssertionError, RuntimeError, ValueError, TypeError, IndexError) as error:
+            if self._made_for == padded or isinstance(error, torch.OutOfMemoryError):
                 raise
-            message = f"{self._only(self._made_for, images.shape[2:])} ({type(error).__name__}: {error})"
-            raise ValueError(message) from error
+            cause = f"({type(error).__name__}: {error})"
+            raise ValueError(f"{self._refused(size)} {cause}") from error
+
+    def _refused(self, size: tuple[int, int]) -> str:
+        if self._made_for is not None:
+            return self._only(self._made_for, size)
+        cure = "set image_size to the size for which it was made"
+        return f"model={self.name} does not take images of {size[0]} x {size[1]}: {cure}"
 
     def pixels(self, images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 _H _W"]:
         """Normalises images with the network's mean and deviation, then pads right and bottom with zeros (as LOST)."""
         height, width = self.padded((images.shape[2], images.shape[3]))
         pixels = (images / 255 - self.mean) / self.std
         pixels = functional.pad(pixels, (0, width - images.shape[3], 0, height - images.shape[2]))
-        return pixels.contiguous(memory_format=self.memory_format)
+        return pixels.contiguous(memory_format=self.reader.memory_format)
 
     def unfreeze(self) -> "Encoder":
         """Puts the network into training mode with gradients; returns the encoder."""
         self.network.train().requires_grad_(True)
         return self
 
-    def _grid(self, output: Tensor, name: str, size: tuple[int, int]) -> Float[Tensor, "B C h w"]:
-        grid = (size[0] // self.stride, size[1] // self.stride)
-        prefix = getattr(self.network, "num_prefix_tokens", 0)
-        channels_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
-        return as_grid(output, name, grid, prefix, channels_last)
+
+def _height_width(image_size: int | Sequence[int]) -> tuple[int, int]:
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return height, width
 
 
 def fixed_size(network: nn.Module) -> tuple[int, int] | None:
@@ -186,7 +231,9 @@ def compile_layer_modules(network: nn.Module, layers: Sequence[str]) -> list[str
             f"compile=true needs a C++ compiler, and there is no {compiler!r} here: install g++, set CXX, or use "
             "compile=false"
         )
-    names = [name for name in layer_modules(network) if not any(layer.startswith(f"{name}.") for layer in layers)]
+    modules = {name for name, _ in network.named_modules()}.intersection(layer_modules(network))
+    outside = [name for name in modules if not any(layer.startswith(f"{name}.") for layer in layers)]
+    names = [name for name in layer_modules(network) if name in outside]
     for name in names:
         module = network.get_submodule(name)
         module.forward = torch.compile(module.forward)

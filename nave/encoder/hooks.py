@@ -1,7 +1,7 @@
 """Activations of named layers from one forward pass, captured by hooks that are always removed."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,24 @@ class Activations:
         return list(self.grids.values())[-1]
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How the outputs of a network's layers lie on its input.
+
+    Args:
+        stride: pixels per point of the coarsest layer, which is that of tokens.
+        prefix_tokens: number of class and register tokens, which come before those of patches.
+        channels_last: whether a map is ``(B, h, w, C)`` where its shape is ambiguous.
+    """
+
+    stride: int
+    prefix_tokens: int = 0
+    channels_last: bool = False
+
+
+INTERMEDIATES = "intermediates."  # begins the name of a layer that is no module of its own
+
+
 class NonFiniteError(ValueError):
     """Activations that are NaN or infinite, or so large that their squares are; names layers and images."""
 
@@ -58,14 +76,32 @@ class UnknownLayerError(ValueError):
 
 
 def feature_info(network: nn.Module) -> list[dict[str, Any]]:
-    """timm's description of the layers that an index counts: ``module`` and ``reduction`` (pixels per point)."""
-    info: Any = network.feature_info
+    """timm's description of the layers that an index counts: ``module`` and ``reduction`` (pixels per point).
+
+    Empty for a module that is none of timm's.
+    """
+    info: Any = getattr(network, "feature_info", [])
     return list(info if isinstance(info, list) else info.get_dicts())
 
 
+def layout_of(network: nn.Module) -> Layout:
+    """What timm says of its network's outputs; of another module nothing is known: a stride of 1."""
+    return Layout(
+        stride=int(max((info["reduction"] for info in feature_info(network)), default=1)),
+        prefix_tokens=getattr(network, "num_prefix_tokens", 0),
+        channels_last=getattr(network, "output_fmt", "NCHW") == "NHWC",
+    )
+
+
 def layer_modules(network: nn.Module) -> list[str]:
-    """Names of the modules that a layer index counts, as in timm's ``forward_intermediates``."""
-    return [info["module"] for info in feature_info(network)]
+    """Names of the layers that an index counts, as in timm's ``forward_intermediates``: modules if they are any.
+
+    ``intermediates.2`` is what timm computes there where it names no module (or one for several layers, as CoaT).
+    """
+    named = [info["module"] for info in feature_info(network)]
+    modules = {name for name, one in network.named_modules() if name and not isinstance(one, nn.ModuleList)}
+    unique = [name in modules and named.count(name) == 1 for name in named]
+    return [name if one else f"{INTERMEDIATES}{i}" for i, (name, one) in enumerate(zip(named, unique, strict=True))]
 
 
 def layer_names(network: nn.Module, layers: Sequence[int | str]) -> list[str]:
@@ -85,6 +121,12 @@ def layer_names(network: nn.Module, layers: Sequence[int | str]) -> list[str]:
 def _layer_name(network: nn.Module, layer: int | str) -> str:
     choices = layer_modules(network)
     if isinstance(layer, int):
+        if not choices:
+            children = ", ".join(name for name, _ in network.named_children())
+            raise UnknownLayerError(
+                f"layer {layer}: the layers of {type(network).__name__} have no numbers, since it is none of timm's; "
+                f"give names, such as {children} or what is inside of these"
+            )
         if not -len(choices) <= layer < len(choices):
             raise UnknownLayerError(
                 f"layer {layer} is out of range: {type(network).__name__} has {len(choices)} layers, "
@@ -92,7 +134,7 @@ def _layer_name(network: nn.Module, layer: int | str) -> str:
             )
         return choices[layer]
     modules = [name for name, _ in network.named_modules() if name]
-    if layer not in modules:
+    if layer not in modules and layer not in choices:
         close = difflib.get_close_matches(layer, modules, n=5) or choices
         raise UnknownLayerError(
             f"{type(network).__name__} has no layer '{layer}'; close names: {', '.join(close)}; "
@@ -102,8 +144,13 @@ def _layer_name(network: nn.Module, layer: int | str) -> str:
 
 
 @contextmanager
-def capture_activations(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+def capture_activations(network: nn.Module, names: Sequence[str], unwrapped: bool = False) -> Iterator[dict[str, Any]]:
     """Collects the outputs of the named modules during one forward pass; removes the hooks on exceptions too.
+
+    Args:
+        network: the network.
+        names: of its modules.
+        unwrapped: keep the first tensor of a tuple, a list or a mapping (an output of transformers).
 
     Raises:
         UnknownLayerError: on leaving, for modules that were not called.
@@ -112,6 +159,7 @@ def capture_activations(network: nn.Module, names: Sequence[str]) -> Iterator[di
 
     def keep(name: str) -> torch.utils.hooks.RemovableHandle:
         def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+            output = _first(output) if unwrapped else output
             # copied, because the network may modify it in place (ResNet's ReLU after its sums)
             outputs[name] = output.clone() if isinstance(output, Tensor) else output
 
@@ -126,6 +174,30 @@ def capture_activations(network: nn.Module, names: Sequence[str]) -> Iterator[di
             f"{type(network).__name__} computes its features without {', '.join(missed)}; "
             f"choose from {', '.join(layer_modules(network))}"
         )
+
+
+def _first(output: object) -> object:
+    """The first tensor of nested tuples, lists and mappings; something else if there is none."""
+    if isinstance(output, Mapping):
+        output = tuple(output.values())
+    return _first(output[0]) if isinstance(output, tuple | list) and output else output
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Puts all modules into eval mode, and back into the mode that each had."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def run(network: nn.Module, pixels: Float[Tensor, "B 3 H W"]) -> None:
+    """One forward pass for the hooks' sake; networks of timm leave out their head."""
+    getattr(network, "forward_features", network)(pixels)
 
 
 def as_grid(

@@ -1,6 +1,7 @@
 """W&B images: an image with maps, true masks and boxes that can be toggled."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from nave.data.interface import Dataset, Masked
 from nave.runs.prediction import Line
 from nave.runs.reader import Run, RunAtK
 from nave.viz.overlay import shrunk
+from nave.viz.palette import PaletteIndex, align
 
 if TYPE_CHECKING:
     import wandb
@@ -35,7 +37,8 @@ def picture(run: Run, dataset: Dataset, index: int, group: str) -> "wandb.Image"
     image_id, first = dataset.image_id(index), run.at_k[0]
     photograph = shrunk(dataset.image(index), LONGEST)
     size = (photograph.height, photograph.width)
-    masks = {f"k={at_k.k}": _map(at_k, image_id, size) for at_k in run.at_k}
+    indices = _indices(run, image_id)
+    masks = {f"k={at_k.k}": _map(at_k, image_id, size, indices[at_k.k]) for at_k in run.at_k}
     if isinstance(dataset, Masked) and (truth := dataset.mask(index)) is not None:
         masks["truth"] = _classes(truth, dataset.mask_classes(), size)
     boxes = {f"{name}, k={at_k.k}": box for at_k in run.at_k for name, box in _predicted(at_k, image_id).items()}
@@ -47,10 +50,16 @@ def picture(run: Run, dataset: Dataset, index: int, group: str) -> "wandb.Image"
     return wandb.Image(photograph, masks=masks, boxes=boxes, caption=caption, file_type="jpg")
 
 
-def _map(run: RunAtK, image_id: str, size: Size) -> dict[str, Any]:
-    labels = _resized(run.read_map(image_id), size)
-    names = {cluster: f"cluster {cluster}" for cluster in range(int(labels.max()) + 1)}
-    return {"mask_data": labels, "class_labels": names}
+def _indices(run: Run, image_id: str) -> dict[str, PaletteIndex]:
+    """Palette indices by K; of every K of the run, as each has its own W&B run, and W&B colours by id."""
+    every = replace(run, ks=None).at_k
+    aligned = align([at_k.read_map(image_id) for at_k in every])
+    return {at_k.k: indices for at_k, indices in zip(every, aligned, strict=True)}
+
+
+def _map(run: RunAtK, image_id: str, size: Size, indices: PaletteIndex) -> dict[str, Any]:
+    labels = np.array(indices, np.uint8)[_resized(run.read_map(image_id), size)]
+    return {"mask_data": labels, "class_labels": {index: f"cluster {n}" for n, index in enumerate(indices)}}
 
 
 def _classes(truth: Integer[np.ndarray, "H W"], names: Mapping[int, str], size: Size) -> dict[str, Any]:

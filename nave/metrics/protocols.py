@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from nave.data.interface import GroundTruth
-from nave.metrics.average_precision import Matches, matches, ranking
-from nave.metrics.bootstrap import Score, per_resample, proportion, score
+from nave.metrics.average_precision import Matches, Ranking, matches, ranking
+from nave.metrics.bootstrap import Counts, Score, mean, per_resample, proportion, score
 from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of, with_objects, with_truth
 
 
@@ -105,18 +105,74 @@ def scores(
     Raises:
         ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
     """
+    run = _collected(images, iou, hard, inner)
+    return {
+        "nave": proportion(run.nave),
+        "corloc": proportion(run.corloc),
+        "ap50": score(per_resample(run.ranked.average_precision), run.images, seed=seed),
+        "ar100": score(per_resample(run.ranked.average_recall), run.images, seed=seed),
+    }
+
+
+def score_differences(
+    ours: Iterable[Prediction],
+    theirs: Iterable[Prediction],
+    *,
+    iou: float = 0.5,
+    hard: bool = True,
+    inner: bool = True,
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Computes ours minus theirs of the figures of :func:`scores`, in percentage points, with bootstrap intervals.
+
+    Both are resampled together, so that what makes an image hard for both cancels out.
+
+    Args:
+        ours: of a run.
+        theirs: of another run on the same images, in the same order.
+        iou: see :func:`scores`, as for what follows.
+        hard: likewise.
+        inner: likewise.
+        seed: of the resamples.
+    """
+    a, b = (_collected(images, iou, hard, inner) for images in (ours, theirs))
+
+    def precision(counts: Counts) -> float:
+        return a.ranked.average_precision(counts) - b.ranked.average_precision(counts)
+
+    def recall(counts: Counts) -> float:
+        return a.ranked.average_recall(counts) - b.ranked.average_recall(counts)
+
+    return {
+        "nave": score(mean(a.nave.astype(float) - b.nave), len(a.nave), seed=seed),
+        "corloc": score(mean(a.corloc.astype(float) - b.corloc), len(a.corloc), seed=seed),
+        "ap50": score(per_resample(precision), a.images, seed=seed),
+        "ar100": score(per_resample(recall), a.images, seed=seed),
+    }
+
+
+class _Collected(NamedTuple):
+    """What is kept of a run: hits of the images with objects, all boxes ranked, and the number of known images."""
+
+    nave: Bool[np.ndarray, " P"]
+    corloc: Bool[np.ndarray, " P"]
+    ranked: Ranking
+    images: int
+
+
+def _collected(images: Iterable[Prediction], iou: float, hard: bool, inner: bool) -> _Collected:
     if not 0 < iou <= 1:
         raise ValueError(f"iou={iou} is not an overlap: it must be above 0 and at most 1")
     parts = [_measured(chunk, iou, hard, inner) for chunk in chunks(images)]
     _check_unique([name for part in parts for name in part.all_ids])
     ids = [name for part in parts for name in part.ids]
-    ranked = ranking([part.matches for part in parts], np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64))
-    return {
-        "nave": proportion(np.concatenate([NO_HITS, *(part.nave for part in parts)])),
-        "corloc": proportion(np.concatenate([NO_HITS, *(part.corloc for part in parts)])),
-        "ap50": score(per_resample(ranked.average_precision), len(ids), seed=seed),
-        "ar100": score(per_resample(ranked.average_recall), len(ids), seed=seed),
-    }
+    order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
+    return _Collected(
+        nave=np.concatenate([NO_HITS, *(part.nave for part in parts)]),
+        corloc=np.concatenate([NO_HITS, *(part.corloc for part in parts)]),
+        ranked=ranking([part.matches for part in parts], order),
+        images=len(ids),
+    )
 
 
 NO_HITS = np.empty(0, bool)

@@ -104,6 +104,9 @@ def best_overlaps(counts: Contingency) -> Float[np.ndarray, " R"]:
     return best
 
 
+COUNTERPART = 0.25  # intersection over union from which clusters of two maps are taken for the same one
+
+
 def pair_ious(table: Integer[np.ndarray, "K R"]) -> Float[np.ndarray, "K R"]:
     """Computes the intersection over union of every cluster and every region; 0 if both are empty."""
     union = table.sum(axis=1, keepdims=True) + table.sum(axis=0, keepdims=True) - table

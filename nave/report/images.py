@@ -13,7 +13,7 @@ from nave.comparison.pictures import Picture
 from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of, with_objects, with_truth
 from nave.runs.prediction import BoxLine, Line, TruthLine, read_lines
 from nave.runs.reader import RunAtK
-from nave.viz.palette import PaletteIndex, align
+from nave.viz.palette import PaletteIndex
 
 
 class Entry(TypedDict):
@@ -90,8 +90,7 @@ def _best_two(images: Sequence[Prediction]) -> dict[str, tuple[float, float]]:
 
 def detail(picture: Picture) -> Detail:
     """The data for viewing one image."""
-    labels, photograph = picture.maps(), picture.photograph
-    maps = iter(zip(labels, align(labels), strict=True))
+    maps, photograph = iter(picture.aligned()), picture.photograph
     return Detail(
         photo=None if photograph is None else data_uri(photograph, "image/jpeg"),
         maps=[None if run is None else _map(run.lines[picture.image_id], *next(maps)) for run in picture.runs],

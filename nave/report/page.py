@@ -11,8 +11,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
+from nave.comparison.diff import DIFF, Diff
+from nave.comparison.diff import read as read_diff
 from nave.comparison.pictures import pictures
-from nave.report import plots, tables
+from nave.report import changes, plots, tables
 from nave.report.images import detail, index
 from nave.runs.layout import PAGE, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
@@ -38,14 +40,17 @@ def write_report(folder: Path) -> Path:
 
 def write_page(folders: Sequence[Path], page: Path) -> Path:
     """Writes one page on several runs or sweeps; raises the errors of :func:`write_report`."""
-    runs = read_runs(folders)
+    if (folders[0] / DIFF).is_file() and len(folders) == 1:
+        diff, runs = read_diff(folders[0])
+    else:
+        diff, runs = None, read_runs(folders)
     for run in runs if len(runs) > 1 else ():
         if run.finished and run.newer_than(run.folder.page):
             _write([run], run.folder.page)
-    return _write(runs, page)
+    return _write(runs, page, diff)
 
 
-def _write(runs: Sequence[Run], page: Path) -> Path:
+def _write(runs: Sequence[Run], page: Path, diff: Diff | None = None) -> Path:
     shown = distinguished(runs_at_k(runs))
     images = pictures(shown)
     beside = page.with_name(f"{page.stem}_files")
@@ -53,9 +58,14 @@ def _write(runs: Sequence[Run], page: Path) -> Path:
     context = _context(runs, shown, page) | {
         "details": details,
         "data": _script_json(
-            _data(shown) | {"images": index(shown, images), "files": None if details else beside.name}
+            _data(shown)
+            | {"images": index(shown, images), "files": None if details else beside.name}
+            | {"diff": diff and changes.script_data(diff, images)}
         ),
+        "diff": diff and changes.context(diff, shown),
     }
+    if diff:
+        context["title"] = changes.title(diff, shown)
     write_whole(page, _rendered(context))
     return page
 

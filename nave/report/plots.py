@@ -2,15 +2,17 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from jaxtyping import Float
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nave.metrics.bootstrap import Score
 from nave.runs.layout import k_order
 from nave.runs.reader import RunAtK
 from nave.runs.settings import axes, label
@@ -66,7 +68,27 @@ def over_k(runs: Sequence[RunAtK], protocol: str) -> Markup | None:
 
 def key(runs: Sequence[RunAtK]) -> list[tuple[str, Markup]]:
     """Name and sample of each line of :func:`over_k`, for one legend beside all plots."""
-    return [(name, _sample(number)) for number, name in enumerate(_series(runs))]
+    return samples(list(_series(runs)))
+
+
+def over_steps(steps: Sequence[str], curves: Mapping[str, Sequence[Score | None]], title: str) -> Markup:
+    """Plots figures over the steps of a training, with 95 % intervals."""
+    with mpl.rc_context(STYLE | {"svg.hashsalt": f"over-steps-{title}"}):
+        figure, ax = _axes(4.6, 3.1)
+        for number, (name, curve) in enumerate(curves.items()):
+            known = [(place, score) for place, score in enumerate(curve) if score is not None]
+            x = np.array([place for place, _ in known]) + 0.04 * number
+            _points(ax, x, [score for _, score in known], name, number)
+        ax.set_xticks(range(len(steps)), steps)
+        ax.set(ylabel="percent", title=title)
+        ax.set_ylim(bottom=0)
+        ax.grid(axis="y")
+        return _svg(figure, f"{', '.join(curves)} over {', '.join(steps)}; diff.csv holds every value")
+
+
+def samples(names: Sequence[str]) -> list[tuple[str, Markup]]:
+    """Name and sample of each line of :func:`over_steps`."""
+    return [(name, _sample(number)) for number, name in enumerate(names)]
 
 
 def layers_by_k(runs: Sequence[RunAtK], protocol: str) -> list[tuple[str, Markup]]:
@@ -124,9 +146,12 @@ def _draw(
 ) -> None:
     """Draws one line; ``shift`` separates the intervals of several lines."""
     scores = sorted(((ks.index(run.k), run.scores[protocol]) for run in line), key=lambda place: place[0])
-    x = np.array([place for place, _ in scores]) + shift
-    numbers = [(score["value"], score["low"], score["high"]) for _, score in scores]
-    value, low, high = np.array(numbers, float).T  # NaN without an interval, which is not drawn
+    _points(ax, np.array([place for place, _ in scores]) + shift, [score for _, score in scores], name, number)
+
+
+def _points(ax: Axes, x: Float[np.ndarray, " n"], scores: Sequence[Score], name: str, number: int) -> None:
+    numbers = [(score["value"], score["low"], score["high"]) for score in scores]
+    value, low, high = np.array(numbers, float).reshape(-1, 3).T  # NaN without an interval, which is not drawn
     style = _line_style(number)
     ax.vlines(x, low, high, color=style["color"], alpha=0.55, linewidth=1.4)
     ax.plot(x, value, label=name, **style)

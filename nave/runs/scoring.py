@@ -68,8 +68,8 @@ def _score(results: ResultsFolder, options: Evaluation, seed: int) -> Scores:
     """
     chosen: Any = {"iou": options.iou, "hard": options.hard}
     by_name: Scores = protocols.scores(_predictions(results), **chosen, inner=options.inner, seed=seed)
-    statistics = segmentation.mean_scores(map(_statistics, read_lines(results)), seed=seed)
-    by_name |= {name: score for name, score in statistics.items() if score["value"] is not None}
+    means = segmentation.mean_scores(map(statistics, read_lines(results)), seed=seed)
+    by_name |= {name: score for name, score in means.items() if score["value"] is not None}
     if options.per_class:
         by_name |= _prefixed(protocols.corloc_per_class(_predictions(results), **chosen))
     if options.per_size:
@@ -96,7 +96,8 @@ def _evaluation(file: Path, own: Mapping[str, object], changes: Sequence[str]) -
     return options.checked()
 
 
-def _statistics(line: Line) -> dict[str, float | None]:
+def statistics(line: Line) -> dict[str, float | None]:
+    """The statistics of one map, and its agreement with the mask if there is one; None if undefined."""
     segmentation = line.get("segmentation")
     agreement = {name: segmentation[name] for name in SEGMENTATION} if segmentation else {}  # type: ignore[literal-required]
     return {**line["map"], **agreement}

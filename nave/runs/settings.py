@@ -44,8 +44,8 @@ def distinguished(runs: Sequence[RunAtK]) -> list[RunAtK]:
         names = _differing_parts([run.run.folder.path for run in runs])
         chosen = [settings | {"run": name} for settings, name in zip(chosen, names, strict=True)]
     named = [run.with_settings(settings) for run, settings in zip(runs, chosen, strict=True)]
-    groups = list(dict.fromkeys(_without_k(run) for run in named))
-    return sorted(named, key=lambda run: (groups.index(_without_k(run)), k_order(run.k)))
+    groups = list(dict.fromkeys(without_k(run) for run in named))
+    return sorted(named, key=lambda run: (groups.index(without_k(run)), k_order(run.k)))
 
 
 def short_names(trainings: Sequence[str]) -> dict[str, str]:
@@ -61,7 +61,8 @@ def short_names(trainings: Sequence[str]) -> dict[str, str]:
     return short if len(set(short.values())) == len(short) else {name: name for name in parts}
 
 
-def _without_k(run: RunAtK) -> tuple[tuple[str, str], ...]:
+def without_k(run: RunAtK) -> tuple[tuple[str, str], ...]:
+    """The settings that the results of a run at its several K share."""
     return tuple((key, value) for key, value in run.settings.items() if key != "k")
 
 

@@ -84,9 +84,12 @@ def training_data(cfg: DictConfig, images: Dataset, scheme: Scheme) -> TrainingD
     classes = training.classes()
     transform = scheme.transform(single_view(instantiate(cfg.augmentation)), cfg.image_size)
     train = TrainingImages(training.dataset, training.indices, training.targets(classes), transform, cfg.seed)
-    loader: TrainingData = instantiate(
-        cfg.loader, train=train, validation=_validation_images(cfg, validation, classes), seed=cfg.seed
-    )
+    if train.targets is None:  # the loss of the scheme is validated, on its own views
+        shown = TrainingImages(validation.dataset, validation.indices, None, transform, cfg.seed)
+        held_out = shown if len(shown) else None
+    else:
+        held_out = _validation_images(cfg, validation, classes)
+    loader: TrainingData = instantiate(cfg.loader, train=train, validation=held_out, seed=cfg.seed)
     return loader
 
 

@@ -71,6 +71,7 @@ def train(cfg: DictConfig, folder: RunFolder, scheme: str) -> Record:
             return before
     save(folder, record)
     with recorded(folder, record):
+        _check_snapshots(cfg)
         encoder = instantiate(cfg.model).unfreeze()
         record |= of_encoder(encoder)
         check_same(before, record, folder)
@@ -81,6 +82,11 @@ def train(cfg: DictConfig, folder: RunFolder, scheme: str) -> Record:
             record["card"] = _untrained(cfg, encoder, folder, card, scheme)
     _discard_checkpoint(folder)  # not before the record says that nothing is left to resume
     return record
+
+
+def _check_snapshots(cfg: DictConfig) -> None:
+    if beyond := [number for number in cfg.snapshots if not 0 <= number <= cfg.epochs]:
+        raise ValueError(f"snapshots={list(cfg.snapshots)}: {beyond[0]} is not from 0 to epochs={cfg.epochs}")
 
 
 def _before(folder: RunFolder) -> Record | None:
@@ -237,11 +243,11 @@ def _data_card(data: TrainingData) -> Card:
 
 def _metrics(cfg: DictConfig, trainer: Trainer, module: TrainingModule, data: TrainingData) -> Card:
     """Metrics of the final weights, in percent except the loss; on the training images if there are no others."""
-    if module.classifier is None:
+    if module.classifier is None and data.validation is None:
         return {}
     trainer.loggers = []  # they have logged each epoch already
-    images = data.validation or without_augmentation(data.train, cfg.image_size)
-    (metrics,) = trainer.validate(module, data.in_order(images), verbose=False)
+    images = data.in_order(without_augmentation(data.train, cfg.image_size))
+    (metrics,) = trainer.validate(module, data.val_dataloader() if data.validation else images, verbose=False)
     part = "validation" if data.validation else "train"
     if wrong := {name: value for name, value in metrics.items() if not math.isfinite(value)}:
         name, value = min(wrong.items())

@@ -109,8 +109,20 @@ class TrainingData(LightningDataModule):
         return self._loader(self.train, sampler, drop_last=len(sampler) >= self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        """The validation images in the data set's order; empty if there are none."""
-        return [] if self.validation is None else self.in_order(self.validation)
+        """The validation images in the data set's order; empty if there are none.
+
+        Without targets, the loss of the scheme compares the images of a batch, so batches are whole and equally many
+        in each process, as those of the training.
+        """
+        if self.validation is None:
+            return []
+        return self.in_order(self.validation) if self.validation.targets else self._equal_batches(self.validation)
+
+    def _equal_batches(self, images: TrainingImages) -> DataLoader[Any]:
+        world, rank = self._world()
+        count = max(1, len(images) // world)
+        positions = [(0, position % len(images)) for position in range(rank, world * count, world)]
+        return self._loader(images, positions, drop_last=count >= self.batch_size)
 
     def in_order(self, images: TrainingImages) -> DataLoader[Any]:
         """Every image once over all processes, in the data set's order."""

@@ -108,10 +108,14 @@ class TrainingModule(LightningModule):
             )
 
     def validation_step(self, batch: list[Any], batch_idx: int) -> None:
-        """Loss and metrics of the classifier on the features of :attr:`result`."""
+        """Loss and metrics of the classifier on the features of :attr:`result`; without one, the scheme's loss."""
+        views, values = batch
         if self.classifier is None or self.metrics is None:
+            _, loss = self.scheme(self.result, [self.encoder.pixels(view) for view in views])
+            if loss is not None:
+                self.log("validation/loss", loss, batch_size=len(values), sync_dist=True)
             return
-        (view,), values = batch
+        (view,) = views
         logits = self.classifier(self.result(self.encoder.pixels(view)))
         loss = self.classifier.loss(logits, values, smooth=False)
         self.log("validation/loss", loss, batch_size=len(values), sync_dist=True)

@@ -3,11 +3,14 @@
 Maps are aligned before they are coloured, so that a concept keeps its colour across K, models and trainings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import count, pairwise
 
 import numpy as np
 from jaxtyping import Float64, UInt8
 from scipy.optimize import linear_sum_assignment
+
+from nave.metrics.segmentation import COUNTERPART
 
 # Okabe and Ito (2008), distinguishable by colour-blind readers; sky blue first, since the largest cluster is usually
 # background. The last three extend the palette to ten clusters, the most that the studies use.
@@ -36,22 +39,92 @@ def colours(count: int) -> UInt8[np.ndarray, "count 3"]:
     return np.asarray(base * (0.7 ** rounds[:, None]), np.uint8)
 
 
-def align(maps: Sequence[UInt8[np.ndarray, "_ _"]]) -> tuple[PaletteIndex, ...]:
+def align(
+    maps: Sequence[UInt8[np.ndarray, "_ _"]], encoders: Sequence[Hashable] | None = None
+) -> tuple[PaletteIndex, ...]:
     """Palette indices of several maps of one image: clusters of different maps that overlap most share an index.
 
-    All maps are matched to the one with the most clusters (the first of equals). The map with the fewest clusters
-    keeps its own ids, so that the first colours of the palette are always in use.
+    The maps of one encoder form a chain: in order of their number of clusters, each is matched to the one before, so
+    that clusters whose intersection over union exceeds a half keep their index from one K to the next. Then every chain
+    as a whole is matched to the one with the most indices (the first of equals).
+
+    The map with the fewest clusters keeps its own ids, so that the first colours of the palette are always in use.
+
+    Args:
+        maps: The maps, of one size.
+        encoders: What made each map; maps of equal keys form a chain. None: one encoder made them all.
 
     Raises:
         ValueError: If the maps differ in size.
     """
-    if len(maps) < 2:
-        return tuple(tuple(range(int(labels.max()) + 1)) for labels in maps)
-    reference = max(maps, key=lambda labels: int(labels.max()))
-    matched = [by_overlap(labels, reference) for labels in maps]
+    if not maps:
+        return ()
+    ranks = [_by_size(labels) for labels in maps]  # ties are broken alike whatever the ids
+    ranked = [rank[labels] for rank, labels in zip(ranks, maps, strict=True)]
+    keys = list(encoders or [None] * len(maps))
+    chains = {key: _chained({n: ranked[n] for n, own in enumerate(keys) if own == key}) for key in dict.fromkeys(keys)}
+    reference = max(chains.values(), key=_count)
+    shared = {n: indices for chain in chains.values() for n, indices in _matched(chain, reference, ranked).items()}
+    matched = [tuple(shared[n][rank] for rank in ranks[n].tolist()) for n in range(len(maps))]
     used = dict.fromkeys(index for indices in sorted(matched, key=len) for index in indices)
     renumbered = {index: number for number, index in enumerate(used)}
     return tuple(tuple(renumbered[index] for index in indices) for indices in matched)
+
+
+Chain = dict[int, PaletteIndex]  # by the position of the map
+
+
+def _by_size(labels: UInt8[np.ndarray, "_ _"]) -> UInt8[np.ndarray, " K"]:
+    """The rank of every cluster id, the largest cluster first; of equals, the one of the first pixel."""
+    areas = np.bincount(labels.ravel())
+    first = np.full(len(areas), labels.size)
+    ids, places = np.unique(labels, return_index=True)
+    first[ids] = places
+    rank = np.empty(len(areas), np.uint8)
+    rank[np.lexsort((first, -areas))] = np.arange(len(areas))
+    return rank
+
+
+def _chained(maps: Mapping[int, UInt8[np.ndarray, "_ _"]]) -> Chain:
+    """The indices of an encoder's maps: those of the map before where clusters match, new ones elsewhere."""
+    order = sorted(maps, key=lambda n: int(maps[n].max()))
+    chain: Chain = {order[0]: tuple(range(int(maps[order[0]].max()) + 1))}
+    for before, n in pairwise(order):
+        ids = by_overlap(maps[n], maps[before])
+        known, fresh = chain[before], count(_count(chain))
+        chain[n] = tuple(known[match] if match < len(known) else next(fresh) for match in ids)
+    return chain
+
+
+def _count(chain: Chain) -> int:
+    return 1 + max(index for indices in chain.values() for index in indices)
+
+
+def _matched(chain: Chain, reference: Chain, maps: Sequence[UInt8[np.ndarray, "_ _"]]) -> Chain:
+    """The chain in the indices of the reference, so that most pixels agree over all pairs of maps.
+
+    Regions without a COUNTERPART get the numbers after those of the reference: what is new has a colour of its own.
+    """
+    if chain is reference:
+        return chain
+    own, others = _regions(chain, maps), _regions(reference, maps)
+    tie = 1 / (2 * len(own))  # less than a pixel in sum: equal regions are told apart by their index
+    shared = own @ others.T
+    overlap = shared / ((own**2).sum(1)[:, None] + (others**2).sum(1) - shared)  # of two maps, intersection over union
+    fresh = count(len(others))
+    matches = enumerate(assigned(shared + tie * np.eye(*shared.shape)))
+    indices = [m if m < len(others) and overlap[n, m] >= COUNTERPART else next(fresh) for n, m in matches]
+    return {n: tuple(indices[index] for index in ids) for n, ids in chain.items()}
+
+
+def _regions(chain: Chain, maps: Sequence[UInt8[np.ndarray, "_ _"]]) -> Float64[np.ndarray, "_ _"]:
+    """How many maps of a chain have each index at each pixel."""
+    counts = np.zeros((_count(chain), maps[next(iter(chain))].size))
+    for n, indices in chain.items():
+        labels = maps[n].ravel()
+        for cluster, index in enumerate(indices):
+            counts[index] += labels == cluster
+    return counts
 
 
 def by_overlap(labels: UInt8[np.ndarray, "H W"], reference: UInt8[np.ndarray, "_ _"]) -> PaletteIndex:

@@ -9,12 +9,12 @@ from timm.models import PretrainedCfg
 from torch import nn
 
 from nave.weights.file import WeightsError, file_weights
-from nave.weights.hub import hub_file
+from nave.weights.hub import hub_config, hub_file
 from nave.weights.load_state_dict import Resampled, load_best
 from nave.weights.naming import file_name
 from nave.weights.packaged import packaged_weights
 from nave.weights.packages import PACKAGES
-from nave.weights.schemes import PACKAGE, RANDOM, check_fits, read_card, resolve, trained_file
+from nave.weights.schemes import HUB, PACKAGE, RANDOM, check_fits, read_card, resolve, trained_file
 from nave.weights.tensor_sets import TensorSet
 
 Sourced = tuple[tuple[TensorSet, ...], str, str | None]  # tensors by container, source, sha256
@@ -81,8 +81,8 @@ def load_checkpoint(
         architecture: timm's name, for random and packaged weights.
         training: one of ``schemes``, or an encoder made by ``nave.train``: a name in ``outputs/encoders`` or a path
             that ends in .safetensors.
-        schemes: the training schemes of the model: ``random``, ``package:NAME``, a timm name ``architecture.tag``, or
-            the name of another scheme.
+        schemes: the training schemes of the model: ``random``, ``package:NAME``, a timm name ``architecture.tag``,
+            ``hf-hub:owner/repository``, or the name of another scheme.
         weights: a file whose tensors replace the scheme's; architecture, mean and std remain the scheme's.
         name: replaces the training's own, which is that of the scheme or of the file.
 
@@ -127,7 +127,12 @@ def _trained(path: Path, model: str, architecture: str, schemes: Mapping[str, st
 
 
 def _config(name: str) -> PretrainedCfg:
-    """timm's configuration of an ``architecture`` or ``architecture.tag``."""
+    """timm's configuration of an ``architecture``, ``architecture.tag`` or ``hf-hub:owner/repository``."""
+    if name.startswith(HUB):
+        told = hub_config(name)
+        mean, std = (tuple(told["pretrained_cfg"][key]) for key in ("mean", "std"))
+        repository = name.removeprefix(HUB)
+        return PretrainedCfg(architecture=told["architecture"], hf_hub_id=repository, mean=mean, std=std)
     try:
         config = timm.get_pretrained_cfg(name, allow_unregistered=False)
     except RuntimeError as error:

@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from huggingface_hub import (
     constants,
@@ -17,8 +17,10 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import EntryNotFoundError
 
+from nave.strict_json import from_json
 from nave.weights.file import WeightsError
 from nave.weights.packages import PACKAGES
+from nave.weights.schemes import HUB
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -27,6 +29,7 @@ T = TypeVar("T")
 # hub five times for a minute each. So a metadata request comes first, in a thread that may be left behind.
 ANSWER_SECONDS = 7.0  # the fail-over of a name server takes five
 FILE_NAMES = ("model.safetensors", "pytorch_model.bin")  # timm's own order
+CONFIG = "config.json"
 
 
 def hub_file(tag: str, repository: str) -> Path:
@@ -39,16 +42,36 @@ def hub_file(tag: str, repository: str) -> Path:
     Raises:
         WeightsError: if the file is not cached and the hub does not answer in ANSWER_SECONDS; names three cures.
     """
-    return _cached(repository) or _download(tag, repository)
+    return _found(tag, repository, FILE_NAMES)
 
 
-def _cached(repository: str) -> Path | None:
-    paths = (try_to_load_from_cache(repository, name) for name in FILE_NAMES)
+def hub_config(name: str) -> dict[str, Any]:
+    """What a repository that was pushed by timm says of its network.
+
+    Args:
+        name: ``hf-hub:owner/repository``.
+
+    Raises:
+        WeightsError: if the repository's config.json is not to be had, or names no network of timm.
+    """
+    path = _found(name, name.removeprefix(HUB), (CONFIG,))
+    config = from_json(path.read_text(encoding="utf-8"), str(path))
+    if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
+        raise WeightsError(f"{name} is no network of timm: its {CONFIG} names no architecture")
+    return config
+
+
+def _found(tag: str, repository: str, names: Sequence[str]) -> Path:
+    return _cached(repository, names) or _download(tag, repository, names)
+
+
+def _cached(repository: str, names: Sequence[str]) -> Path | None:
+    paths = (try_to_load_from_cache(repository, name) for name in names)
     return next((Path(path) for path in paths if isinstance(path, str)), None)
 
 
-def _download(tag: str, repository: str) -> Path:
-    for name in FILE_NAMES:
+def _download(tag: str, repository: str, names: Sequence[str]) -> Path:
+    for name in names:
         try:
             size = _answer(partial(get_hf_file_metadata, hf_hub_url(repository, name))).size
             log.info("downloading %s (%.0f MB) from the model hub, once", tag, (size or 0) / 1e6)
@@ -57,7 +80,8 @@ def _download(tag: str, repository: str) -> Path:
             continue
         except Exception as error:  # the client raises whatever its HTTP library raises
             raise WeightsError(_unavailable(tag, repository, error)) from error
-    raise WeightsError(f"the model hub has neither {' nor '.join(FILE_NAMES)} in {repository}, where timm has {tag}")
+    missing = f"neither {' nor '.join(names)}" if len(names) > 1 else f"no {names[0]}"
+    raise WeightsError(f"the model hub has {missing} in {repository}, where timm has {tag}")
 
 
 def _answer(ask: Callable[[], T]) -> T:

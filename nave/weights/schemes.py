@@ -13,6 +13,7 @@ from nave.weights.file import WeightsError
 
 RANDOM = "random"
 PACKAGE = "package:"
+HUB = "hf-hub:"  # before the name of a repository, as timm has it
 ENCODERS = Path("outputs/encoders")  # where names of trained encoders are looked up, in the working directory
 SUFFIX = ".safetensors"
 CARD = "nave"  # the only key of the file's metadata: safetensors does not keep their order, and bytes must repeat
@@ -106,7 +107,7 @@ def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str,
 
 
 def _is_place(text: str) -> bool:
-    return text == RANDOM or text.startswith(PACKAGE) or "." in text
+    return text == RANDOM or text.startswith((PACKAGE, HUB)) or "." in text
 
 
 def _unknown(model: str, training: str, schemes: Mapping[str, str]) -> str:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
 from nave.comparison.measure import (
-    agreement,
     box_overlaps,
     box_region,
+    change,
     cluster_overlaps,
     explained_shares,
     mask_overlaps,
@@ -29,7 +29,7 @@ def random_map(seed, k, shape=(6, 7)):
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 6))
 def test_ari_is_scikit_learns(seed, k, others):
     ours, theirs = random_map(seed, k), random_map(seed + 1, others)
-    assert agreement(ours, theirs)["ari"] == pytest.approx(adjusted_rand_score(ours.ravel(), theirs.ravel()))
+    assert change(ours, theirs).agreement["ari"] == pytest.approx(adjusted_rand_score(ours.ravel(), theirs.ravel()))
 
 
 def brute_force(ours, theirs):
@@ -48,20 +48,23 @@ def brute_force(ours, theirs):
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 4))
 def test_matched_iou_is_the_best_of_all_pairings_and_symmetric(seed, k, others):
     ours, theirs = random_map(seed, k), random_map(seed + 1, others)
-    matched = agreement(ours, theirs)["matched_iou"]
+    matched = change(ours, theirs).agreement["matched_iou"]
     assert matched == pytest.approx(brute_force(ours, theirs))
-    assert matched == pytest.approx(agreement(theirs, ours)["matched_iou"])
+    assert matched == pytest.approx(change(theirs, ours).agreement["matched_iou"])
 
 
 def test_cluster_ids_do_not_matter_and_255_is_one():
     ours = random_map(0, 5)
     renamed = np.array([255, 3, 2, 9, 0], np.uint8)[ours]
-    assert agreement(ours, renamed) == {"ari": 1.0, "matched_iou": 1.0}
+    found = change(ours, renamed)
+    assert found.agreement == {"ari": 1.0, "matched_iou": 1.0, "vanished": 0.0, "appeared": 0.0, "changed": 0.0}
+    assert dict(found.counterparts) == {0: 255, 1: 3, 2: 2, 3: 9, 4: 0}
+    assert found.vanished == found.appeared == ()
 
 
 def test_different_sizes_are_refused():
     with pytest.raises(ValueError, match=r"\(6, 7\), the truth is \(7, 6\)"):
-        agreement(random_map(0, 2), random_map(0, 2, (7, 6)))
+        change(random_map(0, 2), random_map(0, 2, (7, 6)))
 
 
 def test_boxes_of_a_class_take_the_best_object():
@@ -155,3 +158,15 @@ def test_mismatched_centroids_and_boxes_outside_are_refused():
         explained_shares(np.ones((2, 3)), np.array([5, 7, 1]))
     with pytest.raises(ValueError, match="covers no pixel of 4 x 5"):
         box_region((5, 0, 9, 3), (4, 5))
+
+
+def test_a_cluster_without_a_counterpart_vanishes_and_others_appear():
+    before, after = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)
+    before[:, 6:] = 1  # vanishes into the columns 4 to 7
+    before[0, 0] = 2
+    after[:, 4:] = 1 + np.arange(8, dtype=np.uint8)[:, None] % 2  # in stripes
+    found = change(before, after)
+    assert found.counterparts == ((0, 0), (1, 1))
+    assert found.vanished == found.appeared == (2,)
+    assert found.agreement["vanished"] == found.agreement["appeared"] == pytest.approx(1 / 3)
+    assert found.agreement["changed"] == pytest.approx(1 - (31 + 8) / 64)

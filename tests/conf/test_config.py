@@ -61,10 +61,11 @@ def test_a_default_is_declared_once(path: Path) -> None:
 @pytest.mark.parametrize("name", choices("model"))
 def test_every_model_is_built(name: str) -> None:
     cfg = with_choice("model", name)
+    cfg.architecture = "test_vit" if name == "timm" else None
     with torch.device("meta"):
         encoder = instantiate(cfg.model, layers=cfg.layers)
     assert isinstance(encoder, Encoder)
-    assert encoder.name == name
+    assert encoder.name == (cfg.architecture or name)
     assert all(parameter.is_meta for parameter in encoder.network.parameters())
 
 

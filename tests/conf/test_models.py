@@ -15,7 +15,9 @@ from nave.weights.packages import PACKAGES
 from nave.weights.schemes import PACKAGE, RANDOM, resolve
 
 MODELS: dict[str, dict[str, Any]] = {
-    path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / "model").glob("*.yaml"))
+    path.stem: yaml.safe_load(path.read_text())
+    for path in sorted((CONF / "model").glob("*.yaml"))
+    if path.stem != "timm"  # any network: tests/encoder/test_timm_network.py
 }
 PLACES = [
     (name, scheme, place)
@@ -40,6 +42,12 @@ WANTED = {
     "swin_t": {"default", "imagenet1k", "random"},
     "mixer_b16": {"default", "imagenet1k", "random"},
     "efficientnet_lite0": {"default", "imagenet1k", "random"},
+    "vits16_dinov3": {"default", "dinov3", "random"},
+    "vitb16_siglip2": {"default", "siglip2", "siglip", "random"},
+    "vitb16_clip": {"default", "openai", "laion2b", "random"},
+    "vitl16_mae": {"default", "mae", "random"},
+    "vits14_eva02": {"default", "mim", "random"},
+    "convnextv2_t": {"default", "fcmae", "imagenet1k", "random"},
 }
 
 

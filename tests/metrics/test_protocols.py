@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from nave.config import CONF
 from nave.data.interface import GroundTruth
 from nave.metrics.prediction import Prediction
-from nave.metrics.protocols import corloc_per_class, corloc_per_size, scores
+from nave.metrics.protocols import corloc_per_class, corloc_per_size, score_differences, scores
 
 CASES = 1000
 EMPTY = {"value": None, "low": None, "high": None, "images": 0}
@@ -322,3 +322,13 @@ def test_order_of_images_does_not_change_the_figures_of_classes():
 
 def test_an_image_without_a_box_is_a_miss():
     assert values(corloc_per_class([replace(IMAGES[0], box=None)])) == {"cat": (0, 1), "dog": (0, 1)}
+
+
+def test_differences_are_those_of_the_scores_and_of_a_run_with_itself_none(run):
+    ours = sorted(run(3), key=lambda image: image.image_id)
+    theirs = [replace(image, boxes=image.boxes[::-1], box=None) for image in ours]
+    found = score_differences(ours, theirs)
+    for name, figure in found.items():
+        own = [scores(images)[name]["value"] for images in (ours, theirs)]
+        assert figure["value"] == pytest.approx(own[0] - own[1], abs=1e-3)
+    assert {figure["value"] for figure in score_differences(ours, ours).values()} == {0}

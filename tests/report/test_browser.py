@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from nave.diff import main as diff
 from nave.report import write_report
 from tests.helpers.pages import write_run, write_sweep
 
@@ -443,3 +444,19 @@ def test_a_hundred_images_are_light_and_soon_there(browser, tmp_path):
     assert path.stat().st_size < 25e6
     assert sum(file.stat().st_size for file in files) < 60e6  # photographs of noise compress badly
     assert seconds < 10  # 2 s on an idle machine
+
+
+def test_a_diff_shows_what_changed_and_steps_through_a_training(tmp_path, visit):
+    names = ("tiny-epoch0", "tiny")
+    runs = [write_run(tmp_path / n, overrides={"training": n}, record={"training": n}) for n in names]
+    assert diff([*map(str, runs), "--output", str(tmp_path / "diff")]) == 0
+    page = visit(tmp_path / "diff" / "report.html")
+    until(page, "document.querySelectorAll('#changes .change').length === 3")
+    until(page, "document.querySelector('#step-name').textContent === 'final'")
+    page.locator("#step").fill("0")
+    until(page, "document.querySelector('#step-name').textContent === 'epoch 0'")
+    page.locator("#diff-bar select[name=sort]").select_option("order")
+    until(page, "document.querySelector('#changes b').textContent === 'one'")
+    until(page, "document.querySelector('#changes .grey canvas').width > 0")
+    page.locator("#changes .card:not(.grey)").nth(1).click()
+    until(page, "document.querySelector('#viewer').open")

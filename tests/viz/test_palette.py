@@ -78,6 +78,75 @@ def test_equal_maps_have_equal_palette_indices_and_no_maps_none():
     assert align([]) == ()
 
 
+def blocks(rng, k, shape=(12, 15)):
+    """Cells of the nearest of ``k`` random points: regions that change little from one K to the next."""
+    points = rng.uniform(0, shape, (20, 2))[:k]
+    pixels = np.stack(np.indices(shape), -1)[:, :, None]
+    return ((pixels - points) ** 2).sum(-1).argmin(-1).astype(np.uint8)
+
+
+def shuffled(rng, labels):
+    return rng.permutation(int(labels.max()) + 1).astype(np.uint8)[labels]
+
+
+def coloured(labels, palette_index):
+    return np.array(palette_index)[labels]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 8), min_size=1, max_size=4), st.booleans())
+def test_permuted_maps_of_another_encoder_have_the_same_colours(seed, ks, alike):
+    rng = np.random.default_rng(seed)
+    made = [blocks(np.random.default_rng(seed), k) if alike else maps(rng, 1, k)[0] for k in ks]
+    permuted = [shuffled(rng, labels) for labels in made]
+    aligned = align([*made, *permuted], ["a"] * len(ks) + ["b"] * len(ks))
+    for labels, other, ours, theirs in zip(made, permuted, aligned, aligned[len(ks) :], strict=False):
+        np.testing.assert_array_equal(coloured(labels, ours), coloured(other, theirs))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.sets(st.integers(1, 8), min_size=2), st.booleans())
+def test_matched_regions_keep_their_colour_over_k(seed, ks, several):
+    """Whatever else is aligned: the maps of the other encoder do not break the chain."""
+    rng = np.random.default_rng(seed)
+    chain = [shuffled(rng, blocks(np.random.default_rng(seed), k)) for k in sorted(ks)]
+    others = [maps(rng, 1, k)[0] for k in sorted(ks)] if several else []
+    aligned = align([*chain, *others], ["a"] * len(chain) + ["b"] * len(others))
+    for (first, ours), (second, theirs) in itertools.pairwise(zip(chain, aligned, strict=False)):
+        assert_regions_keep_colour(first, ours, second, theirs)
+
+
+def assert_regions_keep_colour(first, ours, second, theirs):
+    for a, b in itertools.product(range(len(ours)), range(len(theirs))):
+        both, either = ((first == a) & (second == b)).sum(), ((first == a) | (second == b)).sum()
+        assert 2 * both <= either or ours[a] == theirs[b]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 8))
+def test_matched_regions_of_two_encoders_share_their_colour(seed, k):
+    rng = np.random.default_rng(seed)
+    ours = shuffled(rng, blocks(np.random.default_rng(seed), k))
+    theirs = shuffled(rng, np.roll(ours, 1, 0))
+    first, second = align([ours, theirs], ["a", "b"])
+    assert_regions_keep_colour(ours, first, theirs, second)
+
+
+def test_three_k_of_two_encoders_keep_one_sky():
+    """As on ``china`` of scikit-learn: the other encoder has more clusters, which cut across the sky."""
+    sky = np.zeros((30, 40), np.uint8)
+    sky[12:] = 1
+    more = sky.copy()
+    more[20:, 20:] = 2
+    most = more.copy()
+    most[12:16] = 3
+    other = (np.indices(sky.shape)[1] // 5).astype(np.uint8)  # columns
+    names = {k: np.random.default_rng(k).permutation(k).astype(np.uint8) for k in (2, 3, 4)}
+    chain = [names[k][labels] for k, labels in ((2, sky), (3, more), (4, most))]
+    aligned = align([other, *chain], ["columns", *["sky"] * 3])
+    assert len({int(coloured(labels, index)[0, 0]) for labels, index in zip(chain, aligned[1:], strict=True)}) == 1
+
+
 def test_unmatched_rows_get_new_numbers():
     assert assigned(np.array([[1.0], [3.0], [2.0]])) == (1, 0, 2)
 

@@ -143,6 +143,7 @@ function card(number, variant, caption) {
 
 async function fill(target) {
   const shown = cards.get(target);
+  if (shown.fill) return shown.fill();
   const { photo, maps } = await detail(shown.number);
   shown.map = maps[shown.variant] && { ...(await decoded(maps[shown.variant], 360)), box: maps[shown.variant].box };
   const picture = $("img", target);
@@ -317,6 +318,130 @@ function compared(number, variant) {
   const { settings, training } = page.variants[variant];
   const name = training === settings.training ? "" : training; // what a model's default is
   return card(number, variant, [make("span", { class: "caption" }, make("span", { title: name }, name), fitness(number, variant))]);
+}
+
+// --- a diff: the images that changed most, before, after and what changed --------------------------------------------------
+let changes = []; // of the pair that is shown, in order
+
+function changesAgain() {
+  const { pair, sort } = Object.fromEntries([...document.querySelectorAll("#diff-bar select")].map((one) => [one.name, one.value]));
+  const chosen = page.diff.pairs[pair ?? 0];
+  changes = chosen.images.map((image) => ({ ...image, before: chosen.before, after: chosen.after }));
+  if (sort === "least") changes.reverse();
+  if (sort === "beyond") changes.sort((a, b) => b.noise - b.ari - (a.noise - a.ari));
+  if (sort === "order") changes.sort((a, b) => a.number - b.number);
+  for (const old of $("#changes").querySelectorAll(".card")) cards.delete(old);
+  $("#changes").replaceChildren();
+  moreChanges();
+}
+
+function moreChanges() {
+  const begun = $("#changes").children.length;
+  $("#changes").append(...changes.slice(begun, begun + 12).map(changeRow));
+}
+
+function changeRow(change) {
+  const { number, before, after } = change;
+  const vanished = make("span"), appeared = make("span");
+  const noise = change.noise === null ? [] : [make("span", {}, `same encoder, other seed ${change.noise.toFixed(2)}`)];
+  const facts = [make("span", {}, `ARI ${change.ari.toFixed(2)}`), ...noise, make("span", {}, `${Math.round(change.changed * 100)} % of pixels changed`)];
+  const caption = (text, variant) => [make("span", { class: "caption" }, make("span", {}, text), fitness(number, variant))];
+  const photograph = original(number);
+  photograph.append(make("span", { class: "caption" }, make("span", {}, "photograph")));
+  const cells = [
+    photograph,
+    card(number, before, caption(`before: ${page.variants[before].label}`, before)),
+    card(number, after, caption(`after: ${page.variants[after].label}`, after)),
+    changedCard(change, vanished, appeared),
+  ];
+  return make("article", { class: "change" }, make("header", {}, make("b", {}, page.images[number].id), ...facts, vanished, appeared), make("div", { class: "four" }, ...cells));
+}
+
+function changedCard(change, vanished, appeared) {
+  const { id, width, height } = page.images[change.number];
+  const picture = make("img", { alt: `What changed in ${id}` });
+  const canvas = make("canvas");
+  const target = make("div", { class: "card grey" }, make("div", { class: "fit" }, picture, canvas), make("span", { class: "caption" }, make("span", {}, "what changed, in its new colour")));
+  target.style.setProperty("--ar", width / height);
+  const swatches = (text, ids, colours) => [ids.length ? `${ids.length} ${text}` : `none ${text}`, ...ids.map((one) => {
+    const swatch = make("i", { class: "swatch" });
+    swatch.style.background = colours[one];
+    return swatch;
+  })];
+  const filled = async () => {
+    const { photo, maps } = await detail(change.number);
+    if (photo) picture.src = photo;
+    const [before, after] = await Promise.all([change.before, change.after].map((variant) => decoded(maps[variant], 360)));
+    vanished.replaceChildren(...swatches("vanished", change.vanished, before.colours));
+    appeared.replaceChildren(...swatches("appeared", change.appeared, after.colours));
+    paintChange(canvas, before, after, change);
+  };
+  cards.set(target, { number: change.number, variant: change.after, fill: filled });
+  watcher.observe(target);
+  return target;
+}
+
+// where clusters are counterparts the photograph stays; new clusters are stronger than those that have moved
+function paintChange(canvas, before, after, { counterparts, appeared }) {
+  const { width, height } = after;
+  Object.assign(canvas, { width, height });
+  const image = new ImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const kept = new Map(counterparts);
+  const fills = after.colours.map((hex, id) => {
+    const [r, g, b] = rgb(hex);
+    return (((appeared.includes(id) ? 185 : 110) << 24) | (b << 16) | (g << 8) | r) >>> 0;
+  });
+  for (let i = 0; i < pixels.length; i++) if (kept.get(before.ids[i]) !== after.ids[i]) pixels[i] = fills[after.ids[i]];
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+const choice = (text, name, values, change) => {
+  const select = make("select", { name }, ...values.map(([value, label]) => option(value, label)));
+  select.addEventListener("change", change);
+  return make("label", {}, text, select);
+};
+
+function beginDiff() {
+  const label = ({ before, after }) => `${page.variants[before].label} → ${page.variants[after].label}`;
+  const pairs = page.diff.pairs.map((pair, number) => [number, label(pair)]);
+  const known = page.diff.pairs.some(({ images }) => images.some(({ noise }) => noise !== null));
+  const sorts = [["most", "changed most first"], ...(known ? [["beyond", "most beyond the seed's noise"]] : []), ["least", "changed least first"], ["order", "as in the data set"]];
+  $("#diff-bar").replaceChildren(...(pairs.length > 1 ? [choice("Pair", "pair", pairs, changesAgain)] : []), choice("Sorted", "sort", sorts, changesAgain));
+  changesAgain();
+  new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && moreChanges(), { rootMargin: "800px" }).observe($("#more-changes"));
+  if (page.diff.steps.length) beginSteps();
+}
+
+// --- one image over the steps of a training ----------------------------------------------------------------------------------
+function beginSteps() {
+  const most = page.diff.pairs[0].images[0].number;
+  const ks = [...new Set(page.variants.map(({ settings }) => settings.k))];
+  $("#steps-bar").replaceChildren(
+    choice("Image", "image", page.images.map((image, number) => [number, image.id]), stepAgain),
+    ...(ks.length > 1 ? [choice("K", "k", ks.map((k) => [k, k]), stepAgain)] : []),
+  );
+  $("#steps-bar select").value = most;
+  const steps = page.variants.filter(({ settings }) => settings.k === ks[0]).length;
+  Object.assign($("#step"), { max: steps - 1, value: steps - 1 });
+  $("#step").addEventListener("input", stepAgain);
+  stepAgain();
+}
+
+async function stepAgain() {
+  const value = (name) => document.querySelector(`#steps-bar [name=${name}]`)?.value;
+  const number = Number(value("image"));
+  const k = value("k") ?? page.variants[0].settings.k;
+  const variants = page.variants.map((_, variant) => variant).filter((variant) => page.variants[variant].settings.k === k);
+  const variant = variants[$("#step").value];
+  const { photo, maps } = await detail(number);
+  const map = maps[variant] && (await decoded(maps[variant]));
+  const { id, width, height } = page.images[number];
+  const fit = $("#step-fit");
+  fit.style.setProperty("--ar", width / height);
+  Object.assign($("img", fit), { alt: `Photograph ${id}, ${page.diff.steps[variant]}`, ...(photo ? { src: photo } : {}) });
+  $("#step-name").textContent = page.diff.steps[variant];
+  if (map) paint($("canvas", fit), map);
 }
 
 // --- the viewer --------------------------------------------------------------------------------------------------------
@@ -558,5 +683,6 @@ split(0);
 list();
 end.observe($("#more"));
 if (several) compareAgain();
+if (page.diff) beginDiff();
 const asked = new URLSearchParams(location.hash.slice(1));
 if (page.images[asked.get("image")] && asked.has("map")) openViewer(Number(asked.get("image")), Number(asked.get("map")));

@@ -1,0 +1,54 @@
+"""What a training changed: ``python -m nave.diff before.pth after.pth model=resnet50 data.root=photos/``.
+
+Compares files of weights, ``model=A,B``, ``training=a,b``, the snapshots of one training (``training=NAME``), or the
+folders of finished runs; every other ``key=value`` is one of ``nave.run``.
+"""
+
+import argparse
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from nave.comparison import diff
+from nave.comparison.diff_display import tables
+from nave.comparison.sides import arguments as process_arguments
+from nave.comparison.sides import sweeps
+from nave.report.page import write_page
+from nave.run import main as explain
+from nave.runs.layout import PAGE
+from nave.runs.sweep import own_folder
+from nave.viz.terminal import command, show
+
+IMAGES = 5  # in the table
+OUTPUTS = Path("outputs/diff")
+
+
+@command
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="python -m nave.diff", description=__doc__)
+    parser.add_argument("what", nargs="+", help="files, folders of runs or sweeps, key=value; the first is 'before'")
+    parser.add_argument("--output", type=Path, help=f"folder; named again, it is resumed (default: {OUTPUTS}/<time>)")
+    options = parser.parse_args(arguments)
+    folders = [Path(name) for name in options.what if Path(name).is_dir()]
+    planned = [] if folders else sweeps(options.what)
+    if folders and len(folders) < len(options.what):
+        other = next(name for name in options.what if not Path(name).is_dir())
+        raise ValueError(f"{other}: compare finished runs with runs, or files with files")
+    output = options.output or own_folder(OUTPUTS / f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    for number, overrides in enumerate(planned, 1):
+        folder = output / str(number) if len(planned) > 1 else output
+        with process_arguments("-m", *overrides, f'hydra.sweep.dir="{folder}"'):
+            explain()
+    runs = diff.shown(diff.ordered(folders or [output]))
+    found, rows = diff.measure(runs)
+    diff.write(output, runs, found, rows)
+    for table in tables(runs, found, rows, IMAGES):
+        show(table)
+    page = write_page([output], output / PAGE)
+    show(f"look at {os.path.relpath(page)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Results of a run as files of other tools: COCO, FiftyOne, labelme."""
