@@ -296,9 +296,10 @@ class RaisingLoader(DataLoader[Any]):
 
 
 def size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:
+    """The (height, width) of an image; None where loading it will say what is wrong, when its turn has come."""
     try:
         return dataset.size(index)
-    except UnreadableImageError:
+    except (UnreadableImageError, MalformedDataError):
         return None
 
 
