@@ -33,7 +33,7 @@ def fit(cfg: DictConfig) -> None:
 
 
 def _announce(record: "Record", folder: "RunFolder") -> None:
-    from nave.weights.schemes import ENCODERS, encoder_path
+    from nave.weights.schemes import ENCODERS, chosen, encoder_path
 
     card = record["card"]
     for name, value in card["metrics"].items():
@@ -41,7 +41,7 @@ def _announce(record: "Record", folder: "RunFolder") -> None:
     path = encoder_path(folder.path)
     log.info("%s, sha256 %s", path, card["sha256"])
     training = card["name"] if path.parent.resolve() == ENCODERS.resolve() else path
-    log.info("to explain it: python -m nave.run model=%s training=%s", card["model"], training)
+    log.info("to explain it: python -m nave.run %s training=%s", chosen(card["model"]), training)
 
 
 main = with_quoting_hint(hydra.main(version_base="1.3", config_path="pkg://nave.conf", config_name="train")(fit))

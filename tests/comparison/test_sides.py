@@ -44,6 +44,16 @@ def test_a_trained_encoder_names_its_network(trained):
     assert overrides == ["model=resnet_tiny", f"training={','.join(files)}", *REST]
 
 
+def test_a_network_of_timm_is_named_as_one(trained):
+    files = []
+    for name in ("first", "second"):
+        card = {"architecture": "test_resnet", "model": "test_resnet", "name": name, "mean": [0.5], "std": [0.5]}
+        files.append(path := trained / f"{name}.safetensors")
+        safetensors.torch.save_file({"weight": torch.zeros(1)}, path, {CARD: to_json(card, path)})
+    (overrides,) = sweeps([*map(str, files), "data.root=photos"])
+    assert overrides == ["model=timm", "architecture=test_resnet", f"training={files[0]},{files[1]}", *REST]
+
+
 def test_a_training_stands_for_its_steps_in_order_and_the_end_once(trained):
     names = ["tiny-epoch0.safetensors", "tiny-epoch5.safetensors", "tiny.safetensors"]
     assert [path.name for path in snapshots("tiny")] == names
