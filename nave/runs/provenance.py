@@ -57,7 +57,7 @@ KEPT: tuple[
 )
 NOT_COMPUTING = (  # rooms and commands that no result passes through
     *("bench", "comparison", "export", "loggers", "report"),
-    *("__main__.py", "compare.py", "diff.py", "figure.py", "help.py", "sweep.py"),
+    *("__main__.py", "compare.py", "dashboard.py", "diff.py", "figure.py", "help.py", "sweep.py"),
 )
 
 
