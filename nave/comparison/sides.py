@@ -76,10 +76,22 @@ def snapshots(training: str) -> list[Path]:
         final = beside  # training=FOLDER/NAME
     if not final.is_file():
         return []
-    name = re.compile(re.escape(final.name.removesuffix(SUFFIX)) + r"-(epoch|step)(\d+)" + re.escape(SUFFIX))
-    found = [(int(match[2]), match[1], path) for path in final.parent.iterdir() if (match := name.fullmatch(path.name))]
-    end = (read_card(final).get("epochs"), "epoch")  # a snapshot that was taken at the very end is the final encoder
-    return [path for number, unit, path in sorted(found) if (number, unit) != end] + [final]
+    name = re.compile(re.escape(final.name.removesuffix(SUFFIX)) + r"-(epoch|step)\d+" + re.escape(SUFFIX))
+    found = [path for path in final.parent.iterdir() if name.fullmatch(path.name)]
+    by_steps = {_steps(path): path for path in [*sorted(found, key=_is_epoch), final]}  # the later of equal ones stays
+    return [path for _, path in sorted(by_steps.items())]
+
+
+def _is_epoch(path: Path) -> bool:
+    return "-epoch" in path.name
+
+
+def _steps(path: Path) -> int:
+    """The number of optimiser steps after which an encoder was written."""
+    steps = read_card(path).get("steps")
+    if not isinstance(steps, int):
+        raise TypeError(f"the card of {path} does not say after how many steps it was written: train it again")
+    return steps
 
 
 def _of_files(files: Sequence[str], models: Sequence[str]) -> list[Encoder]:
