@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from importlib.metadata import version
 
 COMMANDS = {  # a command is the module nave.NAME, imported when it is called
-    "run": "explain images: maps, boxes, scores; one run or, with -m, a sweep",
+    "run": "explain images: maps, boxes, scores; with -m, a sweep",
     "train": "train an encoder, to be explained",
     "sweep": "say what of a sweep has finished or failed, and how to go on",
     "report": "write the page to look at, of one or several runs",
-    "diff": "say what a training changed: two checkpoints on the same images",
+    "diff": "say what a training changed: two checkpoints, same images",
     "compare": "compare what encoders see in the same images",
     "figure": "draw maps for a paper, PDF and PNG",
     "overlay": "draw overlays that a large run has left out",
@@ -62,7 +62,7 @@ def _help() -> str:
     return "\n".join(["What training put into a vision encoder, seen in maps of its activations.", "", *lines, *_FOOT])
 
 
-_FOOT = ("", "nave COMMAND --help says more; nave --version the version. Each is python -m nave.COMMAND too.")
+_FOOT = ("", "nave COMMAND --help says more; nave --version the version.", "Each is python -m nave.COMMAND too.")
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,6 +14,7 @@ from nave.comparison import diff
 from nave.comparison.diff_display import tables
 from nave.comparison.sides import arguments as process_arguments
 from nave.comparison.sides import sweeps
+from nave.overrides import check_overrides
 from nave.report.page import write_page
 from nave.run import main as explain
 from nave.runs.layout import PAGE
@@ -36,6 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
     if folders and len(folders) < len(options.what):
         other = next(name for name in options.what if not Path(name).is_dir())
         raise ValueError(f"{other}: compare finished runs with runs, or files with files")
+    for overrides in planned:
+        check_overrides("config", overrides)
     output = options.output or own_folder(OUTPUTS / f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
     for number, overrides in enumerate(planned, 1):
         folder = output / str(number) if len(planned) > 1 else output

@@ -97,8 +97,8 @@ def stopped_at_once(stuck: Callable[[str], None]) -> Iterator[None]:
         return
     reads, writes = socket.socketpair()
     writes.setblocking(False)
-    done = threading.Event()
-    watching = threading.Thread(target=_watch, args=(reads, done, stuck), name="signals", daemon=True)
+    done, asked = threading.Event(), list[signal.Signals]()
+    watching = threading.Thread(target=_watch, args=(reads, done, asked, stuck), name="signals", daemon=True)
     watching.start()
     woken = signal.set_wakeup_fd(writes.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _stop)
@@ -112,19 +112,26 @@ def stopped_at_once(stuck: Callable[[str], None]) -> Iterator[None]:
         watching.join()
         writes.close()
         reads.close()
+    if asked:  # Python drops what a handler raises within a __del__: the next job of a sweep would begin
+        raise KeyboardInterrupt if asked[0] == signal.SIGINT else SystemExit(128 + asked[0])
 
 
 def _stop(number: int, frame: object) -> None:  # noqa: ARG001 - of signal handlers
     raise SystemExit(128 + number)
 
 
-def _watch(wakeups: socket.socket, done: threading.Event, stuck: Callable[[str], None]) -> None:
+def _watch(
+    wakeups: socket.socket, done: threading.Event, asked: list[signal.Signals], stuck: Callable[[str], None]
+) -> None:
     while (number := wakeups.recv(1)) != NOTHING:
-        if number[0] not in (signal.SIGINT, signal.SIGTERM) or done.wait(min(PATIENCE, GRACE)):
+        if number[0] not in (signal.SIGINT, signal.SIGTERM):
+            continue
+        asked.append(signal.Signals(number[0]))
+        if done.wait(min(PATIENCE, GRACE)):
             continue
         print(f"stopping within {GRACE:.0f} seconds; what is finished is kept", file=sys.stderr, flush=True)
         if not done.wait(GRACE):
-            stuck(signal.Signals(number[0]).name)
+            stuck(asked[-1].name)
             os._exit(128 + number[0])
 
 

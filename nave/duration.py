@@ -11,7 +11,7 @@ from nave.data.input_size import InputSize
 from nave.encoder.encoder import Encoder
 
 log = logging.getLogger(__name__)
-LARGE = 2_000_000  # pixels of an input; data sets to which encoders are applied have a tenth
+LARGE = 1_500_000  # pixels of an input: more than a chest X-ray has, fewer than 1600 x 1200
 LOOKED_AT = 32  # images whose headers are read
 TRIED = (336, 672)  # longer sides at which the encoder is timed
 

@@ -15,7 +15,8 @@ from nave.config import CONF
 LINE = re.compile(r"(?P<key> *[\w/]+:(?: +[^# ].*?)?)(?: +# *(?P<comment>.*))?")
 KEYS = 30  # width of the column of keys
 FOOT = """\
-group=choice takes a choice, key=value sets a key; with -m, values between commas are runs.
+group=choice takes a choice, key=value sets a key;
+with -m, values between commas are runs.
   --help data=folder     what choices are, and their keys
   --cfg job              the whole configuration as it would run
   --config-dir FOLDER    own choices: FOLDER/model/mine.yaml is model=mine

@@ -23,6 +23,7 @@ from nave.config import CONF, check, numbers_of_clusters, register
 from nave.help import help_text
 
 SUFFIX = ".safetensors"
+LISTED = 3  # encoders trained here, whose names are long
 
 
 class CommandLineError(ValueError):
@@ -122,7 +123,11 @@ def _wrong_override(text: str, config_name: str, overrides: Sequence[str]) -> st
     if having := _choices_with(group, option):
         meant = f"{group}={'folder' if 'folder' in having else having[0]} {given}"
         return f"{given} belongs to {group}={', '.join(having)}, and none of them is chosen. Did you mean {meant}?"
-    return f"there is no key {key} ({given}); --help lists all.{_near(key, _known_keys(config_name), '')}"
+    groups = _group_names()
+    choices = [one for one in overrides if one.partition("=")[0] in (*groups, "hydra.searchpath")]
+    chosen = "".join(f" {one}" for one in choices if one.startswith(f"{group}="))
+    known = [*_known_keys(config_name, choices), *groups]
+    return f"there is no key {key} ({given}); --help{chosen} lists all.{_near(key, known, '')}"
 
 
 def _choices_with(group: str, option: str) -> list[str]:
@@ -131,10 +136,14 @@ def _choices_with(group: str, option: str) -> list[str]:
     return [path.stem for path in files if option in (yaml.safe_load(path.read_text(encoding="utf-8")) or {})]
 
 
-def _known_keys(config_name: str) -> list[str]:
-    """Keys and groups of a configuration, with dots."""
-    groups = [path.relative_to(CONF).as_posix() for path in CONF.rglob("*") if path.is_dir()]
-    return [*_dotted(OmegaConf.to_container(compose(config_name), resolve=False)), *groups]
+def _group_names() -> list[str]:
+    return [path.relative_to(CONF).as_posix() for path in CONF.rglob("*") if path.is_dir()]
+
+
+def _known_keys(config_name: str, choices: Sequence[str]) -> list[str]:
+    """Keys of a configuration under these choices, with dots."""
+    keys = _dotted(OmegaConf.to_container(compose(config_name, overrides=[*choices]), resolve=False))
+    return [key for key in keys if not key.rpartition(".")[2].startswith("_")]
 
 
 def _dotted(node: Any, above: str = "") -> Iterator[str]:
@@ -145,8 +154,15 @@ def _dotted(node: Any, above: str = "") -> Iterator[str]:
 
 
 def _near(given: str, known: Sequence[str], prefix: str) -> str:
-    close = get_close_matches(given, known, n=1, cutoff=0.5)
+    """The nearest known name; of some, one with the same letters: vits41 is vits14 rather than vits16."""
+    close = get_close_matches(given, known, n=5, cutoff=0.5)
+    close.sort(key=lambda one: sorted(one) != sorted(given))
     return f" Did you mean {prefix}{close[0]}?" if close else ""
+
+
+def _near_file(path: Path, key: str) -> str:
+    beside = [one.name for one in path.absolute().parent.glob("*")]
+    return _near(path.name, beside, f"{key}={path.parent}/".replace("=./", "="))
 
 
 def _lines(text: str) -> str:
@@ -164,6 +180,7 @@ def _check_values(cfg: DictConfig, overrides: Sequence[str], elsewhere: bool) ->
         check(cfg)
     if not elsewhere:
         _check_training(cfg)
+        _check_weights(cfg)
         _check_root(cfg, any(override.startswith("data.root=") for override in overrides))
 
 
@@ -174,16 +191,23 @@ def _check_training(cfg: DictConfig) -> None:
     trained = sorted(path.stem for path in Path("outputs/encoders").glob(f"*{SUFFIX}"))
     if cfg.weights is None and training not in (*schemes, *trained) and not training.endswith(SUFFIX):
         near = _near(training, [*schemes, *trained], "training=")
-        own = f", and of outputs/encoders {', '.join(trained)}" if trained else ""
+        more = f" and {len(trained) - LISTED} more" if len(trained) > LISTED else ""
+        own = f", and of outputs/encoders {', '.join(trained[:LISTED])}{more}" if trained else ""
         text = f"model={cfg.model.name} has no training={training}; it has {', '.join(schemes)}{own}.{near}"
         raise CommandLineError(text)
+
+
+def _check_weights(cfg: DictConfig) -> None:
+    file = cfg.weights and Path(cfg.weights).expanduser()
+    if file and not file.exists():
+        near = _near_file(file, "weights")
+        raise CommandLineError(f"weights={cfg.weights} does not exist; looked for {file.absolute()}.{near}")
 
 
 def _check_root(cfg: DictConfig, given: bool) -> None:
     root = cfg.data.get("root") and Path(cfg.data.root).expanduser()
     if given and root and not root.exists() and not cfg.data.get("download", False):
-        beside = [path.name for path in root.absolute().parent.glob("*")]
-        near = _near(root.name, beside, f"data.root={root.parent}/".replace("=./", "="))
+        near = _near_file(root, "data.root")
         raise CommandLineError(f"data.root={cfg.data.root} does not exist; looked for {root.absolute()}.{near}")
     if cfg.data._target_ == "nave.data.folder.Folder":
         from nave.data.folder import existing  # imports Pillow and NumPy, which other data sets do not need here

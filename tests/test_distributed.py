@@ -62,6 +62,26 @@ def test_sigterm_ends_the_work_at_once_and_is_then_as_before() -> None:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+@pytest.mark.parametrize(("number", "end"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_whose_exception_python_drops_ends_the_work_all_the_same(
+    number: signal.Signals, end: type[BaseException]
+) -> None:
+    class Interrupted:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
+    dropped: list[object] = []
+    hook, sys.unraisablehook = sys.unraisablehook, lambda one: dropped.append(one.exc_type)
+    try:
+        with pytest.raises(end), stopped_at_once(lambda _: None):
+            Interrupted()  # no name holds it: it is gone at once
+    finally:
+        sys.unraisablehook = hook
+        signal.signal(signal.SIGINT, before)
+    assert dropped == [end]
+
+
 def test_what_others_do_on_sigterm_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nave.__main__ import COMMANDS, main
-from nave.help import help_text
+from nave.help import FOOT, help_text
 
 
 def test_every_command_exists_and_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,6 +18,12 @@ def test_every_command_exists_and_is_listed(capsys: pytest.CaptureFixture[str]) 
         assert find_spec(f"nave.{name}")
         assert f"nave {name} " in told
         assert says in told
+
+
+def test_help_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    assert max(map(len, FOOT.splitlines())) <= 80
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,9 @@ def test_what_hydra_cannot_read_is_quoted(
             ["data=folder", "data.root=phtos"],
             r"root=phtos does not exist.* Did you mean data\.root=photos",
         ),
+        ("config", ["model=vits41"], r"Did you mean model=vits14\?"),
+        ("config", ["data=shapes", "data.image=3"], r"--help data=shapes lists all\. Did you mean data\.images\?"),
+        ("config", ["weights=phtos"], r"weights=phtos does not exist.* Did you mean weights=photos\?"),
         ("train", ["ephocs=3"], "Did you mean epochs"),
         ("train", ["scheme=simclrr"], "Did you mean scheme=simclr"),
     ],
@@ -70,6 +73,17 @@ def test_a_typo_is_named_with_what_was_meant(
     with pytest.raises(ValueError, match=message):
         check_overrides(config, overrides)
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_of_many_encoders_trained_here_few_are_listed_and_the_nearest_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs" / "encoders").mkdir(parents=True)
+    for epoch in range(5):
+        (tmp_path / "outputs" / "encoders" / f"mine-epoch{epoch}.safetensors").touch()
+    with pytest.raises(ValueError, match=r"mine-epoch2 and 2 more\. Did you mean training=mine-epoch4"):
+        check_overrides("config", ["training=mine_epoch4"])
 
 
 def test_what_can_run_is_let_through(tmp_path: Path) -> None:

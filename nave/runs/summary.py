@@ -45,7 +45,7 @@ def show_run(run: Run) -> None:
 
 
 def image_table(lines: Iterable[Line], images: int) -> Table:
-    """One row per image: clusters, components, the box and its overlap with the best true box.
+    """One row per image: clusters, components, the box and, where one has a truth, its overlap with the best true box.
 
     Args:
         lines: Predictions; the first ones are shown.
@@ -54,10 +54,12 @@ def image_table(lines: Iterable[Line], images: int) -> Table:
     table = FittedTable(
         caption=_rest(images), expendable=["size", "clusters", "components"], kept_in="predictions.jsonl"
     )
-    for heading in ("image", "size", "k", "clusters", "components", "box x1 y1 x2 y2", "IoU"):
+    shown = list(islice(lines, ROWS))
+    overlaps = [best_overlap(Prediction.from_line(line)) for line in shown]
+    truth = [] if all(overlap is None for overlap in overlaps) else ["IoU"]
+    for heading in ("image", "size", "k", "clusters", "components", "box x1 y1 x2 y2", *truth):
         table.add_column(heading, justify="left" if heading == "image" else "right")
-    for line in islice(lines, ROWS):
-        overlap = best_overlap(Prediction.from_line(line))
+    for line, overlap in zip(shown, overlaps, strict=True):
         table.add_row(
             line["image_id"],
             f"{line['width']} x {line['height']}",
@@ -65,7 +67,7 @@ def image_table(lines: Iterable[Line], images: int) -> Table:
             str(line["clusters"]),
             str(len(line["components"])),
             " ".join(f"{side:.0f}" for side in line["box"]),
-            "" if overlap is None else f"{overlap:.2f}",
+            *(["" if overlap is None else f"{overlap:.2f}"] if truth else []),
         )
     return table
 

@@ -89,11 +89,17 @@ class _Column(NamedTuple):
         return max(map(cell_len, parts), default=0)
 
     def narrowed(self) -> "_Column":
-        """With intervals below their values, and words of the heading below each other."""
+        """With intervals below their values, and a heading no wider than these or its longest word."""
         if self.justify != "right":
             return self
         cells = [cell.replace(" (", "\n(") for cell in self.cells]
-        return self._replace(heading=re.sub(r" (?=\D)", "\n", self.heading), cells=cells)
+        words = re.split(r" (?=\D)", self.heading)
+        width = self._replace(heading="\n".join(words), cells=cells).width
+        lines = words[:1]
+        for word in words[1:]:
+            fits = cell_len(f"{lines[-1]} {word}") <= width
+            lines[-1:] = [f"{lines[-1]} {word}"] if fits else [lines[-1], word]
+        return self._replace(heading="\n".join(lines), cells=cells)
 
 
 def _needed(columns: Sequence[_Column]) -> int:

@@ -74,6 +74,17 @@ def test_a_narrow_terminal_loses_columns_and_no_words(terminal, capsys, monkeypa
         assert f"left out in {width} columns: {left_out} all are in summary.csv" in " ".join(out.split())
 
 
+def test_a_heading_is_broken_only_where_it_is_wider_than_its_cells(terminal, capsys):
+    made = FittedTable(expendable=["size"])
+    for heading in ("image", "size", "box x1 y1 x2 y2", "images a second"):
+        made.add_column(heading, justify="left" if heading == "image" else "right")
+    made.add_row("photograph", "4032 x 3024", "1373 1096 2533", "0.1")
+    show(made)
+    lines = [line.strip("\u2503 ") for line in CONTROL.sub("", capsys.readouterr().out).splitlines()]
+    assert "box x1 y1 x2" in " ".join(lines)
+    assert not any("images a" in line for line in lines)
+
+
 def test_a_log_has_all_columns(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     show(sweep())
