@@ -55,19 +55,25 @@ def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[st
     checked(record, _Scored, folder.record, CURE)
     config, ks = record["config"], sorted(record["ks"], key=k_order)
     evaluation = _evaluation(folder.record, config["evaluation"], options or ())
-    by_results = {results: _score(results, evaluation, config["seed"]) for results in (folder.at(k, ks) for k in ks)}
+    by_results = {folder.at(k, ks): _score(folder.at(k, ks), evaluation, config["seed"], k is not None) for k in ks}
     for results, scores in by_results.items() if options is None else ():
         write_json(results.metrics, scores)
     return {results.path.relative_to(folder.path).as_posix(): scores for results, scores in by_results.items()}
 
 
-def _score(results: ResultsFolder, options: Evaluation, seed: int) -> Scores:
+def _score(results: ResultsFolder, options: Evaluation, seed: int, clustered: bool) -> Scores:
     """Box protocols (None without boxes), mean statistics of the maps, and class mIoU if there are masks.
+
+    A baseline, which is not ``clustered``, has one box, and nothing for the NAVE protocol to choose from.
 
     Lines are read one at a time, again for each kind of score, so that a few numbers of each image stay in memory.
     """
     chosen: Any = {"iou": options.iou, "hard": options.hard}
     by_name: Scores = protocols.scores(_predictions(results), **chosen, inner=options.inner, seed=seed)
+    if not clustered:
+        del by_name["nave"]
+    elif on_object := protocols.nave_on_object(_predictions(results), **chosen, inner=options.inner):
+        by_name["nave_on_object"] = on_object
     means = segmentation.mean_scores(map(statistics, read_lines(results)), seed=seed)
     by_name |= {name: score for name, score in means.items() if score["value"] is not None}
     if options.per_class:

@@ -19,8 +19,9 @@ from nave.data.watermark import Watermarked
 from nave.distributed import share_of_cores
 from nave.localization.foreground import Foreground
 from nave.localization.interface import Localizer, resized
+from nave.localization.on_object import object_share
 from nave.localization.switch import OFF
-from nave.metrics.segmentation import contingency, contingency_scores
+from nave.metrics.segmentation import BACKGROUND, IGNORE, contingency, contingency_scores
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
 from nave.pool import CHUNK, FEW, Pool
@@ -153,6 +154,8 @@ class Finisher:
             labels, line = at_original_size(explanation), line_of(explanation, truth)
             write_image(indexed(labels, palette_index), results.map(explanation.image_id), **FAST)
             self._describe(line, labels, masks, explanation.index)
+            if masks is not None:
+                note_objects(line, explanation, masks[0])
             if "segmentation" in line or "watermark" in line:  # class mIoU and comparisons need centroids
                 results.write_centroids(explanation.image_id, explanation.centroids)
             else:
@@ -173,6 +176,16 @@ class Finisher:
             line["segmentation"] = agreement(labels, *masks, self.dataset.mask_classes())
         if isinstance(self.dataset, Watermarked) and (region := self.dataset.region(index)) is not None:
             line["watermark"] = list(region)
+
+
+def note_objects(line: Line, explanation: Explanation, mask: Int[np.ndarray, "H W"]) -> None:
+    """Adds to every component of a line how much of it shows an object."""
+    objects = np.where(mask == IGNORE, IGNORE, mask != BACKGROUND).astype(np.uint8)
+    at_map = resized(objects, (explanation.labels.shape[0], explanation.labels.shape[1]))
+    for noted, (component, _) in zip(line["components"], explanation.localization.components, strict=True):
+        share = object_share(explanation.labels, at_map, component)
+        if share is not None:
+            noted["object"] = rounded(share)
 
 
 def with_content(note: Note, content: Content | None) -> Note:
