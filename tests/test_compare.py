@@ -9,8 +9,8 @@ import pytest
 from nave.compare import main
 from nave.comparison import rows as comparison
 from nave.comparison.pictures import chosen_runs
-from nave.runs.reader import Run
 from nave.runs.layout import RunFolder, write_json
+from nave.runs.reader import Run
 from nave.runs.scoring import evaluate
 from tests.helpers.pages import CLASSES, write_lines, write_run
 

@@ -23,6 +23,8 @@ QUANTITIES = {
     "vanished": "clusters that vanished",
     "appeared": "clusters that appeared",
     "changed": "pixels that changed",
+    "concepts_kept": "concepts with a counterpart",
+    "concepts_new": "concepts that are new",
 }
 
 

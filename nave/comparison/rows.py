@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
+from nave.comparison.concepts import concept_scores
 from nave.comparison.measure import Box, Figures, changes, figures, present_at
 from nave.comparison.scores import SCORE, box_differences, known_scores, map_figures
 from nave.metrics.bootstrap import DIGITS, Score, mean, proportion, score
@@ -101,6 +102,8 @@ def rows(runs: Sequence[RunAtK], *, seed: int = 0) -> list[Row]:
     for (first, first_name, theirs), (second, name, ours) in combinations(measured, 2):
         if first.k == second.k:
             result += _agreements(first, first_name, second, name, seed)
+            for quantity, concept, found in concept_scores(first, second, seed=seed):
+                result.append(Row(quantity, concept, name, second.k, first_name, found))
             if first is next(run for run in runs if run.k == first.k):
                 result += _differences(name, second.k, ours, first_name, theirs, seed)
         if paired(first, second, runs):

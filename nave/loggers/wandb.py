@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from nave.data.interface import Dataset
 from nave.loggers.interface import metrics_by_step, select_examples, work_figures
+from nave.loggers.wandb_concepts import concept_table
 from nave.loggers.wandb_media import picture
 from nave.runs.layout import CLAIM, k_text
 from nave.runs.reader import Run, RunAtK
@@ -120,6 +121,8 @@ class WandbLogger:
         board.summary.update(work_figures(run))
         if dataset is not None and self.images:
             self._show(board, run, dataset)
+        if dataset is not None and self.images and (table := concept_table(run.at_k[0], dataset)):
+            board.log({"concepts": table})
 
     def _show(self, board: "wandb.Run", run: Run, dataset: Dataset) -> None:
         import wandb

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -13,6 +13,7 @@ from nave.metrics import protocols, segmentation
 from nave.metrics.bootstrap import Score
 from nave.metrics.class_iou import ClusteredImage, class_miou
 from nave.metrics.prediction import Prediction
+from nave.runs.concepts import write_concepts
 from nave.runs.layout import K, ResultsFolder, RunFolder, k_order, write_json
 from nave.runs.prediction import CURE as RERUN
 from nave.runs.prediction import Line, read_lines
@@ -27,6 +28,7 @@ class _Options(TypedDict):
     """What scoring needs of a configuration, which has further keys."""
 
     seed: int
+    concepts: NotRequired[int | Literal["auto"]]
     evaluation: dict[str, bool | float]
 
 
@@ -36,7 +38,7 @@ class _Scored(TypedDict):
 
 
 def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[str, Scores]:
-    """Scores a run at every K and writes metrics.json beside each predictions.jsonl.
+    """Scores a run at every K and writes metrics.json and concepts.json beside each predictions.jsonl.
 
     Args:
         folder: Folder of the run.
@@ -58,6 +60,7 @@ def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[st
     by_results = {folder.at(k, ks): _score(folder.at(k, ks), evaluation, config["seed"], k is not None) for k in ks}
     for results, scores in by_results.items() if options is None else ():
         write_json(results.metrics, scores)
+        write_concepts(results, config.get("concepts", 0), config["seed"])
     return {results.path.relative_to(folder.path).as_posix(): scores for results, scores in by_results.items()}
 
 
@@ -80,7 +83,7 @@ def _score(results: ResultsFolder, options: Evaluation, seed: int, clustered: bo
         by_name |= _prefixed(protocols.corloc_per_class(_predictions(results), **chosen))
     if options.per_size:
         by_name |= _prefixed(protocols.corloc_per_size(_predictions(results), **chosen))
-    if results.has_centroids:
+    if results.has_centroids and "ari" in by_name:
         by_name["class_miou"] = class_miou(lambda: _described(results), groups=options.groups, seed=seed)
     return by_name
 

@@ -65,15 +65,19 @@ class Writer(Callback):
         dataset: Data set of the images.
         localization: NAVE or a baseline.
         images: Number of images to come over all processes of the job.
+        centroids: Whether to keep those of every image, which form concepts.
     """
 
-    def __init__(self, journal: Journal, dataset: Dataset, localization: Localizer, images: int) -> None:
+    def __init__(
+        self, journal: Journal, dataset: Dataset, localization: Localizer, images: int, centroids: bool = False
+    ) -> None:
         self.journal, self.dataset, self.localization, self.images = journal, dataset, localization, images
+        self.centroids = centroids
         self.seconds = {"localization": 0.0, "writing": 0.0}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Starts the processes: before the first image, and before the data loader starts its threads."""
-        self._finisher = Finisher(self.journal, trainer.global_rank, self.dataset, self.localization)
+        self._finisher = Finisher(self.journal, trainer.global_rank, self.dataset, self.localization, self.centroids)
         if not self.localization.reads_tokens:
             labels, judged = np.zeros((2, 2), np.uint8), Foreground(np.ones((1, 1), np.int8), (2.0, 2.0))
             self.localization(labels, None, *([judged] if self.localization.foreground != OFF else []))  # compiles once
@@ -122,12 +126,14 @@ class Finisher:
         rank: Of the process in whose name the image is noted.
         dataset: Data set of the images.
         localization: NAVE or a baseline.
+        centroids: Whether to keep those of every image.
     """
 
     journal: Journal
     rank: int
     dataset: Dataset
     localization: Localizer
+    centroids: bool = False
 
     def __call__(self, task: Task) -> Finished:
         """Localizes, scores and writes one image.
@@ -156,7 +162,7 @@ class Finisher:
             self._describe(line, labels, masks, explanation.index)
             if masks is not None:
                 note_objects(line, explanation, masks[0])
-            if "segmentation" in line or "watermark" in line:  # class mIoU and comparisons need centroids
+            if self.centroids or "segmentation" in line or "watermark" in line:  # class mIoU, comparisons need them
                 results.write_centroids(explanation.image_id, explanation.centroids)
             else:
                 results.centroids(explanation.image_id).unlink(missing_ok=True)
