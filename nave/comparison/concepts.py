@@ -1,6 +1,6 @@
 """The concepts of one encoder in those of another on the same images: which have a counterpart, which vanish."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,10 +11,11 @@ from scipy.sparse import csr_matrix, vstack
 
 from nave.metrics.bootstrap import Score, score
 from nave.metrics.segmentation import COUNTERPART, pair_ious
-from nave.runs.concepts import read_concepts
+from nave.runs.concepts import Concepts, form, read_concepts
 from nave.runs.reader import RunAtK
 
-KEPT, NEW, OVERLAP = "concepts_kept", "concepts_new", "concept_overlap"  # quantities
+KEPT, AGAIN, NEW, OVERLAP = "concepts_kept", "concepts_again", "concepts_new", "concept_overlap"  # quantities
+OTHER = 1  # added to the seed of a run's concepts
 
 
 def concept_scores(before: RunAtK, after: RunAtK, *, seed: int = 0) -> Iterator[tuple[str, str, Score]]:
@@ -24,8 +25,9 @@ def concept_scores(before: RunAtK, after: RunAtK, *, seed: int = 0) -> Iterator[
     largest; from COUNTERPART on they are counterparts. Images are resampled; concepts and their matching are given.
 
     Yields:
-        Quantity, concept and figure: the shares of the first run's concepts that have a counterpart and of the
-        second's that have none, then the overlap of every pair, as ``3 = 5``; ``3 = -`` has vanished.
+        Quantity, concept and figure: the share of the first run's concepts that have a counterpart; the same among its
+        own concepts if they are formed from another seed, which is as much as equal encoders would keep; the share of
+        the second's that have none; then the overlap of every pair, as ``3 = 5``; ``3 = -`` has vanished.
     """
     ours, theirs = read_concepts(before.results), read_concepts(after.results)
     if ours is None or theirs is None:
@@ -42,9 +44,11 @@ def concept_scores(before: RunAtK, after: RunAtK, *, seed: int = 0) -> Iterator[
         )
         for one in images
     )
-    found = Overlaps(tables, size, matched(np.asarray(tables.sum(axis=0)).reshape(size)))
+    found = Overlaps.of(tables, size)
     whole = found(np.ones((1, len(images)), np.int64))[0]
     yield KEPT, "", score(found.kept, len(images), seed=seed)
+    if (again := _again(before, ours, images)) is not None:
+        yield AGAIN, "", score(again.kept, len(images), seed=seed)
     yield NEW, "", score(found.new, len(images), seed=seed)
     for number, (first, second) in enumerate(found.pairs):
         name = f"{first} = {second}" if whole[number] >= COUNTERPART else f"{first} = -"
@@ -64,6 +68,11 @@ class Overlaps:
     tables: csr_matrix
     size: tuple[int, int]
     pairs: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, tables: csr_matrix, size: tuple[int, int]) -> "Overlaps":
+        """Those of concepts that are matched over all images."""
+        return cls(tables, size, matched(np.asarray(tables.sum(axis=0)).reshape(size)))
 
     def __call__(self, resamples: Int[np.ndarray, "R N"]) -> Float64[np.ndarray, "R P"]:
         """Between 0 and 1, NaN for a pair without a pixel."""
@@ -88,6 +97,17 @@ class Overlaps:
         """The overlap of one pair, in percent."""
         overlaps: Float64[np.ndarray, " R"] = 100 * self(resamples)[:, number]
         return overlaps
+
+
+def _again(run: RunAtK, concepts: Concepts, images: Sequence[str]) -> Overlaps | None:
+    """The concepts of a run in those that another seed forms of the same centroids."""
+    count = len(concepts["concepts"])
+    others = form(run.results, count, run.run.record["config"]["seed"] + OTHER)
+    if others is None:
+        return None
+    maps = ((run.read_map(one), np.array(concepts["images"][one]), np.array(others["images"][one])) for one in images)
+    tables = _stacked(shared_pixels(labels, own, labels, other, (count, count)) for labels, own, other in maps)
+    return Overlaps.of(tables, (count, count))
 
 
 def shared_pixels(

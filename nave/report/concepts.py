@@ -6,7 +6,9 @@ from typing import Any
 
 from PIL import Image
 
+from nave.comparison.concepts import OVERLAP
 from nave.comparison.pictures import Picture
+from nave.comparison.rows import Row
 from nave.report.images import data_uri
 from nave.runs.concepts import Concepts, read_concepts
 from nave.runs.reader import RunAtK
@@ -14,8 +16,8 @@ from nave.viz.concepts import coloured, lit
 from nave.viz.overlay import QUALITY
 from nave.viz.palette import colours
 
-LONGEST = 150  # pixels of the longer side of a picture
-WHOLE = 8  # images that are shown in the colours of all their concepts
+LONGEST = 140  # pixels of the longer side of a picture
+WHOLE = 7  # images that are shown in the colours of all their concepts
 
 
 def context(shown: Sequence[RunAtK]) -> list[dict[str, Any]]:
@@ -25,6 +27,29 @@ def context(shown: Sequence[RunAtK]) -> list[dict[str, Any]]:
         {"k": run.k, "images": list(_whole(run, concepts)), "concepts": list(_concepts(run, concepts))}
         for run, concepts in found
     ]
+
+
+def pairs_of(measured: Sequence[Row], before: RunAtK, after: RunAtK, names: tuple[str, str]) -> list[dict[str, Any]]:
+    """Every concept of ``before`` with its counterpart in ``after``, None where it has vanished; the vanished last.
+
+    Args:
+        measured: The rows of a diff.
+        before: The first run.
+        after: The second one.
+        names: What rows call them.
+    """
+    found = [read_concepts(run.results) for run in (before, after)]
+    where = (OVERLAP, names[1], after.k, names[0])
+    own = [row for row in measured if (row.quantity, row.run, row.k, row.against) == where]
+    if found[0] is None or found[1] is None or not own:
+        return []
+    ours, theirs = list(_concepts(before, found[0])), list(_concepts(after, found[1]))
+    pairs: list[dict[str, Any]] = []
+    for row in sorted(own, key=lambda row: -(row.score["value"] or 0)):
+        first, second = row.concept.split(" = ")
+        counterpart = None if second == "-" else theirs[int(second)]
+        pairs.append({"score": row.score, "before": ours[int(first)], "after": counterpart})
+    return pairs
 
 
 def _whole(run: RunAtK, concepts: Concepts) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nave.comparison.concepts import KEPT, NEW, OVERLAP, Overlaps, concept_scores, matched, shared_pixels
+from nave.comparison.concepts import AGAIN, KEPT, NEW, OVERLAP, Overlaps, concept_scores, matched, shared_pixels
 from nave.metrics.segmentation import pair_ious
 from tests.runs.test_concepts import with_centroids
 
@@ -26,7 +26,8 @@ def test_equal_maps_keep_every_concept_whatever_its_number(tmp_path):
     before = with_centroids(tmp_path / "before", concepts=3)
     after = with_centroids(tmp_path / "after", seed=1, concepts=3)
     found = list(concept_scores(before, after))
-    assert [(name, score["value"]) for name, concept, score in found if not concept] == [(KEPT, 100), (NEW, 0)]
+    shares = {name: score["value"] for name, concept, score in found if not concept}
+    assert shares == {KEPT: 100, AGAIN: 100, NEW: 0}
     overlaps = {concept: score["value"] for name, concept, score in found if name == OVERLAP}
     assert set(overlaps.values()) == {100}
     assert len(overlaps) == 3
