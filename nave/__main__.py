@@ -17,6 +17,7 @@ COMMANDS = {  # a command is the module nave.NAME, imported when it is called
     "overlay": "draw overlays that a large run has left out",
     "export": "give results to pycocotools, FiftyOne or labelme",
     "evaluate": "score finished runs again from disk",
+    "dashboard": "save a W&B workspace that shows the runs of a project",
     "bench": "measure speed and memory on this machine",
 }
 COMPLETION = r"""

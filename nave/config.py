@@ -89,15 +89,22 @@ class RunConfig:
 
 
 def register() -> None:
-    """Makes the schemas, the names of folders and ``by_turns`` known to Hydra."""
+    """Makes the schemas, the names of folders, ``by_turns`` and ``gpus_per_node`` known to Hydra."""
     ConfigStore.instance().store(name="schema", node=RunConfig)
     ConfigStore.instance().store(name="train_schema", node=TrainConfig)
     OmegaConf.register_new_resolver("encoder_name", encoder_name, replace=True)
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
     OmegaConf.register_new_resolver("file_name", file_name, replace=True)
     OmegaConf.register_new_resolver("by_turns", by_turns, replace=True)
+    OmegaConf.register_new_resolver("gpus_per_node", _gpus_per_node, replace=True)
     OmegaConf.register_new_resolver("one_size", one_size, replace=True)
     OmegaConf.register_new_resolver("either", lambda value, default: default if value is None else value, replace=True)
+
+
+def _gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
+    from nave.distributed import gpus_per_node  # it imports Lightning, and only a launch on SLURM asks
+
+    return gpus_per_node(accelerator, devices, partition)
 
 
 def one_size(architecture: str | None) -> Any:

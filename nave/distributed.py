@@ -1,8 +1,10 @@
 """The processes of a job and the jobs of a cluster: all that touches private corners of Lightning and submitit."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -163,6 +165,23 @@ class StopAtOnce(Callback):
     def _put_back(self) -> None:
         if self._ours and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _stop)
+
+
+def gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
+    """``devices``, for SLURM, if the partition has GPUs and the accelerator may be one; None otherwise.
+
+    Args:
+        accelerator: Lightning's.
+        devices: Lightning's, of one node.
+        partition: Name, or several between commas; None for the cluster's default.
+    """
+    if accelerator == "cpu" or shutil.which("sinfo") is None:
+        return None
+    found = subprocess.run(["sinfo", "-h", "-o", "%P %G"], capture_output=True, text=True, check=False).stdout
+    wanted = None if partition is None else partition.split(",")
+    names = [line.split()[0] for line in found.splitlines() if "gpu" in line.partition(" ")[2]]
+    asked = any(name.endswith("*") if wanted is None else name.rstrip("*") in wanted for name in names)
+    return devices if asked else None
 
 
 def outlive_lost_jobs() -> None:

@@ -6,9 +6,8 @@ import time
 import numpy as np
 import torch
 
-from nave.data.datamodule import ImageModule, load_batch
+from nave.data.datamodule import ImageModule, load_batch, size_or_none
 from nave.data.input_size import InputSize
-from nave.data.interface import UnreadableImageError
 from nave.encoder.encoder import Encoder
 
 log = logging.getLogger(__name__)
@@ -34,12 +33,8 @@ def announce_large_images(encoder: Encoder, images: ImageModule, device: torch.d
 
 def _large(images: ImageModule) -> dict[int, tuple[int, int]]:
     """The (height, width) at which images to come are explained, by position, of those that are large."""
-    sizes: dict[int, tuple[int, int]] = {}
-    for index in images.left[:LOOKED_AT]:
-        try:
-            sizes[index] = images.input_size(images.dataset.size(index))
-        except UnreadableImageError:
-            continue
+    own = {index: size_or_none(images.dataset, index) for index in images.left[:LOOKED_AT]}
+    sizes = {index: images.input_size(size) for index, size in own.items() if size is not None}
     return {index: size for index, size in sizes.items() if size[0] * size[1] > LARGE}
 
 

@@ -11,7 +11,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from nave.distributed import is_first, single_job, stopped_at_once, uninterrupted
+from nave.distributed import gpus_per_node, is_first, single_job, stopped_at_once, uninterrupted
 from tests.helpers.compositions import composed
 
 
@@ -108,3 +108,42 @@ def test_an_interrupt_waits_for_what_must_not_stop_half_way() -> None:
         interrupted()
     assert done == ["all of it"]
     assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+SINFO = """debug* (null)
+gpu gpu:a100:8(S:0-1)
+long gpu:2,disk:1
+"""
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "partition", "gpus"),
+    [
+        ("auto", "gpu", 4),
+        ("gpu", "debug,long", 4),
+        ("auto", "debug", None),
+        ("auto", None, None),
+        ("cpu", "gpu", None),
+    ],
+)
+def test_a_gpu_is_asked_for_where_the_partition_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accelerator: str, partition: str | None, gpus: int | None
+) -> None:
+    """What SLURM 22.05 prints of three partitions, by a script in the place of sinfo."""
+    _put_in_path(tmp_path, monkeypatch, SINFO)
+    assert gpus_per_node(accelerator, 4, partition) == gpus
+
+
+def test_the_default_partition_may_have_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _put_in_path(tmp_path, monkeypatch, "debug* gpu:2\n")
+    launcher = composed(
+        *("config", "hydra/launcher=slurm", "trainer.devices=2", "hydra.launcher.account=me"), with_hydra=True
+    ).hydra.launcher
+    assert (launcher.gpus_per_node, launcher.tasks_per_node, launcher.account) == (2, 2, "me")
+
+
+def _put_in_path(folder: Path, patch: pytest.MonkeyPatch, printed: str) -> None:
+    script = folder / "sinfo"
+    script.write_text(f"#!/bin/sh\ncat <<'END'\n{printed}END\n")
+    script.chmod(0o755)
+    patch.setenv("PATH", str(folder), prepend=os.pathsep)

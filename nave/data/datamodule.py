@@ -260,7 +260,7 @@ class ImageModule(LightningDataModule):
 
     def _sizes(self, indices: list[int]) -> list[tuple[int, int] | None]:
         """The sizes at which images are explained, from their headers, which several processes read."""
-        own = each(partial(_size_or_none, self.dataset), indices, processes=0 if len(indices) < MANY else self._cores)
+        own = each(partial(size_or_none, self.dataset), indices, processes=0 if len(indices) < MANY else self._cores)
         return [None if size is None else self.input_size(size) for size in own]
 
 
@@ -295,10 +295,11 @@ class RaisingLoader(DataLoader[Any]):
             yield batch
 
 
-def _size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:
+def size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:
+    """The (height, width) of an image; None where loading it will say what is wrong, when its turn has come."""
     try:
         return dataset.size(index)
-    except UnreadableImageError:
+    except (UnreadableImageError, MalformedDataError):
         return None
 
 

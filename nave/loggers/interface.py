@@ -4,6 +4,7 @@ A run is logged from disk after it has finished, so that a killed run leaves no 
 """
 
 import random
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -98,7 +99,8 @@ def select_examples(overlaps: Mapping[str, float | None], count: int, seed: int)
     """Selects images to show: a third each of the worst, the best and random others.
 
     Ties are broken by image_id. Images without annotated objects can only be selected at random. The selection is
-    deterministic.
+    deterministic, and the random images of one seed are the same in all runs, as far as they are not the worst or the
+    best.
 
     Args:
         overlaps: Overlap of each image's box with the ground truth by image_id; None without annotated objects.
@@ -112,7 +114,21 @@ def select_examples(overlaps: Mapping[str, float | None], count: int, seed: int)
     third = min(count // 3, len(judged) // 2)
     worst = [image_id for _, image_id in judged[:third]]
     best = [image_id for _, image_id in sorted(judged[len(judged) - third :], key=lambda pair: (-pair[0], pair[1]))]
-    others = sorted(overlaps.keys() - set(worst) - set(best))
-    drawn = random.Random(seed).sample(others, min(count - 2 * third, len(others)))
-    groups = {"worst": worst, "best": best, "random": sorted(drawn)}
+    shuffled = random.Random(seed).sample(sorted(overlaps), len(overlaps))
+    others = [image_id for image_id in shuffled if image_id not in {*worst, *best}]
+    groups = {"worst": worst, "best": best, "random": others[: count - 2 * third]}
     return {image_id: group for group, ids in groups.items() for image_id in ids}
+
+
+def ranks(chosen: Mapping[str, str]) -> dict[str, str]:
+    """Keys such as ``worst/01`` by image_id, under which the pictures of several runs stand side by side.
+
+    Args:
+        chosen: Groups by image_id, from :func:`select_examples`.
+    """
+    counts = Counter[str]()
+    keys = {}
+    for image_id, group in chosen.items():
+        counts[group] += 1
+        keys[image_id] = f"{group}/{counts[group]:02d}"
+    return keys

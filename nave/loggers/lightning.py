@@ -8,7 +8,7 @@ import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from nave.data.interface import Dataset
-from nave.loggers.interface import metrics_by_step, select_examples, work_figures
+from nave.loggers.interface import metrics_by_step, ranks, select_examples, work_figures
 from nave.runs.pictures import overlay_of
 from nave.runs.reader import Run
 
@@ -43,8 +43,8 @@ class LightningLogger:
     def _show(self, board: Any, run: Run, dataset: Dataset) -> None:
         chosen = select_examples(run.overlaps(), self._images, run.record["config"]["seed"])
         indices = {dataset.image_id(index): index for index in range(len(dataset))}
-        for image_id, group in chosen.items():
+        for image_id, key in ranks(chosen).items():
             photograph = dataset.image(indices[image_id])
             for at_k in run.at_k:
                 picture = np.asarray(overlay_of(at_k.results, at_k.lines[image_id], photograph))
-                board.add_image(f"{group}/{image_id}", picture, at_k.step, dataformats="HWC")
+                board.add_image(key, picture, at_k.step, dataformats="HWC")

@@ -4,7 +4,6 @@ import hashlib
 import netrc
 import os
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nave.data.interface import Dataset
-from nave.loggers.interface import metrics_by_step, select_examples, work_figures
-from nave.loggers.wandb_concepts import concept_table
-from nave.loggers.wandb_media import picture
-from nave.runs.layout import CLAIM, k_text
+from nave.loggers.interface import metrics_by_step, ranks, select_examples, work_figures
+from nave.loggers.wandb_concepts import concept_tables
+from nave.loggers.wandb_media import names_sent_once, picture, thumbnail
+from nave.loggers.wandb_sync import sync_command
+from nave.runs.layout import CLAIM, WANDB, k_text
 from nave.runs.reader import Run, RunAtK
 from nave.runs.record import training_of
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 MODES = ("online", "offline", "disabled", "shared")
 DATED = re.compile(r"\d{4}-\d\d-\d\d_")  # folders that nobody named
 LONGEST_NAME = 128  # characters, of projects and artifacts
-COLUMNS = ("picture", "image_id", "group", "k", "iou", "clusters", "components", "inertia")
+LONGEST_TAG = 64
+COLUMNS = ("picture", "image_id", "gallery", "k", "iou", "clusters", "components", "inertia")
 
 
 class WandbLogger:
@@ -38,7 +39,7 @@ class WandbLogger:
         entity: W&B team or user; None for the owner of the key.
         images: Largest number of images: the worst, the best and random ones, a third each.
         artifact: Whether to upload the run folder as an artifact.
-        tags: W&B tags.
+        tags: W&B tags, beside the names of model, training and data set.
         mode: W&B mode; None for WANDB_MODE, else ``online`` if there is a key and ``offline`` if not, without a prompt.
 
     Raises:
@@ -64,14 +65,14 @@ class WandbLogger:
         self.tags, self.mode = tuple(tags), mode or os.environ.get("WANDB_MODE") or default_mode()
 
     def log(self, run: Run, dataset: Dataset | None) -> None:
-        """Logs a run at every K; prints the command that uploads what was logged offline."""
+        """Logs a run at every K; prints the command that uploads it if offline, unless the sweep does so at its end."""
         with _staged_in(run.folder.path):
-            boards = [self._log_one(one, dataset, self.artifact and not i) for i, one in enumerate(run.at_each_k())]
-        folders = [shlex.quote(str(Path(board.dir).parent)) for board in boards if board.offline]
-        if folders:
-            print(f"to upload: wandb sync {' '.join(folders)}")
+            for i, one in enumerate(run.at_each_k()):
+                self._log_one(one, dataset, self.artifact and not i)
+        if run.sweep is None and (upload := sync_command(run.folder.path)):
+            print(f"to upload: {upload}")
 
-    def _log_one(self, run: Run, dataset: Dataset | None, artifact: bool) -> "wandb.Run":
+    def _log_one(self, run: Run, dataset: Dataset | None, artifact: bool) -> None:
         board = self._begin(run)
         if run.finished:
             self._fill(board, run, dataset)
@@ -80,7 +81,6 @@ class WandbLogger:
         if run.finished and artifact:
             board.log_artifact(_artifact(run))
         board.finish(exit_code=0 if run.finished else 1)
-        return board
 
     def training_logger(self, folder: Path, attempt: int) -> "Logger":  # noqa: ARG002 - W&B appends by itself
         """Creates a Lightning logger with a fixed id, so that a resumed training continues its W&B run if online."""
@@ -108,7 +108,7 @@ class WandbLogger:
             name=_name(run),
             group=run.sweep or run.folder.path.name,
             job_type="explain",
-            tags=self.tags,
+            tags=[*self.tags, *_tags(run)],
             config={**run.record["config"], **_k(run), **_encoder(run), "run": _provenance(run)},
             mode=self.mode,  # type: ignore[arg-type] # one of MODES
             reinit="finish_previous",
@@ -117,29 +117,26 @@ class WandbLogger:
 
     def _fill(self, board: "wandb.Run", run: Run, dataset: Dataset | None) -> None:
         ((_, metrics),) = metrics_by_step(run)
-        board.log(metrics)
+        board.log({**_k(run), **metrics})  # a plot's axis takes what was logged, not what was configured
         board.summary.update(work_figures(run))
         if dataset is not None and self.images:
             self._show(board, run, dataset)
-        if dataset is not None and self.images and (table := concept_table(run.at_k[0], dataset)):
-            board.log({"concepts": table})
 
     def _show(self, board: "wandb.Run", run: Run, dataset: Dataset) -> None:
         import wandb
 
-        overlaps = run.overlaps()
-        chosen = select_examples(overlaps, self.images, run.record["config"]["seed"])
-        indices = {dataset.image_id(index): index for index in range(len(dataset))}
-        pictures = {name: picture(run, dataset, indices[name], group) for name, group in chosen.items()}
-        rows = [
-            [pictures.get(image_id), image_id, chosen.get(image_id, ""), *_cells(at_k, image_id)]
-            for at_k in run.at_k
-            for image_id in at_k.lines
-        ]
-        rows.sort(key=lambda row: (row[4] is None, row[4], row[1], row[3]))
+        (at_k,) = run.at_k
+        chosen = select_examples(run.overlaps(), self.images, run.record["config"]["seed"])
+        keys, indices = ranks(chosen), {dataset.image_id(index): index for index in range(len(dataset))}
         # one key per image, since W&B requires all images under a key to have the same size
-        gallery = {f"{chosen[image_id]}/{image_id}": shown for image_id, shown in pictures.items()}
-        board.log({**gallery, "images": wandb.Table(columns=list(COLUMNS), data=rows)})
+        gallery = {keys[name]: picture(run, dataset, indices[name], group) for name, group in chosen.items()}
+        pictures = {name: thumbnail(at_k, dataset, indices[name]) for name in chosen}
+        rows = [[pictures.get(name), name, keys.get(name, ""), *_cells(at_k, name)] for name in at_k.lines]
+        rows.sort(key=lambda row: (row[4] is None, row[4], row[1]))
+        with names_sent_once(board.config):
+            board.log(
+                {**gallery, "images": wandb.Table(columns=list(COLUMNS), data=rows), **concept_tables(at_k, dataset)}
+            )
 
 
 def _cells(run: RunAtK, image_id: str) -> list[Any]:
@@ -169,12 +166,18 @@ def _name(run: Run) -> str:
     return name.replace(f"k{every}", f"k{at_k.k}") if f"k{every}" in name else f"{name}-k{at_k.k}"
 
 
-def _k(run: Run) -> dict[str, int | str]:
-    """K as a number where it is one, by which panels can group and sort runs."""
+def _k(run: Run) -> dict[str, int | None]:
+    """K as a number, by which panels can group and sort runs; None for what is none (``auto``, a baseline)."""
     if not run.finished:
         return {}
     (at_k,) = run.at_k
-    return {"k": int(at_k.k) if at_k.k.isdigit() else at_k.k}
+    return {"k": int(at_k.k) if at_k.k.isdigit() else None}
+
+
+def _tags(run: Run) -> list[str]:
+    """Names of model, training and data set, as far as the run came to know them."""
+    names = (run.record["config"]["model"]["name"], training_of(run.record), run.record.get("data"))
+    return [name[:LONGEST_TAG] for name in dict.fromkeys(names) if name]
 
 
 def _encoder(run: Run) -> dict[str, str]:
@@ -197,7 +200,7 @@ def _artifact(run: Run) -> "wandb.Artifact":
     artifact = wandb.Artifact(name, type="run")
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if path.is_file() and inside.parts[0] not in ("wandb", ".hydra", CLAIM):
+        if path.is_file() and inside.parts[0] not in (WANDB, ".hydra", CLAIM):
             artifact.add_file(str(path), inside.as_posix())
     return artifact
 
@@ -206,7 +209,7 @@ def _artifact(run: Run) -> "wandb.Artifact":
 def _staged_in(folder: Path) -> Iterator[None]:
     """Stages tables and artifacts in the run folder, not in the user's home, which may be small on a cluster."""
     before = os.environ.get("WANDB_DATA_DIR")
-    os.environ["WANDB_DATA_DIR"] = before or str(folder / "wandb")
+    os.environ["WANDB_DATA_DIR"] = before or str(folder / WANDB)
     try:
         yield
     finally:

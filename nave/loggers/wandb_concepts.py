@@ -15,13 +15,13 @@ LONGEST = 150  # pixels of the longer side of a region's picture
 COLUMNS = ("regions", "concept", "images", *FIGURES)
 
 
-def concept_table(run: RunAtK, dataset: Dataset) -> "wandb.Table | None":
-    """One row a concept, figures in percent; None for a run without concepts."""
+def concept_tables(run: RunAtK, dataset: Dataset) -> "dict[str, wandb.Table]":
+    """``concepts``: one row a concept, figures in percent; nothing for a run without concepts."""
     import wandb
 
     found = read_concepts(run.results)
     if found is None:
-        return None
+        return {}
     indices = {dataset.image_id(index): index for index in range(len(dataset))}
 
     def row(number: int, concept: Concept) -> list[Any]:
@@ -34,4 +34,4 @@ def concept_table(run: RunAtK, dataset: Dataset) -> "wandb.Table | None":
         return [picture, number, concept["frequency"]["value"], *figures]
 
     rows = [row(number, concept) for number, concept in enumerate(found["concepts"])]
-    return wandb.Table(columns=list(COLUMNS), data=rows)
+    return {"concepts": wandb.Table(columns=list(COLUMNS), data=rows)}

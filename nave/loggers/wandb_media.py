@@ -1,6 +1,7 @@
-"""W&B images: an image with maps, true masks and boxes that can be toggled."""
+"""W&B images: an image with its map, true mask and boxes that can be toggled, and a thumbnail for tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from jaxtyping import Integer, UInt8
 from PIL import Image
 
 from nave.data.interface import Dataset, Masked
+from nave.runs.pictures import overlay_of
 from nave.runs.prediction import Line
 from nave.runs.reader import Run, RunAtK
 from nave.viz.overlay import shrunk
@@ -18,36 +20,61 @@ if TYPE_CHECKING:
     import wandb
 
 
-LONGEST = 1024  # pixels of the longer side; larger images are shrunk
+LONGEST = 640  # pixels of the longer side; larger images are shrunk
+THUMBNAIL = 256  # the same in a table, whose pictures W&B stores once more
 BACKGROUND, UNKNOWN = 0, 255
 Size = tuple[int, int]  # (height, width)
 
 
 def picture(run: Run, dataset: Dataset, index: int, group: str) -> "wandb.Image":
-    """An image of the data set with its maps and boxes at every K and the ground truth.
+    """An image of the data set with its map, its boxes and the ground truth.
+
+    The overlays are called the same at every K, so that those of several runs are toggled together.
 
     Args:
-        run: The run.
+        run: The run at one K.
         dataset: Data set of the run.
         index: Index of the image in the data set.
         group: Why the image was selected, for the caption.
     """
     import wandb
 
-    image_id, first = dataset.image_id(index), run.at_k[0]
+    image_id, (at_k,) = dataset.image_id(index), run.at_k
     photograph = shrunk(dataset.image(index), LONGEST)
     size = (photograph.height, photograph.width)
-    indices = _indices(run, image_id)
-    masks = {f"k={at_k.k}": _map(at_k, image_id, size, indices[at_k.k]) for at_k in run.at_k}
+    masks = {"clusters": _map(at_k, image_id, size, _indices(run, image_id)[at_k.k])}
     if isinstance(dataset, Masked) and (truth := dataset.mask(index)) is not None:
         masks["truth"] = _classes(truth, dataset.mask_classes(), size)
-    boxes = {f"{name}, k={at_k.k}": box for at_k in run.at_k for name, box in _predicted(at_k, image_id).items()}
-    line = first.lines[image_id]
+    line = at_k.lines[image_id]
+    boxes = {"boxes": _predicted(line)}
     if line["truth"]:
         boxes["truth"] = _boxes(line, line["truth"]["boxes"], line["truth"]["classes"])
-    overlap = first.overlap(image_id)
+    overlap = at_k.overlap(image_id)
     caption = f"{image_id} ({group})" if overlap is None else f"{image_id} ({group}, IoU {overlap:.2f})"
     return wandb.Image(photograph, masks=masks, boxes=boxes, caption=caption, file_type="jpg")
+
+
+def thumbnail(run: RunAtK, dataset: Dataset, index: int) -> "wandb.Image":
+    """A small picture of an image with its map and boxes, drawn into it."""
+    import wandb
+
+    line = run.lines[dataset.image_id(index)]
+    drawn = shrunk(overlay_of(run.results, line, dataset.image(index)), THUMBNAIL)
+    return wandb.Image(drawn, file_type="jpg")
+
+
+@contextmanager
+def names_sent_once(config: "wandb.Config") -> Iterator[None]:
+    """Sends the names of all overlays' classes at the end of the block.
+
+    W&B sends the whole configuration for each overlay, and copies it to its log: megabytes for 30 images.
+    """
+    object.__setattr__(config, "persist", lambda: None)  # an ordinary assignment makes a key of the configuration
+    try:
+        yield
+    finally:
+        object.__delattr__(config, "persist")
+        config.persist()
 
 
 def _indices(run: Run, image_id: str) -> dict[str, PaletteIndex]:
@@ -72,21 +99,18 @@ def _resized(labels: UInt8[np.ndarray, "_h _w"], size: Size) -> UInt8[np.ndarray
     return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
-def _predicted(run: RunAtK, image_id: str) -> dict[str, dict[str, Any]]:
-    line = run.lines[image_id]
-    components = line["components"]
-    names = [f"cluster {component['cluster']}" for component in components]
-    scores = [component["score"] for component in components]
-    return {
-        "chosen": _boxes(line, [line["box"]] if line["box"] else [], ["chosen"]),
-        "components": _boxes(line, [component["box"] for component in components], names, scores),
-    }
+def _predicted(line: Line) -> dict[str, Any]:
+    """The components' boxes by cluster, and the chosen box."""
+    components, chosen = line["components"], [line["box"]] if line["box"] else []
+    names = [*(f"cluster {component['cluster']}" for component in components), *("chosen" for _ in chosen)]
+    boxes = [*(component["box"] for component in components), *chosen]
+    return _boxes(line, boxes, names, [component["score"] for component in components])
 
 
 def _boxes(
     line: Line, boxes: Iterable[Sequence[float]], names: Sequence[str], scores: Sequence[float] = ()
 ) -> dict[str, Any]:
-    """Boxes in W&B's format, as fractions of width and height."""
+    """Boxes in W&B's format, as fractions of width and height; the first ones have ``scores``."""
     width, height = line["width"], line["height"]
     ids = {name: number for number, name in enumerate(sorted(set(names)))}
     data = [

@@ -18,7 +18,7 @@ from nave.report import changes, concepts, plots, tables
 from nave.report.images import detail, index
 from nave.runs.layout import PAGE, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
-from nave.runs.settings import axes, distinguished, label
+from nave.runs.settings import axes, distinguished, label, spelled
 from nave.strict_json import to_json
 from nave.viz.palette import colours
 
@@ -98,7 +98,9 @@ def _data(shown: Sequence[RunAtK]) -> dict[str, Any]:
     keys = list(axes(shown))
     return {
         "axes": axes(shown),
-        "variants": [{"label": label(run, keys), "settings": run.settings} for run in shown],
+        "variants": [
+            {"label": label(run, keys), "settings": run.settings, "training": spelled(run, "training")} for run in shown
+        ],
         "iou": shown[0].run.record["config"]["evaluation"]["iou"],
         "palette": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours(256).tolist()],
     }

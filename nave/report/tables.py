@@ -9,7 +9,7 @@ from urllib.parse import quote
 from nave.metrics.bootstrap import Score
 from nave.runs.layout import k_order
 from nave.runs.reader import Run, RunAtK
-from nave.runs.settings import axes
+from nave.runs.settings import axes, spelled
 
 PROTOCOLS = {  # those without ground truth first
     "corloc": ("CorLoc", "one box per image, chosen without ground truth, hits an object"),
@@ -68,7 +68,7 @@ def rows(runs: Sequence[RunAtK], page: Path) -> list[Row]:
     """One row per run and K."""
     return [
         Row(
-            settings=[run.settings[key] for key in columns(runs)],
+            settings=[spelled(run, key) for key in columns(runs)],
             images=len(run.lines),
             speed=run.run.record.get("images_per_second"),
             cells=cells(run.scores),
@@ -112,10 +112,11 @@ def facts(runs: Sequence[RunAtK]) -> list[str]:
     """The subtitle: images and data sets, K, dates."""
     datasets = {run_data(run.run) for run in runs}
     images = len({name for run in runs for name in run.lines})
+    number = "1 image" if images == 1 else f"{images} images"
     ks = sorted({run.k for run in runs}, key=k_order)
     started = sorted({run.run.record.get("started", "")[:10] for run in runs})
     return [
-        f"{images} images of {', '.join(sorted(datasets))}",
+        f"{number} of {', '.join(sorted(datasets))}",
         f"K = {', '.join(ks)}",
         " to ".join(started[:: max(1, len(started) - 1)]),
     ]

@@ -9,6 +9,7 @@
     parts/<rank>.jsonl            images that each process has finished, during the run (journal.py)
     photographs/<image_id>.jpg    small copies of the images that have overlays
     report.html                   the report
+    wandb/                        what W&B keeps of the run                          (loggers/wandb.py)
     k3/, k5/, ...                 one folder per K; with a single K, the run folder itself:
         predictions.jsonl         one line per image                                 (prediction.py)
         metrics.json              scores with their intervals                        (scoring.py)
@@ -40,6 +41,7 @@ K = int | Literal["auto"] | None  # the requested number of clusters; None for a
 RUN, PLAN, PAGE = "run.json", "sweep.json", "report.html"
 BY_IMAGE = ("maps", "overlays", "centroids")  # sub-folders with one file per image
 PHOTOGRAPHS = "photographs"
+WANDB = "wandb"
 CLAIM = ".claim"
 PART = ".part"  # suffix of files that are being written
 

@@ -15,6 +15,7 @@ from nave.runs.reader import RunAtK
 from nave.runs.record import Record, flat, training_of
 from nave.weights.naming import apart, file_name
 
+DEFAULT = "default"  # the training that a model's file names so
 DIGITS = 8  # of a file's hash, where nothing else tells trainings apart
 LONGEST_NAME = 3  # parts of a name that fit into a heading
 GROUPS = ("data", "composite", "clustering", "localization")
@@ -34,6 +35,7 @@ def distinguished(runs: Sequence[RunAtK]) -> list[RunAtK]:
     full = [_settings(run, training) for run, training in zip(runs, trainings, strict=True)]
     short = short_names([settings["training"] for settings in full])
     full = [settings | {"training": short[settings["training"]]} for settings in full]
+    full = _with_one_default(runs, full)
     every = dict.fromkeys(key for settings in full for key in settings)
     differing = [key for key in every if _varies(full, key) and not _implied(full, key)]
     kept = ["model", "training", "k", *(key for key in differing if key not in ("model", "training", "k"))]
@@ -74,10 +76,17 @@ def axes(runs: Sequence[RunAtK]) -> dict[str, list[str]]:
 def label(run: RunAtK, keys: Sequence[str]) -> str:
     """Names a run by the given settings, as ``vits14 dino, layers -2 -1, K 5``; by K alone if no key is given."""
     settings = run.settings
-    names = " ".join(settings[key] for key in ("model", "training") if key in keys)
+    names = " ".join(spelled(run, key) for key in ("model", "training") if key in keys)
     others = [f"{_plain(key)} {settings[key]}" for key in keys if key not in ("model", "training", "k")]
     number = [f"K {settings['k']}"] if "k" in keys or not keys else []
     return ", ".join([part for part in (names, *others) if part] + number)
+
+
+def spelled(run: RunAtK, key: str) -> str:
+    """The value of a setting for a reader: a default that models share with its name, ``default (imagenet1k)``."""
+    value = run.settings[key]
+    name = training_of(run.run.record)
+    return f"{value} ({name})" if key == "training" and value == DEFAULT != name else value
 
 
 def names_without_k(runs: Sequence[RunAtK]) -> list[str]:
@@ -86,16 +95,34 @@ def names_without_k(runs: Sequence[RunAtK]) -> list[str]:
     return [label(run, keys) for run in runs]
 
 
+def _with_one_default(runs: Sequence[RunAtK], full: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Calls the default training ``default`` where models have different ones, so that it is one value of one axis.
+
+    A name stays where the default of one model has had two, or where a file took its place.
+    """
+    configs = [run.run.record["config"] for run in runs]
+    asked = [config["training"] == DEFAULT and config.get("weights") is None for config in configs]
+    names = {
+        (settings["model"], settings["training"]) for settings, default in zip(full, asked, strict=True) if default
+    }
+    models, trainings = {model for model, _ in names}, {training for _, training in names}
+    if len(trainings) < 2 or len(models) < len(names):
+        return list(full)
+    folded = {True: {"training": DEFAULT}, False: {}}
+    return [settings | folded[default] for settings, default in zip(full, asked, strict=True)]
+
+
 def _plain(key: str) -> str:
     return key.removeprefix("composite.").replace("_", " ")
 
 
 def _trainings(records: Sequence[Record]) -> list[str]:
-    """What the trainings are called; different files of one name by more of their paths, or by the hash of the file."""
-    files_of = defaultdict[str, dict[str | None, str | None]](dict)
-    for record in records:
-        files_of[training_of(record)].setdefault(record.get("weights_sha256"), record["config"].get("weights"))
-    return [_named_apart(record, files_of[training_of(record)]) for record in records]
+    """What the trainings are called; a model's files of one name by more of their paths, or by the hash of the file."""
+    keys = [(record["config"]["model"]["name"], training_of(record)) for record in records]
+    files_of = defaultdict[tuple[str, str], dict[str | None, str | None]](dict)
+    for key, record in zip(keys, records, strict=True):
+        files_of[key].setdefault(record.get("weights_sha256"), record["config"].get("weights"))
+    return [_named_apart(record, files_of[key]) for key, record in zip(keys, records, strict=True)]
 
 
 def _named_apart(record: Record, files_of: Mapping[str | None, str | None]) -> str:

@@ -16,6 +16,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from nave.distributed import is_first, outlive_lost_jobs
+from nave.loggers.wandb_sync import sync_command
 from nave.runs.folding import as_given, fold, is_grid, name_files, overrides_parser
 from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole
 from nave.runs.reader import Run
@@ -70,6 +71,8 @@ class Summary(Callback):
         write_json(folder / PLAN, plan(config))
         if "submitit" in config.hydra.launcher._target_:
             outlive_lost_jobs()
+        if "SlurmLauncher" in config.hydra.launcher._target_:
+            show(f"the jobs run on when this shell is closed; how far they are: python -m nave.sweep {folder}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
         """Writes and prints the summary; called by Hydra when the sweep has ended."""
@@ -83,6 +86,8 @@ class Summary(Callback):
         write_whole(folder / "summary.md", as_markdown(rows))
         show(as_table(rows), f"written to {folder}")
         failed = _write_page(folder) if config.report and any(row.status == "ok" for row in rows) else []
+        if upload := sync_command(folder):
+            show(f"to upload: {upload}")
         if not rows or any(row.status != "ok" for row in rows) or _unlogged(folder):
             failed.append(f"to see what failed, and how to finish it: python -m nave.sweep {folder}")
         if failed:
@@ -103,6 +108,8 @@ class Failures(Callback):
         folder = Path(config.hydra.sweep.dir)
         refused = {path.stem: path.read_text() for path in sorted(_refusals(folder).glob("*.txt"))}
         failed = _failed(folder, self._start) | refused
+        if upload := sync_command(folder):
+            show(f"to upload: {upload}")
         if failed:
             show(*(f"{name}: {reason}\n" for name, reason in failed.items()))
             sys.exit(1)
@@ -212,8 +219,10 @@ def report(folder: Path) -> tuple[list[Row], str]:
     states = {row.job: row.status for row in rows}
     jobs = "?" if sweep["jobs"] is None else len(sweep["jobs"])
     counts = ", ".join(f"{number} {status}" for status, number in sorted(Counter(states.values()).items()))
-    lines = [f"{jobs} jobs, {len(states)} begun: {counts or 'none'}"]
-    return rows, "\n".join([*lines, *_commands(folder, sweep, states)])
+    lines = [f"{jobs} jobs, {len(states)} begun: {counts or 'none'}", *_commands(folder, sweep, states)]
+    if upload := sync_command(folder):
+        lines.append(f"to upload to W&B: {upload}")
+    return rows, "\n".join(lines)
 
 
 def _commands(folder: Path, sweep: Plan, states: Mapping[str, str]) -> list[str]:

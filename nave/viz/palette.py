@@ -48,7 +48,8 @@ def align(
     that clusters whose intersection over union exceeds a half keep their index from one K to the next. Then every chain
     as a whole is matched to the one with the most indices (the first of equals).
 
-    The map with the fewest clusters keeps its own ids, so that the first colours of the palette are always in use.
+    The map with the fewest clusters keeps its own ids, so that the first colours of the palette are always in use. An
+    id without a pixel gets the index after all others.
 
     Args:
         maps: The maps, of one size.
@@ -65,10 +66,12 @@ def align(
     chains = {key: _chained({n: ranked[n] for n, own in enumerate(keys) if own == key}) for key in dict.fromkeys(keys)}
     reference = max(chains.values(), key=_count)
     shared = {n: indices for chain in chains.values() for n, indices in _matched(chain, reference, ranked).items()}
-    matched = [tuple(shared[n][rank] for rank in ranks[n].tolist()) for n in range(len(maps))]
-    used = dict.fromkeys(index for indices in sorted(matched, key=len) for index in indices)
+    matched = [dict(enumerate(shared[n])) for n in range(len(maps))]
+    of_ids = [[indices.get(rank) for rank in own.tolist()] for indices, own in zip(matched, ranks, strict=True)]
+    used = dict.fromkeys(index for ids in sorted(of_ids, key=len) for index in ids if index is not None)
     renumbered = {index: number for number, index in enumerate(used)}
-    return tuple(tuple(renumbered[index] for index in indices) for indices in matched)
+    absent = len(used)  # of ids that no pixel has
+    return tuple(tuple(absent if index is None else renumbered[index] for index in ids) for ids in of_ids)
 
 
 Chain = dict[int, PaletteIndex]  # by the position of the map

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from nave.loggers.interface import metrics_by_step, select_examples
+from nave.loggers.interface import metrics_by_step, ranks, select_examples
 from nave.runs.layout import write_json
 from nave.runs.reader import Run
 from tests.helpers.pages import write_run
@@ -19,6 +19,20 @@ def test_the_same_every_time_whatever_the_order() -> None:
     backwards = dict(reversed(OVERLAPS.items()))
     assert select_examples(OVERLAPS, 5, seed=0) == select_examples(backwards, 5, seed=0)
     assert len({tuple(select_examples(OVERLAPS, 3, seed=seed)) for seed in range(20)}) > 1
+
+
+def test_random_images_are_the_same_in_other_runs() -> None:
+    few, many = ({f"{i:03d}": (i * step % 101) / 101 for i in range(100)} for step in (7, 13))
+    drawn = [
+        [name for name, group in select_examples(run, 9, seed=0).items() if group == "random"] for run in (few, many)
+    ]
+    assert len({*drawn[0], *drawn[1]}) < 6
+
+
+def test_ranks_name_no_image() -> None:
+    keys = ranks(select_examples(OVERLAPS, 6, seed=0))
+    assert list(keys.values()) == [f"{group}/0{rank}" for group in ("worst", "best", "random") for rank in (1, 2)]
+    assert (keys["e"], keys["a"], keys["b"], keys["g"]) == ("worst/01", "worst/02", "best/01", "best/02")
 
 
 def test_never_more_than_there_are() -> None:

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from nave.loggers.wandb import default_mode
+from nave.loggers.wandb_sync import sync_command
+from nave.runs.sweep import report
 from tests.helpers.running import into, nave_run, nave_sweep, photographs, record, voc
 from tests.helpers.wandb_offline import OfflineRun, read
 
@@ -61,11 +63,14 @@ def test_every_k_is_logged_offline_with_all_that_a_review_needs(logged: Logged) 
         assert (run.run.project, run.run.display_name, run.run.run_group) == ("nave", f"run-k{k}", "run")
         assert (run.run.job_type, run.exit_code) == ("explain", 0)
         assert {key: run.config[key] for key in ("k", "training")} == {"k": k, "training": "random"}
+        assert (list(run.run.tags), run.config["run"]["status"]) == (["efficientnet_lite0", "random", "voc07"], "ok")
+        assert run.history[0]["k"] == run.summary["k"] == k
         assert run.config["encoder"] == "efficientnet_lite0-random"
         assert run.config["run"]["data_sha256"] == record(logged.run)["data_sha256"]
         scores = json.loads((logged.run / f"k{k}" / "metrics.json").read_text())
         assert run.summary["corloc"] == scores["corloc"]["value"]
         assert run.summary["corloc_low"] == scores["corloc"]["low"]
+        assert run.summary["seconds/total"] == record(logged.run)["seconds"]["total"]
         assert {"seconds/encoder", "images_per_second", "unreadable"} <= run.summary.keys()
     assert {"k2/predictions.jsonl", "run.json"} <= set(logged.at_k[2][0].artifacts["run"])
     assert not any("wandb" in path for path in logged.at_k[2][0].artifacts["run"])
@@ -76,11 +81,11 @@ def test_pictures_carry_maps_masks_and_boxes(logged: Logged) -> None:
     run, files = logged.at_k[3]
     last = run.history[-1]
     shown = sorted(key.removesuffix("/path") for key in last if key.count("/") == 2 and key.endswith("/path"))
-    assert [name.split("/")[0] for name in shown] == ["best", "random", "random", "worst"]
-    name = next(name for name in shown if int(name[-6:]) % 2 == 0)  # every second image has a true mask
-    image_id = name.split("/")[1]
+    assert shown == ["best/01", "random/01", "random/02", "worst/01"]
+    name = next(name for name in shown if f"{name}/masks/truth/path" in last)  # every second image has a true mask
+    image_id = last[f"{name}/caption"].split()[0]
     with (
-        Image.open(files / last[f"{name}/masks/k=3/path"]) as mask,
+        Image.open(files / last[f"{name}/masks/clusters/path"]) as mask,
         Image.open(logged.run / "k3" / "maps" / f"{image_id}.png") as labels,
     ):
         assert np.array_equal(np.asarray(mask), np.asarray(labels))
@@ -92,16 +97,40 @@ def test_pictures_carry_maps_masks_and_boxes(logged: Logged) -> None:
     assert boxes["class_labels"] == {"0": "cat"}
     lines = map(json.loads, (logged.run / "k3" / "predictions.jsonl").read_text().splitlines())
     line = next(line for line in lines if line["image_id"] == image_id)
-    chosen = json.loads((files / last[f"{name}/boxes/chosen, k=3/path"]).read_text())
-    assert chosen["box_data"][0]["position"]["maxX"] == line["box"][2] / 40
-    components = json.loads((files / last[f"{name}/boxes/components, k=3/path"]).read_text())
-    assert [box["scores"]["score"] for box in components["box_data"]] == [c["score"] for c in line["components"]]
+    *components, chosen = json.loads((files / last[f"{name}/boxes/boxes/path"]).read_text())["box_data"]
+    assert (chosen["box_caption"], chosen["position"]["maxX"]) == ("chosen", line["box"][2] / 40)
+    assert [box["scores"]["score"] for box in components] == [c["score"] for c in line["components"]]
+
+
+def test_overlays_have_names_in_the_configuration_which_is_sent_once(logged: Logged) -> None:
+    run, files = logged.at_k[3]
+    masks, boxes = (run.config["_wandb"][f"{kind}/class_labels"] for kind in ("mask", "bounding_box"))
+    names = masks["worst/01_wandb_delimeter_clusters"]["value"]
+    assert names == {str(cluster): f"cluster {cluster}" for cluster in range(3)}
+    assert "chosen" in boxes["worst/01_wandb_delimeter_boxes"]["value"].values()
+    log = (files.parent / "logs" / "debug.log").read_text()
+    assert sum("mask/class_labels" in line for line in log.splitlines()) == 1
+
+
+def test_pictures_are_few_and_small(logged: Logged) -> None:
+    run, files = logged.at_k[3]
+    pictures = [path for path in files.rglob("*") if path.suffix in (".jpg", ".png")]
+    truths = sum(key.endswith("/masks/truth/path") for key in run.history[-1])
+    assert len(pictures) == 4 * 2 + truths
+    staged = [entry for entries in run.artifacts.values() for entry in entries if entry.endswith(".png")]
+    assert not [path for path in staged if "mask" in path]
+
+
+def test_concepts_have_a_table_of_their_own(logged: Logged) -> None:
+    (path,) = (logged.at_k[2][1] / "media" / "table").glob("concepts*.json")
+    assert [row[1] for row in json.loads(path.read_text())["data"]] == [0, 1]
 
 
 def test_the_table_has_all_images_the_worst_first(logged: Logged) -> None:
-    (path,) = (logged.at_k[2][1] / "media" / "table").glob("*.json")
+    (path,) = (logged.at_k[2][1] / "media" / "table").glob("images*.json")
     table = json.loads(path.read_text())
-    assert table["columns"][:5] == ["picture", "image_id", "group", "k", "iou"]
+    assert table["columns"][:5] == ["picture", "image_id", "gallery", "k", "iou"]
+    assert [row[2] for row in table["data"] if row[2].startswith(("worst", "best"))] == ["worst/01", "best/01"]
     overlaps = [row[4] for row in table["data"]]
     assert len(overlaps) == 6
     assert overlaps == sorted(overlaps)
@@ -116,7 +145,20 @@ def test_jobs_that_differ_in_k_keep_a_wandb_run_each(tmp_path: Path) -> None:
     assert names == [job.name.replace("k2+3", f"k{k}") for k in (2, 3)]
 
 
-def test_jobs_of_a_sweep_are_runs_of_one_group(tmp_path: Path) -> None:
+def _mark_as_uploaded(folder: Path) -> None:
+    """As ``wandb sync`` does."""
+    for path in folder.glob("*/wandb/offline-run-*/*.wandb"):
+        path.with_suffix(".wandb.synced").touch()
+
+
+@pytest.mark.parametrize(("k", "number"), [("auto", None), ("4", 4)])
+def test_k_is_a_number_or_none(tmp_path: Path, k: str, number: int | None) -> None:
+    assert nave_run(*photographs(tmp_path, 1), f"k={k}", "logger=wandb", "logger.images=0", into(tmp_path / "run")) == 0
+    (run, _) = offline(tmp_path / "run")
+    assert run.config["k"] == number
+
+
+def test_jobs_of_a_sweep_are_runs_of_one_group(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "sweep"
     assert nave_sweep(folder, *photographs(tmp_path, 2), "k=2,0", "logger=wandb", "logger.images=1") == 1
     runs = {path.parent.name: offline(path.parent)[0] for path in folder.glob("*/run.json")}
@@ -125,6 +167,16 @@ def test_jobs_of_a_sweep_are_runs_of_one_group(tmp_path: Path) -> None:
     assert sorted(run.exit_code or 0 for run in runs.values()) == [0, 1]
     (failed,) = (run for run in runs.values() if run.exit_code)
     assert "k=0" in failed.summary["error"]
+    assert sorted(run.config["run"]["status"] for run in runs.values()) == ["failed", "ok"]
+    _says_once_how_to_upload_all(folder, capsys.readouterr().out)
+
+
+def _says_once_how_to_upload_all(folder: Path, printed: str) -> None:
+    line = f"wandb sync {folder}/*/wandb/offline-run-*"
+    assert (printed.count("wandb sync"), printed.count(line)) == (1, 1)
+    assert report(folder)[1].endswith(line)
+    _mark_as_uploaded(folder)
+    assert sync_command(folder) == ""
 
 
 def test_a_run_is_logged_once(tmp_path: Path) -> None:

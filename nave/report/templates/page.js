@@ -34,12 +34,15 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-function rectangle(box, ...kinds) {
+// in percent of `image`, so that a box at its border can be kept a few pixels inside, where its whole line is seen
+function rectangle(box, image, ...kinds) {
   return kinds.map((kind) => {
     const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    const [x1, y1, x2, y2] = box;
-    for (const [name, value] of Object.entries({ x: x1, y: y1, width: x2 - x1, height: y2 - y1, class: kind.name || kind }))
-      rect.setAttribute(name, value);
+    const inset = (value, size) => `clamp(3px, ${((100 * value) / size).toFixed(3)}%, 100% - 3px)`;
+    const [x1, x2] = [box[0], box[2]].map((value) => inset(value, image.width));
+    const [y1, y2] = [box[1], box[3]].map((value) => inset(value, image.height));
+    rect.setAttribute("class", kind.name || kind);
+    Object.assign(rect.style, { x: x1, y: y1, width: `calc(${x2} - ${x1})`, height: `calc(${y2} - ${y1})` });
     if (kind.stroke) rect.style.stroke = kind.stroke;
     return rect;
   });
@@ -162,16 +165,14 @@ function redraw(target) {
 function drawBoxes(fit, number, options, map, simple = false) {
   const image = page.images[number];
   const svg = $("svg", fit) || fit.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "svg"));
-  svg.setAttribute("viewBox", `0 0 ${image.width} ${image.height}`);
-  svg.setAttribute("preserveAspectRatio", "none");
   const components = simple ? [] : map.components;
   const lines = (name, key) =>
-    components.flatMap((one) => rectangle(one[key], "thin", { name, stroke: map.colours[one.cluster] }));
+    components.flatMap((one) => rectangle(one[key], image, "thin", { name, stroke: map.colours[one.cluster] }));
   svg.replaceChildren(
     ...(options.components && !simple ? lines("components", "box") : []),
     ...(options.inner && !simple ? lines("inner", "inner_box") : []),
-    ...(options.truth && image.truth ? image.truth.boxes.flatMap((box) => rectangle(box, "rim", "truth")) : []),
-    ...(options.chosen && map.box ? rectangle(map.box, "rim", "chosen") : []),
+    ...(options.truth && image.truth ? image.truth.boxes.flatMap((box) => rectangle(box, image, "rim", "truth")) : []),
+    ...(options.chosen && map.box ? rectangle(map.box, image, "rim", "chosen") : []),
   );
 }
 
@@ -268,7 +269,7 @@ function compareAgain() {
   for (const axis of fixed) compare[axis] ??= page.axes[axis][Math.floor((page.axes[axis].length - 1) / 2)];
   const axes = all.map((axis) => [axis, spelled(axis)]);
   $("#compare-bar").replaceChildren(
-    chooser("Image", "image", page.images.map((image, number) => [number, image.id]), compare.image),
+    ...(page.images.length > 1 ? [chooser("Image", "image", page.images.map((image, number) => [number, image.id]), compare.image)] : []),
     ...(all.length > 1 ? [chooser("Down", "rows", axes, compare.rows), chooser("Across", "columns", axes, compare.columns)] : []),
     ...fixed.map((axis) => chooser(spelled(axis), axis, page.axes[axis].map((value) => [value, value]), compare[axis])),
   );
@@ -276,24 +277,32 @@ function compareAgain() {
 }
 
 function pivot(fixed) {
-  const columns = page.axes[compare.columns];
-  const rows = compare.rows ? page.axes[compare.rows] : [null];
+  const variantAt = (row, column) => {
+    const wanted = { ...Object.fromEntries(fixed.map((axis) => [axis, compare[axis]])), [compare.columns]: column };
+    if (row !== null) wanted[compare.rows] = row;
+    return page.variants.findIndex(({ settings }) => Object.entries(wanted).every(([axis, value]) => settings[axis] === value));
+  };
+  const all = compare.rows ? page.axes[compare.rows] : [null];
+  const columns = page.axes[compare.columns].filter((column) => all.some((row) => variantAt(row, column) >= 0));
+  const rows = all.filter((row) => columns.some((column) => variantAt(row, column) >= 0));
   const head = columns.map((value) => make("th", { scope: "col" }, `${compare.columns === "k" ? "K " : ""}${value}`));
   const image = page.images[Number(compare.image)];
-  const body = rows.map((row) => {
+  const photograph = make("td", { rowspan: rows.length }, original(Number(compare.image)));
+  const body = rows.map((row, number) => {
     const cells = columns.map((column) => {
-      const wanted = { ...Object.fromEntries(fixed.map((axis) => [axis, compare[axis]])), [compare.columns]: column };
-      if (row !== null) wanted[compare.rows] = row;
-      const variant = page.variants.findIndex(({ settings }) => Object.entries(wanted).every(([axis, value]) => settings[axis] === value));
-      return make("td", {}, variant < 0 ? make("div", { class: "empty", title: "no such run" }) : compared(Number(compare.image), variant));
+      const variant = variantAt(row, column);
+      return make("td", {}, variant < 0 ? make("div", { class: "empty" }, "no such run") : compared(Number(compare.image), variant));
     });
-    if (row === null) return make("tr", {}, make("td", {}, original(Number(compare.image))), ...cells);
-    return make("tr", {}, make("th", { scope: "row" }, `${compare.rows === "k" ? "K " : ""}${row}`), ...cells);
+    const name = row === null ? [] : [make("th", { scope: "row" }, `${compare.rows === "k" ? "K " : ""}${row}`)];
+    return make("tr", {}, ...name, ...(number ? [] : [photograph]), ...cells);
   });
   for (const old of $("#pivot").querySelectorAll(".card")) cards.delete(old);
-  const corner = compare.rows ? make("td", {}, original(Number(compare.image))) : make("th", { scope: "col" }, "photograph");
-  $("#pivot").replaceChildren(make("tr", {}, corner, ...head), ...body);
+  const corner = compare.rows ? [make("td")] : [];
+  $("#pivot").replaceChildren(make("tr", {}, ...corner, make("th", { scope: "col" }, "photograph"), ...head), ...body);
+  if (!rows.length) $("#pivot").append(make("tr", {}, make("td", {}, make("div", { class: "empty" }, "no such run"))));
   $("#pivot").style.setProperty("--ar", image.width / image.height);
+  $("#pivot").style.setProperty("--across", columns.length + 1);
+  $("#pivot").style.setProperty("--names", compare.rows ? "clamp(4.5rem, 11vw, 10rem)" : "0rem");
 }
 
 function original(number) {
@@ -306,7 +315,9 @@ function original(number) {
 }
 
 function compared(number, variant) {
-  return card(number, variant, [make("span", { class: "caption" }, make("span"), fitness(number, variant))]);
+  const { settings, training } = page.variants[variant];
+  const name = training === settings.training ? "" : training; // what a model's default is
+  return card(number, variant, [make("span", { class: "caption" }, make("span", { title: name }, name), fitness(number, variant))]);
 }
 
 // --- a diff: the images that changed most, before, after and what changed --------------------------------------------------
@@ -436,7 +447,7 @@ async function stepAgain() {
 // --- the viewer --------------------------------------------------------------------------------------------------------
 const viewer = $("#viewer");
 const fit = $("#fit");
-const view = { number: 0, variant: 0, off: new Set(), lit: null, pinned: false, maps: [], small: [] };
+const view = { number: 0, variant: 0, off: new Set(), lit: null, here: null, pinned: false, maps: [], small: [] };
 let opener = null;
 
 async function openViewer(number, variant, from = null) {
@@ -463,8 +474,9 @@ async function choose(variant) {
   const number = view.number;
   const map = { ...view.maps[variant], ...(await decoded(view.maps[variant])) };
   if (view.number !== number) return;
-  Object.assign(view, { variant, map, off: new Set(), lit: null });
+  Object.assign(view, { variant, map, off: new Set(), lit: null, here: null });
   $("#variant").value = variant;
+  $("#variant").title = page.variants[variant].label;
   history.replaceState(null, "", `#image=${number}&map=${variant}`);
   const { width, height } = page.images[number];
   const value = overlap(number, variant);
@@ -504,7 +516,8 @@ function legend() {
 }
 
 function look() {
-  const { map, number, off, lit } = view;
+  const { map, number, off } = view;
+  const lit = view.lit ?? (off.has(view.here) ? null : view.here);
   const ticked = Object.fromEntries([...$("#boxes").elements].filter((one) => one.name).map((one) => [one.name, one.checked]));
   paint($("canvas", fit), map, { opacity: $("#opacity").value / 100, off, lit });
   drawBoxes(fit, number, ticked, map);
@@ -530,7 +543,7 @@ async function strip(maps) {
       const label = page.variants[variant].label;
       const frame = make("div", { class: "fit" }, make("canvas"), cross);
       frame.style.setProperty("--ar", aspect);
-      const button = make("button", { type: "button", class: "mini", "aria-label": `Show ${label}` }, frame, label, make("span", { class: "there" }));
+      const button = make("button", { type: "button", class: "mini", "aria-label": `Show ${label}` }, frame, label.replace(/K (?=\S+$)/, "K\u00a0"), make("span", { class: "there" }));
       if (small) button.addEventListener("click", () => choose(variant));
       else button.disabled = true;
       return button;
@@ -548,6 +561,7 @@ function mark(at) {
   place($(".cross", fit));
   const here = at && view.map ? pixel(view.map, at) : null;
   [...$("#legend").children].forEach((item, id) => item.firstChild.classList.toggle("here", id === here));
+  if (view.map && view.here !== here) (view.here = here), look();
   if (several) $("#pixel").textContent = at ? `x ${Math.floor(at[0] * page.images[view.number].width)}, y ${Math.floor(at[1] * page.images[view.number].height)}` : "point at the image";
   [...$("#strip").children].forEach((button, variant) => {
     const small = view.small[variant];
@@ -578,8 +592,10 @@ fit.addEventListener("pointermove", (event) => {
 fit.addEventListener("pointerleave", () => requestAnimationFrame(() => view.pinned || mark(null))); // a tap leaves, then clicks
 fit.addEventListener("click", (event) => {
   if (event.target.className === "handle") return;
-  view.pinned = !view.pinned || event.pointerType === "touch";
-  mark(pointed(event));
+  const at = pointed(event);
+  const near = view.pinned && Math.hypot((at[0] - view.at[0]) * fit.clientWidth, (at[1] - view.at[1]) * fit.clientHeight) < 20;
+  view.pinned = event.pointerType === "touch" ? !near : !view.pinned; // a finger takes the mark away where it is
+  mark(event.pointerType === "touch" && near ? null : at);
 });
 
 function split(percent) {
@@ -658,8 +674,9 @@ $("#theme").addEventListener("click", () => {
 });
 
 // --- begin -----------------------------------------------------------------------------------------------------------------
-for (const one of document.querySelectorAll('[data-for="truth"]')) if (!hasTruth) one.matches("option") ? one.remove() : (one.hidden = true);
+for (const one of document.querySelectorAll('[data-for~="truth"]')) if (!hasTruth) one.matches("option") ? one.remove() : (one.hidden = true);
 for (const one of document.querySelectorAll('[data-for="variants"]')) one.hidden = !several;
+for (const one of document.querySelectorAll('[data-for~="images"]')) one.hidden ||= page.images.length < 2;
 for (const select of [filters.elements.variant, $("#variant")]) select.append(...page.variants.map(({ label }, number) => option(number, label)));
 filters.elements.class.append(...names.map((name) => option(name)));
 split(0);
