@@ -45,7 +45,9 @@ def test_every_concept_has_a_row_with_its_regions(tmp_path: Path) -> None:
     for row, concept in zip(cells(tables["concepts"]), found["concepts"], strict=True):
         assert (row["images"], row["area"]) == (concept["frequency"]["value"], concept["area"])
         assert isinstance(row["regions"], wandb.Image)
-        assert row["regions"].image.width == 4 * 80 + 3 * 4
+        picture = row["regions"].image
+        assert picture is not None
+        assert picture.width == 4 * 80 + 3 * 4
 
 
 def test_a_run_without_concepts_has_no_table(tmp_path: Path) -> None:
