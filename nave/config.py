@@ -98,6 +98,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("by_turns", by_turns, replace=True)
     OmegaConf.register_new_resolver("gpus_per_node", _gpus_per_node, replace=True)
     OmegaConf.register_new_resolver("one_size", one_size, replace=True)
+    OmegaConf.register_new_resolver("if_equal", lambda a, b, then, other: then if a == b else other, replace=True)
     OmegaConf.register_new_resolver("either", lambda value, default: default if value is None else value, replace=True)
 
 
@@ -223,7 +224,16 @@ def numbers_of_clusters(k: Any) -> tuple[NumberOfClusters, ...]:
 
 
 NAMED = ("model", "architecture", "data", "scheme", "seed")  # part of the name of an encoder anyway
-UNNAMED = ("name", "outputs", "logger", "snapshots", "loader.num_workers", "data.root", "data.download")
+UNNAMED = (
+    "name",
+    "outputs",
+    "logger",
+    "snapshots",
+    "snapshot_steps",
+    "loader.num_workers",
+    "data.root",
+    "data.download",
+)
 OWN = ("folder", "image_folder")  # data sets that only their data.root tells apart
 UNNAMED_GROUPS = ("logger.", "trainer.", "hydra.", "hydra/")
 
@@ -250,6 +260,7 @@ class TrainConfig:
     ema: float | None = None
     patience: int | None = None
     snapshots: list[int] = MISSING
+    snapshot_steps: list[int] = MISSING
     model: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     scheme: dict[str, Any] = field(default_factory=dict)

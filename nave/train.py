@@ -19,21 +19,21 @@ NO_NEWS = ("smaller than the logging interval", "have no `val_dataloader`", "acr
 register()
 
 
-def fit(cfg: DictConfig) -> None:
+def train(cfg: DictConfig) -> None:
     """Runs one training; in a multirun, a failure is recorded in its run.json and the other trainings continue."""
     from nave.distributed import is_first  # with torch: imported when the command line is known to be sound
     from nave.job import job, job_folder
-    from nave.training.fit import train
+    from nave.training.fit import fit
 
     folder = job_folder()
     with job(folder, NO_NEWS):
-        record = train(cfg, folder, HydraConfig.get().runtime.choices["scheme"])
+        record = fit(cfg, folder, HydraConfig.get().runtime.choices["scheme"])
         if is_first():
             _announce(record, folder)
 
 
 def _announce(record: "Record", folder: "RunFolder") -> None:
-    from nave.weights.schemes import ENCODERS, encoder_path
+    from nave.weights.schemes import ENCODERS, chosen, encoder_path
 
     card = record["card"]
     for name, value in card["metrics"].items():
@@ -41,10 +41,10 @@ def _announce(record: "Record", folder: "RunFolder") -> None:
     path = encoder_path(folder.path)
     log.info("%s, sha256 %s", path, card["sha256"])
     training = card["name"] if path.parent.resolve() == ENCODERS.resolve() else path
-    log.info("to explain it: python -m nave.run model=%s training=%s", card["model"], training)
+    log.info("to explain it: python -m nave.run %s training=%s", chosen(card["model"]), training)
 
 
-main = with_quoting_hint(hydra.main(version_base="1.3", config_path="pkg://nave.conf", config_name="train")(fit))
+main = with_quoting_hint(hydra.main(version_base="1.3", config_path="pkg://nave.conf", config_name="train")(train))
 
 if __name__ == "__main__":
     from nave.train import main as importable  # the jobs of a cluster import it by name

@@ -68,12 +68,12 @@ def test_scores_differ_in_pairs_where_there_is_ground_truth(tmp_path):
 
 def test_the_steps_of_a_training_are_one_image_over_its_epochs(tmp_path):
     runs = []
-    for number, name in enumerate(("tiny-epoch0", "tiny-epoch10", "tiny")):
+    for number, name in enumerate(("tiny-epoch0", "tiny-step5", "tiny")):
         record = {"training": name}
         runs.append(write_run(tmp_path / str(number), overrides={"training": name}, record=record))
     assert main([*map(str, runs), "--output", str(tmp_path / "diff")]) == 0
     diff = json.loads((tmp_path / "diff" / "diff.json").read_text())
-    assert diff["steps"] == ["epoch 0", "epoch 10", "final"]
+    assert diff["steps"] == ["epoch 0", "step 5", "final"]
     assert [(pair["before"], pair["after"]) for pair in diff["pairs"]] == [(0, 2), (0, 1), (1, 2)]
     page = (tmp_path / "diff" / "report.html").read_text()
     assert 'id="step"' in page

@@ -146,6 +146,7 @@ def test_simclr_needs_no_labels_and_validates_its_own_loss(tmp_path: Path, data:
         write_stl10(tmp_path, "unlabeled", 12)
         write_stl10(tmp_path, "test", 4)
         overrides = ["data=stl10", f"data.root={tmp_path}", "data.split=unlabeled"]
+        overrides += ["validation={split:test}"]
     else:
         overrides = [*photographs(tmp_path, 12), "validation=0.3"]
     assert nave_train(*overrides, "scheme=simclr", "patience=5", "ema=0.9", into(tmp_path / "free")) == 0
@@ -153,6 +154,21 @@ def test_simclr_needs_no_labels_and_validates_its_own_loss(tmp_path: Path, data:
     assert (made["images"], made["validation_images"]) == ((12, 4) if data == "stl10" else (8, 4))
     assert made["classes"] is None
     assert made["metrics"]["validation/loss"] > 0
+
+
+def test_unlabelled_images_need_no_other_file_to_be_validated(tmp_path: Path) -> None:
+    pytest.importorskip("lightly")
+    write_stl10(tmp_path, "unlabeled", 24)
+    overrides = ["data=stl10", f"data.root={tmp_path}", "data.split=unlabeled", "scheme=simclr", "epochs=1"]
+    assert nave_train(*overrides, into(tmp_path / "free")) == 0
+    assert (card(tmp_path / "free")["images"], card(tmp_path / "free")["validation_images"]) == (22, 2)
+
+
+def test_validation_images_that_are_missing_can_be_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert nave_train(*stl10(tmp_path)[:-1], into(tmp_path / "wrong")) == 1
+    out = capsys.readouterr().out
+    assert "test_X.bin not found" in out
+    assert "Or hold out a share of the training images: validation=0.1" in out
 
 
 @pytest.mark.parametrize(
@@ -169,6 +185,9 @@ def test_simclr_needs_no_labels_and_validates_its_own_loss(tmp_path: Path, data:
         (["training=nothing"], "model=resnet_tiny has no training='nothing'; it has: default, random"),
         (["training=no.safetensors"], "there is no trained encoder"),
         (["snapshots=[0,3]"], "snapshots=[0, 3]: 3 is not from 0 to epochs=2"),
+        (["snapshot_steps=[2,5]"], "snapshot_steps=[2, 5]: 5 is beyond the last step, 4; give numbers from 0 to 4"),
+        (["snapshot_steps=[-1]"], "snapshot_steps=[-1]: -1 is below 0"),
+        (["scheme=random", "epochs=0", "snapshot_steps=[1]"], "1 is beyond the last step, 0"),
         (["patience=2", "validation=0"], "patience=2 needs the validation loss"),
         (["data.root=nowhere"], "STL-10, train_X.bin not found; looked in"),
     ],
@@ -182,7 +201,7 @@ def test_a_wrong_configuration_is_an_error_of_one_line(
     assert "error: " in out
     assert message in out
     assert record_of(tmp_path / "wrong")["status"] == "failed"
-    assert not (tmp_path / "wrong.safetensors").exists()
+    assert not list(tmp_path.glob("wrong*.safetensors"))
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from nave.config import CONF
 from nave.overrides import quoted
 from nave.weights.file import WeightsError
-from nave.weights.schemes import ENCODERS, SUFFIX, Card, read_card
+from nave.weights.schemes import ENCODERS, SUFFIX, Card, chosen, read_card
 
 # of every diff, unless the command line says otherwise; the second seed tells how well equal encoders would agree
 DEFAULTS = ("name=diff", "skip_existing=true", "stability=1")
@@ -23,7 +23,7 @@ PLAIN = re.compile(r"[\w./~@+:%-]+")  # values that Hydra takes as they are
 class Encoder:
     """One of the things that are compared: a file of weights, or an encoder made by ``nave.train``."""
 
-    model: str
+    network: str  # overrides that choose it
     key: str  # weights or training
     value: str
 
@@ -65,7 +65,8 @@ def _of_training(overrides: Sequence[str], common: Sequence[str]) -> list[str]:
     card = read_card(steps[-1])
     rest = [override for override in common if not override.startswith("training=")]
     values = ",".join(plain("training", str(path)).partition("=")[2] for path in steps)
-    return [f"model={models[0] if models else card['model']}", f"training={values}", *rest]
+    network = f"model={models[0]}" if models else chosen(card["model"])
+    return [*network.split(), f"training={values}", *rest]
 
 
 def snapshots(training: str) -> list[Path]:
@@ -75,10 +76,22 @@ def snapshots(training: str) -> list[Path]:
         final = beside  # training=FOLDER/NAME
     if not final.is_file():
         return []
-    name = re.compile(re.escape(final.name.removesuffix(SUFFIX)) + r"-(epoch|step)(\d+)" + re.escape(SUFFIX))
-    found = [(int(match[2]), match[1], path) for path in final.parent.iterdir() if (match := name.fullmatch(path.name))]
-    end = (read_card(final).get("epochs"), "epoch")  # a snapshot that was taken at the very end is the final encoder
-    return [path for number, unit, path in sorted(found) if (number, unit) != end] + [final]
+    name = re.compile(re.escape(final.name.removesuffix(SUFFIX)) + r"-(epoch|step)\d+" + re.escape(SUFFIX))
+    found = [path for path in final.parent.iterdir() if name.fullmatch(path.name)]
+    by_steps = {_steps(path): path for path in [*sorted(found, key=_is_epoch), final]}  # the later of equal ones stays
+    return [path for _, path in sorted(by_steps.items())]
+
+
+def _is_epoch(path: Path) -> bool:
+    return "-epoch" in path.name
+
+
+def _steps(path: Path) -> int:
+    """The number of optimiser steps after which an encoder was written."""
+    steps = read_card(path).get("steps")
+    if not isinstance(steps, int):
+        raise TypeError(f"the card of {path} does not say after how many steps it was written: train it again")
+    return steps
 
 
 def _of_files(files: Sequence[str], models: Sequence[str]) -> list[Encoder]:
@@ -88,11 +101,11 @@ def _of_files(files: Sequence[str], models: Sequence[str]) -> list[Encoder]:
     named = list(models) * len(files) if len(models) < 2 else list(models)
     encoders = []
     for number, (file, card) in enumerate(zip(files, cards, strict=True)):
-        model = named[number] if named else card["model"] if card else None
-        if model is None:
+        if not named and card is None:
             choices = ", ".join(sorted(path.stem for path in CONF.glob("model/*.yaml")))
             raise ValueError(f"{file} does not say which network it belongs to: add model=NAME ({choices})")
-        encoders.append(Encoder(model, "training" if card else "weights", file))
+        network = chosen(card["model"]) if card and not named else f"model={named[number]}"
+        encoders.append(Encoder(network, "training" if card else "weights", file))
     return encoders
 
 
@@ -107,8 +120,8 @@ def _card(path: Path) -> Card | None:
 def _grouped(encoders: Sequence[Encoder]) -> list[list[str]]:
     groups: dict[tuple[str, str], list[str]] = {}
     for encoder in encoders:
-        groups.setdefault((encoder.model, encoder.key), []).append(encoder.override.partition("=")[2])
-    return [[f"model={model}", f"{key}={','.join(values)}"] for (model, key), values in groups.items()]
+        groups.setdefault((encoder.network, encoder.key), []).append(encoder.override.partition("=")[2])
+    return [[*network.split(), f"{key}={','.join(values)}"] for (network, key), values in groups.items()]
 
 
 def plain(key: str, value: str) -> str:

@@ -128,6 +128,12 @@ def _is_heif(path: Path) -> bool:
     return start[4:8] == b"ftyp" and start[8:] in _HEIF
 
 
+def is_turned(path: Path) -> bool:
+    """Whether the file has an EXIF orientation, which some programs mind and others do not."""
+    with Image.open(path) as image:
+        return _orientation(image) != 1
+
+
 def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF":
         return 1  # Pillow applies it itself, to header and pixels

@@ -22,6 +22,7 @@ from nave.encoder.hooks import (
 )
 from nave.encoder.reading import LayerReader
 from nave.weights.checkpoint import Checkpoint, load_checkpoint
+from nave.weights.schemes import chosen
 
 
 class Encoder(nn.Module):
@@ -131,7 +132,7 @@ class Encoder(nn.Module):
     def _only(self, accepted: tuple[int, int], size: Sequence[int]) -> str:
         height, width = accepted
         cure = f"set image_size={height}" if height == width else f"give images of {height} x {width} (height x width)"
-        return f"model={self.name} takes images of {height} x {width} only, not {size[0]} x {size[1]}: {cure}"
+        return f"{chosen(self.name)} takes images of {height} x {width} only, not {size[0]} x {size[1]}: {cure}"
 
     def select_layers(self, layers: Sequence[int | str]) -> None:
         """Replaces the layers given to the constructor.
@@ -172,7 +173,7 @@ class Encoder(nn.Module):
         if self._made_for is not None:
             return self._only(self._made_for, size)
         cure = "set image_size to the size for which it was made"
-        return f"model={self.name} does not take images of {size[0]} x {size[1]}: {cure}"
+        return f"{chosen(self.name)} does not take images of {size[0]} x {size[1]}: {cure}"
 
     def pixels(self, images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 _H _W"]:
         """Normalises images with the network's mean and deviation, then pads right and bottom with zeros (as LOST)."""

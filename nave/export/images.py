@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from nave.build import build_dataset
 from nave.data.interface import Dataset, FromFiles, Masked
+from nave.data.reading import is_turned
 from nave.runs.layout import write_image
 from nave.runs.reader import Run
 
@@ -40,9 +41,12 @@ class Images:
         return cls(dataset, indices, folder, config.watermark is not None)
 
     def path(self, image_id: str, seen_from: Path) -> str:
-        """The path of an image relative to the folder ``seen_from``; it is written first if it is no file."""
+        """The path of an image relative to the folder ``seen_from``.
+
+        An image that is no file of its own, or one that other tools would see turned, is written first.
+        """
         own = self.dataset.files(self._index(image_id)) if isinstance(self.dataset, FromFiles) else ()
-        path = own[0] if own and not self.stamped else self.folder / f"{image_id}.png"
+        path = own[0] if own and not self.stamped and not is_turned(own[0]) else self.folder / f"{image_id}.png"
         if path.is_relative_to(self.folder):
             write_image(self.dataset.image(self._index(image_id)), path)
         return Path(os.path.relpath(path.resolve(), seen_from.resolve())).as_posix()

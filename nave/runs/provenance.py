@@ -55,7 +55,10 @@ KEPT: tuple[
     ),  # what a resumed run must agree with
     *("seconds", "images_per_second"),  # of the attempt that computed, if nothing is left to compute
 )
-NOT_COMPUTING = ("bench", "comparison", "loggers", "report")  # rooms that no result passes through
+NOT_COMPUTING = (  # rooms and commands that no result passes through
+    *("bench", "comparison", "export", "loggers", "report"),
+    *("__main__.py", "compare.py", "dashboard.py", "diff.py", "figure.py", "help.py", "sweep.py"),
+)
 
 
 def versions() -> dict[str, str]:

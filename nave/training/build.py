@@ -1,6 +1,6 @@
 """Builds the images, the module and the trainer of a training from its configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from nave.build import build_dataset, build_loggers, instantiate
-from nave.data.interface import Dataset, Labelled, prepare
+from nave.data.interface import Dataset, Labelled, MissingDatasetError, prepare
 from nave.data.seed import seed_of
 from nave.encoder.encoder import Encoder
 from nave.training.classifier import Labels, Targets, classes_of, indices_without, labels_of, targets
@@ -112,7 +112,7 @@ def _subsets(cfg: DictConfig, images: Dataset, scheme: Scheme) -> tuple[Subset, 
             "or scheme=simclr"
         )
     kept = Subset(images, labels, indices_without(images, labels, cfg.exclude))
-    if OmegaConf.is_dict(cfg.validation):
+    if isinstance(cfg.validation, Mapping):
         return kept, _validation_dataset(cfg)
     parts = split([images.image_id(index) for index in kept.indices], cfg.validation)
     train, validation = ([kept.indices[position] for position in positions] for positions in parts)
@@ -123,7 +123,12 @@ def _validation_dataset(cfg: DictConfig) -> Subset:
     """The data set that ``validation={...}`` describes; it may lack classes of ``exclude``."""
     node = OmegaConf.merge(cfg.data, cfg.validation)
     assert isinstance(node, DictConfig)
-    dataset = prepared_dataset(cfg, node)
+    try:
+        dataset = prepared_dataset(cfg, node)
+    except MissingDatasetError as error:
+        raise MissingDatasetError(
+            f"validation: {error}. Or hold out a share of the training images: validation=0.1"
+        ) from error
     labels = labels_of(dataset)
     known = set(cfg.exclude) & set(classes_of(labels or []))
     return Subset(dataset, labels, indices_without(dataset, labels, sorted(known)))

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -168,26 +168,6 @@ class EpochLog(Callback):
         if is_first():
             line = "epoch %d/%s: %s (%.1f s)"
             log.info(line, trainer.current_epoch + 1, trainer.max_epochs, figures, self._start - start)
-
-
-class Snapshots(Callback):
-    """Calls ``write(n)`` after ``n`` epochs, for each ``n`` in ``epochs``; 0 is before the first epoch."""
-
-    def __init__(self, epochs: Collection[int], write: Callable[[int], object]) -> None:
-        self.epochs, self.write = frozenset(epochs), write
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the untrained network, unless the training is resumed."""
-        if trainer.current_epoch == 0:
-            self._write(0)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the network, before the checkpoint."""
-        self._write(trainer.current_epoch + 1)
-
-    def _write(self, epochs: int) -> None:
-        if epochs in self.epochs and is_first():
-            self.write(epochs)
 
 
 class EpochCheckpoint(Checkpoint):

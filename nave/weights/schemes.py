@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -69,9 +70,19 @@ def check_fits(card: Mapping[str, Any], path: Path, model: str, architectures: s
     """Raises WeightsError unless the card's architecture is one of ``architectures``, those of the model."""
     if card["architecture"] not in architectures:
         raise WeightsError(
-            f"{path} is an encoder of model={card['model']} ({card['architecture']}), not of model={model} "
-            f"({', '.join(sorted(architectures))}): choose model={card['model']}, or another training"
+            f"{path} is an encoder of {chosen(card['model'])} ({card['architecture']}), not of {chosen(model)} "
+            f"({', '.join(sorted(architectures))}): choose {chosen(card['model'])}, or another training"
         )
+
+
+def chosen(model: str) -> str:
+    """What chooses a model on the command line: ``model=NAME``, or ``model=timm architecture=NAME``."""
+    if (files("nave.conf") / "model" / f"{model}.yaml").is_file():
+        return f"model={model}"
+    import timm  # takes seconds, and models with a file need nothing of it
+
+    known = model.startswith(HUB) or timm.is_model(model.partition(".")[0])
+    return f"model=timm architecture={model}" if known else f"model={model}"
 
 
 def trained_names() -> list[str]:
@@ -103,7 +114,7 @@ def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str,
             return training, place
         seen.append(training)
         training = place
-    raise WeightsError(f"model={model}: training schemes {' -> '.join([*seen, training])} only name each other")
+    raise WeightsError(f"{chosen(model)}: training schemes {' -> '.join([*seen, training])} only name each other")
 
 
 def _is_place(text: str) -> bool:
@@ -115,7 +126,7 @@ def _unknown(model: str, training: str, schemes: Mapping[str, str]) -> str:
     close = get_close_matches(training, [*schemes, *trained], n=1)
     hint = f" Did you mean training={close[0]}?" if close else ""
     own = f", and of {ENCODERS}: {', '.join(trained)}" if trained else ""
-    return f"model={model} has no training={training!r}; it has: {', '.join(schemes)}{own}.{hint}"
+    return f"{chosen(model)} has no training={training!r}; it has: {', '.join(schemes)}{own}.{hint}"
 
 
 def encoder_path(folder: Path, suffix: str = "") -> Path:

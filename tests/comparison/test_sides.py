@@ -11,12 +11,13 @@ REST = ["data=folder", "name=diff", "skip_existing=true", "stability=1", "data.r
 
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
-    """A training of 20 epochs with snapshots, one of them at its very end."""
+    """A training of 20 epochs of 4 steps with snapshots: some of the same moment, two at its very end."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "outputs" / "encoders"
     folder.mkdir(parents=True)
-    for suffix, epochs in (("-epoch20", 20), ("-epoch5", 5), ("-epoch0", 0), ("", 20), ("-other", 1)):
-        card = {"architecture": "test_resnet", "model": "resnet_tiny", "name": f"tiny{suffix}", "epochs": epochs}
+    moments = {"-epoch20": 80, "-step80": 80, "-step9": 9, "-step0": 0, "-step20": 20, "-step10": 10, "-epoch5": 20}
+    for suffix, steps in (moments | {"-epoch0": 0, "-epoch10": 40, "-step30": 30, "": 80, "-other": 4}).items():
+        card = {"architecture": "test_resnet", "model": "resnet_tiny", "name": f"tiny{suffix}", "steps": steps}
         card |= {"mean": [0.5], "std": [0.5]}
         path = folder / f"tiny{suffix}.safetensors"
         safetensors.torch.save_file({"weight": torch.zeros(1)}, path, {CARD: to_json(card, path)})
@@ -44,8 +45,19 @@ def test_a_trained_encoder_names_its_network(trained):
     assert overrides == ["model=resnet_tiny", f"training={','.join(files)}", *REST]
 
 
+def test_a_network_of_timm_is_named_as_one(trained):
+    files = []
+    for name in ("first", "second"):
+        card = {"architecture": "test_resnet", "model": "test_resnet", "name": name, "mean": [0.5], "std": [0.5]}
+        files.append(path := trained / f"{name}.safetensors")
+        safetensors.torch.save_file({"weight": torch.zeros(1)}, path, {CARD: to_json(card, path)})
+    (overrides,) = sweeps([*map(str, files), "data.root=photos"])
+    assert overrides == ["model=timm", "architecture=test_resnet", f"training={files[0]},{files[1]}", *REST]
+
+
 def test_a_training_stands_for_its_steps_in_order_and_the_end_once(trained):
-    names = ["tiny-epoch0.safetensors", "tiny-epoch5.safetensors", "tiny.safetensors"]
+    moments = ("-epoch0", "-step9", "-step10", "-epoch5", "-step30", "-epoch10", "")  # by the number of steps done
+    names = [f"tiny{moment}.safetensors" for moment in moments]
     assert [path.name for path in snapshots("tiny")] == names
     assert [path.name for path in snapshots(str(trained / "tiny"))] == names
     (overrides,) = sweeps(["training=tiny", "data.root=photos"])
@@ -58,3 +70,11 @@ def test_what_the_command_line_says_stays():
     assert overrides[0] == "model=vits14,vits16"
     assert {"stability=3", "data=voc07", "k=3,5"} <= set(overrides)
     assert not {"stability=1", "data=folder"} & set(overrides)
+
+
+def test_an_encoder_that_does_not_tell_its_steps_is_named(trained):
+    path = trained / "tiny-step9.safetensors"
+    card = {"architecture": "test_resnet", "model": "resnet_tiny", "name": "tiny", "mean": [0.5], "std": [0.5]}
+    safetensors.torch.save_file({"weight": torch.zeros(1)}, path, {CARD: to_json(card, path)})
+    with pytest.raises(TypeError, match=r"tiny-step9.safetensors does not say after how many steps"):
+        snapshots("tiny")

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from torchvision.models.convnext import CNBlockConfig as convnext_block  # noqa: N813
 
 from nave.encoder.hooks import UnknownLayerError
 from nave.encoder.module import module_encoder
@@ -32,6 +33,15 @@ def seeded(make):
     return make()
 
 
+def swin():
+    return torchvision.models.SwinTransformer([4, 4], 16, [1, 1, 2, 1], [1, 1, 2, 2], [7, 7])
+
+
+def convnext():
+    widths = [(16, 24), (24, 32), (32, 48), (48, None)]
+    return torchvision.models.ConvNeXt([convnext_block(*width, 1) for width in widths])
+
+
 def tokens(output, prefix, height, width):
     return output[:, prefix:].transpose(1, 2).reshape(len(output), -1, height, width)
 
@@ -40,10 +50,10 @@ def tokens(output, prefix, height, width):
     ("make", "layer", "size", "padded", "last"),
     [
         (torchvision.models.resnet18, "layer4", (100, 150), (128, 160), False),
-        (torchvision.models.swin_t, "features.7", (100, 150), (128, 160), True),
-        (torchvision.models.convnext_tiny, "features.7", (96, 128), (96, 128), False),
+        (swin, "features.7", (100, 150), (128, 160), True),
+        (convnext, "features.7", (96, 128), (96, 128), False),
     ],
-    ids=["resnet18", "swin_t", "convnext_tiny"],
+    ids=["resnet18", "swin", "convnext"],
 )
 def test_maps_of_torchvision(make, layer, size, padded, last):
     module, images = seeded(make), pictures(*size)
@@ -55,7 +65,7 @@ def test_maps_of_torchvision(make, layer, size, padded, last):
 
 
 def test_tokens_of_torchvision_at_the_size_of_the_network():
-    module, images = seeded(torchvision.models.vit_b_16), pictures(224, 224)
+    module, images = seeded(lambda: torchvision.models.VisionTransformer(224, 16, 4, 2, 32, 64)), pictures(224, 224)
     layer = "encoder.layers.encoder_layer_3"
     encoder = module_encoder(module, [layer], MEAN, STD, image_size=224)
     assert (encoder.stride, encoder.reader.layout.prefix_tokens) == (16, 1)
@@ -69,20 +79,18 @@ TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "in
 
 
 @pytest.mark.parametrize(
-    ("model", "config", "options", "layer", "size"),
+    ("model", "config", "options", "size"),
     [
-        ("ViTModel", "ViTConfig", {"patch_size": 16}, "encoder.layer.1", (64, 64)),
-        ("Dinov2Model", "Dinov2Config", {"patch_size": 14, "image_size": 56}, "encoder.layer.1", (70, 100)),
-        ("CLIPVisionModel", "CLIPVisionConfig", {"patch_size": 16}, "layers.1", (64, 64)),
+        ("ViTModel", "ViTConfig", {"patch_size": 16}, (64, 64)),
+        ("Dinov2Model", "Dinov2Config", {"patch_size": 14, "image_size": 56}, (70, 100)),
+        ("CLIPVisionModel", "CLIPVisionConfig", {"patch_size": 16}, (64, 64)),
     ],
 )
-def test_tokens_of_transformers(model, config, options, layer, size):
+def test_tokens_of_transformers(model, config, options, size):
     transformers = pytest.importorskip("transformers")
     made = getattr(transformers, config)(**{**TINY, **options})
     module = seeded(lambda: getattr(transformers, model)(made))
-    (layer,) = [name for name, _ in module.named_modules() if name.endswith(layer.replace("layer.", "layer."))] or [
-        name for name, _ in module.named_modules() if name.endswith("layers.1")
-    ]
+    (layer,) = [name for name, _ in module.named_modules() if name.endswith(("layer.1", "layers.1"))]
     images, free = pictures(*size), model == "Dinov2Model"
     encoder = module_encoder(module, [layer], MEAN, STD, image_size=None if free else 64)
     assert (encoder.stride, encoder.reader.layout.prefix_tokens) == (made.patch_size, 1)

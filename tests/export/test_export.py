@@ -10,33 +10,49 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+import yaml
+from PIL import ExifTags, Image
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from nave.config import CONF
 from nave.export.__main__ import main
 from nave.export.coco import image_numbers
 from nave.runs.reader import Run, RunAtK
-from tests.helpers.datasets import write_stl10
-from tests.helpers.running import into, nave_sweep, photographs, voc
+from tests.helpers.datasets import write_folder, write_stl10, write_voc
+from tests.helpers.pages import write_run
+from tests.helpers.running import into, voc
 from tests.helpers.training import nave_run
 
-VOC_OPTIONS = ("k=[2,3]", "image_size=[20,32]", "localization.border=2")
+SIZE = (30, 40)
+IMAGES = ("000000", "000001", "000002", "000003")
+
+
+def data(choice: str, root: Path) -> dict[str, Any]:
+    """The configuration of a data set."""
+    return {**yaml.safe_load((CONF / "data" / f"{choice}.yaml").read_text()), "root": str(root)}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of a small VOC at two K; its images are larger than the maps were, by a fraction."""
+    """A run of a small VOC at two K; one image has a mask of its object."""
     root = tmp_path_factory.mktemp("run")
-    folder = root / "run"
-    overrides = voc(root)
-    objects = np.zeros((30, 40), np.uint8)
-    objects[3:18, 5:20] = 1
-    (root / "VOCdevkit" / "VOC2007" / "SegmentationObject").mkdir()
-    Image.fromarray(objects).save(root / "VOCdevkit" / "VOC2007" / "SegmentationObject" / "000000.png")
-    assert nave_run(*overrides, *VOC_OPTIONS, into(folder)) == 0
+    write_voc(root, things={image_id: [] for image_id in IMAGES}, size=SIZE)
+    folder = write_run(root / "run", image_ids=IMAGES, ks=(2, 3), size=SIZE, overrides={"data": data("voc07", root)})
+    _, (x1, y1, x2, y2) = objects(runs(folder)[0])[0]
+    mask = np.zeros(SIZE, np.uint8)
+    mask[round(y1) : round(y2), round(x1) : round(x2)] = 1
+    path = root / "VOCdevkit" / "VOC2007" / "SegmentationObject" / f"{IMAGES[0]}.png"
+    path.parent.mkdir()
+    Image.fromarray(mask).save(path)
     return folder
+
+
+def objects(at_k: RunAtK) -> list[tuple[str, list[float]]]:
+    """Class and box of every annotated object."""
+    truth = [line["truth"] for line in at_k.lines.values()]
+    return [pair for entry in truth if entry for pair in zip(entry["classes"], entry["boxes"], strict=True)]
 
 
 def export(run: Path, to: str, output: Path, *options: str) -> Path:
@@ -68,14 +84,25 @@ def test_pycocotools_finds_the_average_precision_of_the_run(run: Path, tmp_path:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools on NumPy 2
 def test_pycocotools_reads_masks_that_are_the_clusters_of_the_maps(run: Path, tmp_path: Path) -> None:
-    folder = export(run, "coco", tmp_path, "k=3")
+    export(run, "coco", tmp_path, "k=3")
     assert not (tmp_path / "k2").exists()
-    folder = tmp_path / "k3"
-    assert evaluated(folder, "segm.json", "segm").stats[0] >= 0
-    at_k = next(at_k for at_k in runs(run) if at_k.k == "3")
-    names = {
-        image["id"]: image["image_id"] for image in json.loads((folder / "annotations.json").read_text())["images"]
-    }
+    assert evaluated(tmp_path / "k3", "segm.json", "segm").stats[0] >= 0
+    check_masks(tmp_path / "k3", runs(run)[1], atol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools on NumPy 2
+def test_masks_fit_where_images_are_larger_than_the_maps_were(tmp_path: Path) -> None:
+    overrides = [*voc(tmp_path), "k=3", "image_size=[20,32]", "localization.border=2"]
+    assert nave_run(*overrides, into(tmp_path / "run")) == 0
+    folder = export(tmp_path / "run", "coco", tmp_path / "out")
+    check_masks(folder, runs(tmp_path / "run")[0], atol=1)  # a pixel of the map is 1.25 x 1.5 of the image
+
+
+def check_masks(folder: Path, at_k: RunAtK, atol: float) -> None:
+    """Every mask is of one cluster, and as far from the component's box as ``atol`` pixels."""
+    content = json.loads((folder / "annotations.json").read_text())
+    names = {image["id"]: image["image_id"] for image in content["images"]}
     masks = json.loads((folder / "segm.json").read_text())
     components = [component for line in at_k.lines.values() for component in line["components"]]
     assert len(masks) == len(components) > 0
@@ -84,17 +111,15 @@ def test_pycocotools_reads_masks_that_are_the_clusters_of_the_maps(run: Path, tm
         assert set(at_k.read_map(names[entry["image_id"]])[mask]) == {component["cluster"]}
         ys, xs = np.nonzero(mask)
         found = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
-        np.testing.assert_allclose(found, component["box"], atol=1)  # a pixel of the map is 1.25 x 1.5 of the image
+        np.testing.assert_allclose(found, component["box"], atol=atol)
 
 
 def test_the_ground_truth_keeps_boxes_classes_masks_and_files(run: Path, tmp_path: Path) -> None:
     folder = export(run, "coco", tmp_path) / "k2"
     content = json.loads((folder / "annotations.json").read_text())
-    truth = [line["truth"] for line in runs(run)[0].lines.values()]
-    assert [entry["bbox"] for entry in content["annotations"]] == [
-        [x1, y1, x2 - x1, y2 - y1] for entry in truth if entry for x1, y1, x2, y2 in entry["boxes"]
+    assert [(entry["class"], entry["bbox"]) for entry in content["annotations"]] == [
+        (name, [x1, y1, x2 - x1, y2 - y1]) for name, (x1, y1, x2, y2) in objects(runs(run)[0])
     ]
-    assert {entry["class"] for entry in content["annotations"]} == {"cat"}
     kinds = {type(entry["segmentation"]) for entry in content["annotations"]}
     assert kinds == {dict, list}  # one image has a mask of its object
     for image in content["images"]:
@@ -111,16 +136,34 @@ def test_numbers_are_those_of_coco_where_the_names_have_them() -> None:
 
 def test_images_that_are_no_files_are_written(tmp_path: Path) -> None:
     write_stl10(tmp_path, "test", 2)
-    assert nave_run("data=stl10", f"data.root={tmp_path}", into(tmp_path / "run")) == 0
-    folder = export(tmp_path / "run", "labelme", tmp_path / "out")
+    stl10 = {"data": data("stl10", tmp_path)}
+    run = write_run(tmp_path / "run", image_ids=("test_000000", "test_000001"), size=(96, 96), overrides=stl10)
+    folder = export(run, "labelme", tmp_path / "out")
     content = json.loads((folder / "test_000001.json").read_text())
     assert content["imagePath"] == "images/test_000001.png"
     with Image.open(folder / content["imagePath"]) as photograph:
         assert photograph.size == (96, 96)
 
 
+def test_a_turned_photograph_is_written_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    write_folder(tmp_path / "photographs", {"plain.jpg": SIZE})
+    Image.new("RGB", SIZE).save(tmp_path / "photographs" / "turned.jpg", exif=exif)  # upright: as large as the other
+    of = {"data": data("folder", tmp_path / "photographs")}
+    write_run(tmp_path / "run", image_ids=("plain", "turned"), size=SIZE, overrides=of)
+    folder = export(tmp_path / "run", "coco", tmp_path / "out")
+    files = [image["file_name"] for image in json.loads((folder / "annotations.json").read_text())["images"]]
+    assert files == ["../photographs/plain.jpg", "images/turned.png"]
+    with Image.open(folder / files[1]) as photograph:
+        assert photograph.size == SIZE[::-1]
+
+
 def test_a_sweep_exports_each_run(tmp_path: Path) -> None:
-    assert nave_sweep(tmp_path / "sweep", *photographs(tmp_path, 1), "seed=0,1") == 0
+    write_folder(tmp_path / "photographs", {"one.png": SIZE})
+    for name in ("a", "b"):
+        of = {"data": data("folder", tmp_path / "photographs")}
+        write_run(tmp_path / "sweep" / name, image_ids=("one",), size=SIZE, overrides=of)
     folder = export(tmp_path / "sweep", "coco", tmp_path / "out")
     assert len(list(folder.rglob("bbox.json"))) == 2
 

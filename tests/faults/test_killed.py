@@ -116,7 +116,14 @@ def test_a_sweep_with_a_cache_survives(sweep: Case, kind: str, share: float) -> 
 def learning(tmp_path_factory: pytest.TempPathFactory) -> Case:
     root = tmp_path_factory.mktemp("training")
     quick = [override for override in training.QUICK if not override.startswith("epochs=")]
-    overrides = [*quick, *training.stl10(root), "epochs=4", "snapshots=[0,2]", "trainer.accelerator=cpu"]
+    overrides = [
+        *quick,
+        *training.stl10(root),
+        "epochs=4",
+        "snapshots=[0,2]",
+        "snapshot_steps=[1,5]",
+        "trainer.accelerator=cpu",
+    ]
     return Case(root, "nave.train", overrides, single, trained)
 
 

@@ -7,7 +7,7 @@ import timm
 
 from nave.weights.checkpoint import load_checkpoint
 from nave.weights.file import WeightsError
-from nave.weights.schemes import CARD, resolve
+from nave.weights.schemes import CARD, chosen, resolve
 
 SCHEMES = {
     "default": "dino",
@@ -93,6 +93,21 @@ def test_the_architecture_may_be_that_of_one_of_the_schemes(encoders: Path) -> N
 def test_another_models_encoder_is_refused(encoders: Path) -> None:
     with pytest.raises(WeightsError, match=r"an encoder of model=tiny \(test_vit\), not of model=r18 \(resnet18\)"):
         load_checkpoint("r18", "resnet18", "mine", {"random": "random"})
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides"),
+    [
+        ("resnet_tiny", "model=resnet_tiny"),
+        ("resnet18", "model=resnet18"),  # a network of timm too
+        ("test_vit", "model=timm architecture=test_vit"),
+        ("resnet50.tv_in1k", "model=timm architecture=resnet50.tv_in1k"),
+        ("hf-hub:me/tiny", "model=timm architecture=hf-hub:me/tiny"),
+        ("mine", "model=mine"),  # from --config-dir
+    ],
+)
+def test_a_model_is_chosen_by_its_file_or_as_one_of_timm(model: str, overrides: str) -> None:
+    assert chosen(model) == overrides
 
 
 def test_an_unknown_name_lists_the_encoders(encoders: Path) -> None:
