@@ -17,7 +17,7 @@ PICTURES = 4  # images in the figure of maps if none is named
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(prog="python -m nave.compare", description=__doc__)
-    parser.add_argument("run", type=Path, nargs="+", help="folders of runs or sweeps; the first run is the reference")
+    parser.add_argument("run", type=Path, nargs="+", help="folders of runs or sweeps; the first is the reference")
     parser.add_argument("--k", nargs="+", default=[], help="only these numbers of clusters")
     parser.add_argument("--images", nargs="+", default=[], metavar="ID", help="rows of the figure of maps")
     parser.add_argument("--classes", action="store_true", help="show the figures of single classes too")

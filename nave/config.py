@@ -69,6 +69,7 @@ class RunConfig:
     watermark_probability: float = MISSING
     watermark_size: float = MISSING
     stability: int = MISSING
+    concepts: Any = MISSING
     compile: bool = MISSING
     cache: str | None = None
     cache_dtype: str = MISSING
@@ -193,6 +194,10 @@ def check(cfg: DictConfig) -> None:
     evaluation = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Evaluation), cfg.evaluation))
     assert isinstance(evaluation, Evaluation)
     evaluation.checked()
+    if cfg.concepts != AUTO and (
+        not isinstance(cfg.concepts, int) or isinstance(cfg.concepts, bool) or cfg.concepts < 0
+    ):
+        raise ValueError(f"concepts={cfg.concepts}: give a number, 0 for none, or auto")
     if switched(cfg.foreground) not in (AUTO, OFF) and not Path(cfg.foreground).is_file():
         raise ValueError(
             f"foreground={cfg.foreground} is no file: give the foreground.safetensors of a run, auto, or off"

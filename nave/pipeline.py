@@ -130,12 +130,12 @@ def explain(
     cfg: DictConfig, explainer: Explainer, dataset: Dataset, journal: Journal, record: Record, trainer: Trainer
 ) -> None:
     """Adds to the folder what it lacks, on all devices, and to ``record`` the figures of the work."""
-    current = Current(journal.folder, journal.ks, dataset)
+    current = Current(journal.folder, journal.ks, dataset, bool(cfg.concepts))
     images: ImageModule = instantiate(cfg.loader, dataset=dataset, skip=journal.finished(current))
     if changed := list(current.changed):
         log.info("computed again, as it is not what it was when it was explained: %s", named(changed))
     total = record["total"] = len(images.skip) + images.count
-    writer = Writer(journal, dataset, explainer.localization, images.count)
+    writer = Writer(journal, dataset, explainer.localization, images.count, bool(cfg.concepts))
     progress = ImageProgress(images.count)
     trainer.callbacks.extend([writer, progress, StopAtOnce()])  # type: ignore[attr-defined] # a list
     record["device"] = device_name(trainer.strategy.root_device, trainer.world_size)

@@ -9,7 +9,9 @@ import pytest
 from nave.compare import main
 from nave.comparison import rows as comparison
 from nave.comparison.pictures import chosen_runs
+from nave.runs.layout import RunFolder, write_json
 from nave.runs.reader import Run
+from nave.runs.scoring import evaluate
 from tests.helpers.pages import CLASSES, write_lines, write_run
 
 STAMP = [2, 3, 30, 40]
@@ -91,6 +93,35 @@ def test_the_whole_comes_first_and_classes_are_shown_when_asked_for(runs, tmp_pa
         concepts = [line.split("\u2502")[2].strip() for line in lines]
         assert concepts[0] == "any"
         assert set(concepts) == {"any", *classes}
+
+
+def write_baseline(folder):
+    """The same images under LOST, which misses the first one."""
+    node = {"_target_": "nave.localization.lost.Lost", "features": "tokens", "centred": True, "seeds": 100}
+    write_run(folder, overrides={"localization": node, "model.name": "resnet18", "training": "random"})
+    (at_k,) = Run.read(folder).at_k
+    first, *others = ({**line, "k": None} for line in at_k.lines.values())
+    write_lines(at_k.results, [{**first, "box": [0, 0, 2, 2]}, *others])
+    record = json.loads((folder / "run.json").read_text())
+    write_json(folder / "run.json", record | {"ks": [None]})
+    evaluate(RunFolder(folder))
+    return folder
+
+
+def test_a_baseline_is_paired_with_every_k_and_has_no_nave_score(runs, tmp_path):
+    lost = write_baseline(tmp_path / "lost")
+    assert "nave" not in json.loads((lost / "metrics.json").read_text())
+    for folders in ([runs[0], lost], [lost, runs[0]]):
+        assert main([*map(str, folders), "--output", str(tmp_path), "--no-maps"]) == 0
+        found = [row for row in rows(tmp_path, quantity="score", concept="corloc") if row["against"]]
+        assert len(found) == 2
+        assert {row["against"] for row in found} == (
+            {"localization lost"} if folders[0] == lost else {"localization nave, K 3", "localization nave, K 5"}
+        )
+        gain = 100 / 3 if folders[0] == lost else -100 / 3
+        assert [row["value"] for row in found] == pytest.approx([gain, gain], abs=1e-3)
+        assert not [row for row in rows(tmp_path, concept="nave") if row["against"]]
+        assert not [row for row in rows(tmp_path, quantity="ari") if row["against"]]
 
 
 def test_one_k_can_be_chosen(runs):

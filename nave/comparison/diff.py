@@ -14,7 +14,7 @@ import numpy as np
 
 from nave.comparison.display import as_csv
 from nave.comparison.measure import Change, changes
-from nave.comparison.rows import Row, average, difference, rows
+from nave.comparison.rows import Row, average, check_common, difference, rows
 from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
 from nave.runs.layout import PLAN, read_json, write_json, write_whole
@@ -154,10 +154,8 @@ def pairs(runs: Sequence[RunAtK], steps: bool) -> list[Pair]:
 
 
 def _pair(runs: Sequence[RunAtK], before: int, after: int) -> Pair:
+    check_common(runs[before], runs[after])
     found = changes(runs[before], runs[after])
-    if not found:
-        folders = f"{runs[before].results.path} and {runs[after].results.path}"
-        raise ValueError(f"{folders} have no image in common: compare runs of the same images")
     return Pair(before, after, found, _noise(runs[before], runs[after], found))
 
 

@@ -23,6 +23,9 @@ QUANTITIES = {
     "vanished": "clusters that vanished",
     "appeared": "clusters that appeared",
     "changed": "pixels that changed",
+    "concepts_kept": "concepts with a counterpart",
+    "concepts_again": "  same maps, other seed",
+    "concepts_new": "concepts that are new",
 }
 
 

@@ -38,6 +38,10 @@ TITLES = {
     "vanished": f"clusters that vanished (without a counterpart of IoU {COUNTERPART} or more)",
     "appeared": f"clusters that appeared (without a counterpart of IoU {COUNTERPART} or more)",
     "changed": "pixels whose cluster is no counterpart",
+    "concepts_kept": "concepts with a counterpart",
+    "concepts_again": "concepts with a counterpart: same maps, concepts of another seed",
+    "concepts_new": "concepts without one before",
+    "concept_overlap": "overlap of matched concepts (IoU over all images)",
 }
 
 

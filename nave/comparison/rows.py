@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
+from nave.comparison.concepts import concept_scores
 from nave.comparison.measure import Box, Figures, changes, figures, present_at
 from nave.comparison.scores import SCORE, box_differences, known_scores, map_figures
 from nave.metrics.bootstrap import DIGITS, Score, mean, proportion, score
+from nave.runs.layout import k_text
 from nave.runs.reader import RunAtK
 from nave.runs.settings import names_without_k
 
 PerImage = Mapping[str, float]  # a value in 0 to 1 (for differences -1 to 1) by image_id
 
 
+BASELINE = k_text(None)  # in the place of K
 SHARES = ("mask_found", "box_found", "saturation")  # quantities that are 0 or 1 in every image
 
 
@@ -87,10 +90,11 @@ class Row:
 def rows(runs: Sequence[RunAtK], *, seed: int = 0) -> list[Row]:
     """Compares runs: quantities of every run, agreement of all pairs at equal K, differences to the first run.
 
-    Agreement and differences are measured on the images that both runs have.
+    Scores differ between any two runs: at equal K; a baseline, which has none, differs from the other run at each K,
+    and so do runs without a K in common. All is measured on the images that both runs have.
 
     Raises:
-        ValueError: If two runs at one K have no image in common.
+        ValueError: If two such runs have no image in common.
     """
     watermarks = stamped(runs)
     measured = list(zip(runs, names_without_k(runs), (figures(run, watermarks) for run in runs), strict=True))
@@ -98,10 +102,26 @@ def rows(runs: Sequence[RunAtK], *, seed: int = 0) -> list[Row]:
     for (first, first_name, theirs), (second, name, ours) in combinations(measured, 2):
         if first.k == second.k:
             result += _agreements(first, first_name, second, name, seed)
+            for quantity, concept, found in concept_scores(first, second, seed=seed):
+                result.append(Row(quantity, concept, name, second.k, first_name, found))
             if first is next(run for run in runs if run.k == first.k):
                 result += _differences(name, second.k, ours, first_name, theirs, seed)
-                result += _score_differences(name, second, first_name, first, seed)
+        if paired(first, second, runs):
+            result += _score_differences(name, second, against(first, first_name, second), first, seed)
     return result
+
+
+def paired(first: RunAtK, second: RunAtK, runs: Sequence[RunAtK]) -> bool:
+    """Whether the scores of two runs are compared at their K; ``runs`` are these and all others."""
+    if first.run is second.run:
+        return False
+    ks = [{run.k for run in runs if run.run is one.run} for one in (first, second)]
+    return first.k == second.k or BASELINE in (first.k, second.k) or not ks[0] & ks[1]
+
+
+def against(first: RunAtK, name: str, second: RunAtK) -> str:
+    """What the reference ``first`` is called: by its K too, if that is not the K of ``second``."""
+    return name if first.k in (second.k, BASELINE) else f"{name}, K {first.k}"
 
 
 def stamped(runs: Iterable[RunAtK]) -> dict[str, Box]:
@@ -125,11 +145,16 @@ def _quantities(run: RunAtK, name: str, by_quantity: Figures, seed: int) -> Iter
         yield Row(quantity, concept, name, run.k, "", average(quantity, values, seed=seed))
 
 
-def _agreements(first: RunAtK, first_name: str, second: RunAtK, name: str, seed: int) -> Iterator[Row]:
-    by_image = changes(first, second)
-    if not by_image:
+def check_common(first: RunAtK, second: RunAtK) -> None:
+    """Raises ValueError if two runs have no image in common, naming their folders."""
+    if not first.lines.keys() & second.lines.keys():
         folders = f"{first.results.path} and {second.results.path}"
         raise ValueError(f"{folders} have no image in common: compare runs of the same images")
+
+
+def _agreements(first: RunAtK, first_name: str, second: RunAtK, name: str, seed: int) -> Iterator[Row]:
+    check_common(first, second)
+    by_image = changes(first, second)
     for quantity in next(iter(by_image.values())).agreement:
         values = {image_id: found.agreement[quantity] for image_id, found in by_image.items()}
         yield Row(quantity, "", name, first.k, first_name, average(quantity, values, seed=seed))
@@ -141,6 +166,7 @@ def _differences(name: str, k: str, ours: Figures, reference: str, theirs: Figur
 
 
 def _score_differences(name: str, ours: RunAtK, reference: str, theirs: RunAtK, seed: int) -> Iterator[Row]:
+    check_common(theirs, ours)
     for concept, found in box_differences(ours, theirs, seed=seed).items():
         yield Row(SCORE, concept, name, ours.k, reference, found)
     yield from _differences(name, ours.k, map_figures(ours), reference, map_figures(theirs), seed)

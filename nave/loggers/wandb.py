@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from nave.data.interface import Dataset
 from nave.loggers.interface import metrics_by_step, ranks, select_examples, work_figures
+from nave.loggers.wandb_concepts import concept_tables
 from nave.loggers.wandb_media import names_sent_once, picture, thumbnail
 from nave.loggers.wandb_sync import sync_command
 from nave.runs.layout import CLAIM, WANDB, k_text
@@ -133,7 +134,9 @@ class WandbLogger:
         rows = [[pictures.get(name), name, keys.get(name, ""), *_cells(at_k, name)] for name in at_k.lines]
         rows.sort(key=lambda row: (row[4] is None, row[4], row[1]))
         with names_sent_once(board.config):
-            board.log({**gallery, "images": wandb.Table(columns=list(COLUMNS), data=rows)})
+            board.log(
+                {**gallery, "images": wandb.Table(columns=list(COLUMNS), data=rows), **concept_tables(at_k, dataset)}
+            )
 
 
 def _cells(run: RunAtK, image_id: str) -> list[Any]:

@@ -20,7 +20,8 @@ class Prediction:
     """Predicted boxes and ground truth of one image; boxes are xyxy, half-open, in pixels of the original image.
 
     ``boxes``, ``inner_boxes`` and ``scores`` are those of the components; ``detections`` are what is ranked instead of
-    them, boxes with their scores, if a foreground head has found some.
+    them, boxes with their scores, if a foreground head has found some. ``on_object`` is the part of each component's
+    pixels that shows an object (NaN: unknown), if the image has a mask.
     """
 
     image_id: str
@@ -30,6 +31,7 @@ class Prediction:
     scores: Float[np.ndarray, " P"]
     truth: GroundTruth | None  # None: unknown; without boxes: the image contains no object
     detections: tuple[Float[np.ndarray, "D 4"], Float[np.ndarray, " D"]] | None = None
+    on_object: Float[np.ndarray, " P"] | None = None
 
     @property
     def ranked(self) -> tuple[Float[np.ndarray, "n 4"], Float[np.ndarray, " n"]]:
@@ -52,6 +54,7 @@ class Prediction:
                 scores=_finite([component["score"] for component in line["components"]]),
                 truth=None if line["truth"] is None else _ground_truth(line["truth"]),
                 detections=_detections(line["detections"]) if "detections" in line else None,
+                on_object=_on_object(line["components"]),
             )
         except KeyError as missing:
             image = line.get("image_id", "no image_id")
@@ -66,6 +69,12 @@ def _ground_truth(truth: Mapping[str, Any]) -> GroundTruth:
 
 def _detections(lines: list[Any]) -> tuple[Float[np.ndarray, "D 4"], Float[np.ndarray, " D"]]:
     return _boxes([line["box"] for line in lines]), _finite([line["score"] for line in lines])
+
+
+def _on_object(components: list[Any]) -> Float[np.ndarray, " P"] | None:
+    if not any("object" in component for component in components):
+        return None
+    return np.array([component.get("object", np.nan) for component in components], np.float64)
 
 
 def _boxes(rows: list[Any]) -> Float[np.ndarray, "n 4"]:

@@ -1,5 +1,6 @@
 """The box protocols: NAVE's upper bound and CorLoc with Wilson's interval, AP50 and AR@100 with the bootstrap's."""
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -24,16 +25,48 @@ def nave_hits(images: Sequence[Prediction], *, iou: float = 0.5, inner: bool = T
         inner: choose the pair of component and object with the largest overlap of the *inner* box (the first at a tie,
             by component, then by object) and score the component's full box; otherwise choose by the full box too.
     """
+    return np.array([component is not None for component in hitting_components(images, iou=iou, inner=inner)], bool)
+
+
+def hitting_components(images: Sequence[Prediction], *, iou: float = 0.5, inner: bool = True) -> list[int | None]:
+    """Returns the component of each image that :func:`nave_hits` counts as a hit; None for a miss."""
     truths = [truth_of(image).boxes for image in images]
     full = overlaps([image.boxes for image in images], truths)
     criteria = overlaps([image.inner_boxes for image in images], truths) if inner else full
-    hits = [
-        bool(scored.size) and scored.flat[np.argmax(criterion)] >= iou
-        for scored, criterion in zip(full, criteria, strict=True)
+    best = [int(np.argmax(criterion)) if criterion.size else None for criterion in criteria]
+    return [
+        None if place is None or scored.flat[place] < iou else place // scored.shape[1]
+        for scored, place in zip(full, best, strict=True)
     ]
-    return np.array(hits, bool)
 
 
+def nave_on_object(
+    images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True, inner: bool = True
+) -> Score | None:
+    """Computes the share of the hits of ``nave`` whose component is mostly object, by the pixels of the mask.
+
+    The box of a region that shows no object can fit an object by accident.
+
+    Args:
+        images: see :func:`scores`, as for what follows.
+        iou: likewise.
+        hard: likewise.
+        inner: likewise.
+
+    Returns:
+        The share over the images with a mask that are hit; None if no image has a mask.
+    """
+    known, shares = False, array("d")
+    for chunk in chunks(images):
+        masked = [one for one in with_objects(with_truth(chunk, hard=hard)) if one.on_object is not None]
+        known |= bool(masked)
+        for image, hit in zip(masked, hitting_components(masked, iou=iou, inner=inner), strict=True):
+            if hit is not None and image.on_object is not None and not np.isnan(image.on_object[hit]):
+                shares.append(image.on_object[hit])
+    return proportion(np.array(shares) > HALF) if known else None
+
+
+HALF = 0.5  # part of a component's pixels beyond which it is mostly object
 NO_BOX = np.empty((0, 4))
 SMALL, LARGE = 32**2, 96**2  # COCO's areas in square pixels; a boundary belongs to the larger size
 

@@ -6,7 +6,7 @@ from typing import Any
 from nave.comparison.diff import Diff, rows_of
 from nave.comparison.diff_display import lines, step_figures
 from nave.comparison.pictures import Picture
-from nave.report import plots
+from nave.report import concepts, plots
 from nave.runs.reader import RunAtK
 from nave.runs.settings import names_without_k
 
@@ -45,14 +45,17 @@ def context(diff: Diff, shown: Sequence[RunAtK]) -> dict[str, Any]:
     pairs = [(pair["before"], pair["after"]) for pair in diff["pairs"]]
     curves = {k: step_figures(shown, measured, k) for k in ks} if diff["steps"] else {}
     steps = {k: [name for name, run in zip(diff["steps"], shown, strict=True) if run.k == k] for k in curves}
+    titles = [
+        f"{names[before]} → {names[after]}" + (f", K {shown[before].k}" if several else "") for before, after in pairs
+    ]
     return {
         "counterpart": diff["counterpart"],
         "tables": [
-            (
-                f"{names[before]} → {names[after]}" + (f", K {shown[before].k}" if several else ""),
-                lines(measured, shown, before, after),
-            )
-            for before, after in pairs
+            (title, lines(measured, shown, before, after)) for title, (before, after) in zip(titles, pairs, strict=True)
+        ],
+        "concepts": [
+            (title, concepts.pairs_of(measured, shown[before], shown[after], (names[before], names[after])))
+            for title, (before, after) in zip(titles, pairs, strict=True)
         ],
         "curves": [plots.over_steps(steps[k], curve, f"K = {k}") for k, curve in curves.items()],
         "curve_key": plots.samples(list(next(iter(curves.values())))) if curves else [],

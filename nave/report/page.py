@@ -14,7 +14,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from nave.comparison.diff import DIFF, Diff
 from nave.comparison.diff import read as read_diff
 from nave.comparison.pictures import pictures
-from nave.report import changes, plots, tables
+from nave.report import changes, concepts, plots, tables
 from nave.report.images import detail, index
 from nave.runs.layout import PAGE, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
@@ -113,6 +113,7 @@ def _context(runs: Sequence[Run], shown: Sequence[RunAtK], page: Path) -> dict[s
     return {
         "title": _title(runs, shown),
         "facts": tables.facts(shown),
+        "concepts": concepts.context(shown) if len(runs) == 1 else [],
         "provenance": tables.provenance,
         "pretty": _pretty,
         "runs": [run for run in runs if run.finished],

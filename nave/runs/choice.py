@@ -94,7 +94,11 @@ def _chosen_again(results: ResultsFolder, localization: Localizer, input_size: I
             labels = resized(results.read_map(line["image_id"]), input_size((line["height"], line["width"])))
             _, found = localization(labels, None, Foreground.from_line(line["foreground"]))
             scale = (line["width"] / labels.shape[1], line["height"] / labels.shape[0])
+            shares = [component.get("object") for component in line["components"]]
             line.update(chosen(found, scale))  # type: ignore[typeddict-item] # the keys are those of a line
+            for component, share in zip(line["components"], shares, strict=True):  # the head chooses none of them
+                if share is not None:
+                    component["object"] = share
         yield line
 
 

@@ -15,7 +15,8 @@
         metrics.json              scores with their intervals                        (scoring.py)
         maps/<image_id>.png       cluster ids as pixel values
         overlays/<image_id>.jpg   some images with their clusters and boxes         (pictures.py)
-        centroids/<image_id>.npy  for data sets with masks or watermarks
+        centroids/<image_id>.npy  for concepts, and for data sets with masks or watermarks
+        concepts.json             what the clusters of all images have in common     (concepts.py)
 
 The folder of a sweep holds sweep.json, summary.csv, summary.md and one run folder per job. refused/<job>.txt explains
 why a job was refused its folder.
@@ -60,6 +61,11 @@ class ResultsFolder:
     def metrics(self) -> Path:
         """Scores by name."""
         return self.path / "metrics.json"
+
+    @property
+    def concepts(self) -> Path:
+        """The concepts of the images, if there are some."""
+        return self.path / "concepts.json"
 
     def map(self, image_id: str) -> Path:
         """The map of one image: an indexed PNG of the original image's size."""
@@ -118,8 +124,8 @@ class ResultsFolder:
         return centroids
 
     def files(self) -> list[Path]:
-        """Predictions and scores, as far as they exist."""
-        return [file for file in (self.predictions, self.metrics) if file.is_file()]
+        """Predictions, scores and concepts, as far as they exist."""
+        return [file for file in (self.predictions, self.metrics, self.concepts) if file.is_file()]
 
     def clear(self) -> None:
         """Deletes all results."""

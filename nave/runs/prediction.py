@@ -16,13 +16,17 @@ BoxLine = list[float]  # xyxy, half-open, in pixels of the original image
 
 
 class ComponentLine(TypedDict):
-    """A connected component; ``area`` in pixels of the original image."""
+    """A connected component; ``area`` in pixels of the original image.
+
+    ``object`` is the part of its pixels that shows an object, for images with masks.
+    """
 
     cluster: int
     area: int
     score: float
     box: BoxLine
     inner_box: BoxLine
+    object: NotRequired[float]
 
 
 class DetectionLine(TypedDict):

@@ -152,7 +152,7 @@ def damaged(folder: RunFolder, record: Record) -> Path | None:
         try:
             for line in read_lines(results):
                 images += 1
-                if path := damaged_file(results, line):
+                if path := damaged_file(results, line, bool(record["config"].get("concepts"))):
                     return path
             if images != record["images"] or (images and not is_whole(results.predictions)):
                 return results.predictions
@@ -160,15 +160,23 @@ def damaged(folder: RunFolder, record: Record) -> Path | None:
             return results.predictions
         if not _is_json(results.metrics):
             return results.metrics
+        if results.concepts.is_file() and not _is_json(results.concepts):
+            return results.concepts
     return None
 
 
-def damaged_file(results: ResultsFolder, line: Line) -> Path | None:
-    """The first file of one image that is missing or cut off; pictures are drawn anew where they are missing."""
+def damaged_file(results: ResultsFolder, line: Line, centroids: bool = False) -> Path | None:
+    """The first file of one image that is missing or cut off; pictures are drawn anew where they are missing.
+
+    Args:
+        results: Where they lie.
+        line: Of the image.
+        centroids: Whether those of every image are kept.
+    """
     image_id = line["image_id"]
     if not is_whole(results.map(image_id)):
         return results.map(image_id)
-    if line["k"] is not None and ("segmentation" in line or "watermark" in line):
+    if line["k"] is not None and (centroids or "segmentation" in line or "watermark" in line):
         try:
             results.read_centroids(image_id)
         except ValueError:
@@ -179,11 +187,11 @@ def damaged_file(results: ResultsFolder, line: Line) -> Path | None:
 class Current:
     """Whether a note of the journal still holds: its image and ground truth, and the files that were written.
 
-    ``changed`` collects the ids of the images that did change.
+    ``changed`` collects the ids of the images that did change; ``centroids``: see :func:`damaged_file`.
     """
 
-    def __init__(self, folder: RunFolder, ks: tuple[K, ...], dataset: Dataset) -> None:
-        self._folder, self._ks, self._dataset = folder, ks, dataset
+    def __init__(self, folder: RunFolder, ks: tuple[K, ...], dataset: Dataset, centroids: bool = False) -> None:
+        self._folder, self._ks, self._dataset, self._centroids = folder, ks, dataset, centroids
         self._known: dict[bytes, bool] = {}  # by a hash: what the images of a large data set were is long
         self._whole: defaultdict[str, set[int]] = defaultdict(set)  # positions, by K
         self.changed: dict[str, None] = {}
@@ -204,7 +212,7 @@ class Current:
         if "line" not in note or note["index"] in self._whole[str(note["k"])]:
             return True
         results = self._folder.at(note["k"], self._ks)
-        if damaged_file(results, note["line"]):
+        if damaged_file(results, note["line"], self._centroids):
             return False
         self._whole[str(note["k"])].add(note["index"])
         return True

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -13,6 +13,7 @@ from nave.metrics import protocols, segmentation
 from nave.metrics.bootstrap import Score
 from nave.metrics.class_iou import ClusteredImage, class_miou
 from nave.metrics.prediction import Prediction
+from nave.runs.concepts import write_concepts
 from nave.runs.layout import K, ResultsFolder, RunFolder, k_order, write_json
 from nave.runs.prediction import CURE as RERUN
 from nave.runs.prediction import Line, read_lines
@@ -27,6 +28,7 @@ class _Options(TypedDict):
     """What scoring needs of a configuration, which has further keys."""
 
     seed: int
+    concepts: NotRequired[int | Literal["auto"]]
     evaluation: dict[str, bool | float]
 
 
@@ -36,7 +38,7 @@ class _Scored(TypedDict):
 
 
 def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[str, Scores]:
-    """Scores a run at every K and writes metrics.json beside each predictions.jsonl.
+    """Scores a run at every K and writes metrics.json and concepts.json beside each predictions.jsonl.
 
     Args:
         folder: Folder of the run.
@@ -55,26 +57,33 @@ def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[st
     checked(record, _Scored, folder.record, CURE)
     config, ks = record["config"], sorted(record["ks"], key=k_order)
     evaluation = _evaluation(folder.record, config["evaluation"], options or ())
-    by_results = {results: _score(results, evaluation, config["seed"]) for results in (folder.at(k, ks) for k in ks)}
+    by_results = {folder.at(k, ks): _score(folder.at(k, ks), evaluation, config["seed"], k is not None) for k in ks}
     for results, scores in by_results.items() if options is None else ():
         write_json(results.metrics, scores)
+        write_concepts(results, config.get("concepts", 0), config["seed"])
     return {results.path.relative_to(folder.path).as_posix(): scores for results, scores in by_results.items()}
 
 
-def _score(results: ResultsFolder, options: Evaluation, seed: int) -> Scores:
+def _score(results: ResultsFolder, options: Evaluation, seed: int, clustered: bool) -> Scores:
     """Box protocols (None without boxes), mean statistics of the maps, and class mIoU if there are masks.
+
+    A baseline, which is not ``clustered``, has one box, and nothing for the NAVE protocol to choose from.
 
     Lines are read one at a time, again for each kind of score, so that a few numbers of each image stay in memory.
     """
     chosen: Any = {"iou": options.iou, "hard": options.hard}
     by_name: Scores = protocols.scores(_predictions(results), **chosen, inner=options.inner, seed=seed)
+    if not clustered:
+        del by_name["nave"]
+    elif on_object := protocols.nave_on_object(_predictions(results), **chosen, inner=options.inner):
+        by_name["nave_on_object"] = on_object
     means = segmentation.mean_scores(map(statistics, read_lines(results)), seed=seed)
     by_name |= {name: score for name, score in means.items() if score["value"] is not None}
     if options.per_class:
         by_name |= _prefixed(protocols.corloc_per_class(_predictions(results), **chosen))
     if options.per_size:
         by_name |= _prefixed(protocols.corloc_per_size(_predictions(results), **chosen))
-    if results.has_centroids:
+    if results.has_centroids and "ari" in by_name:
         by_name["class_miou"] = class_miou(lambda: _described(results), groups=options.groups, seed=seed)
     return by_name
 

@@ -22,7 +22,7 @@ GROUPS = ("data", "composite", "clustering", "localization")
 IGNORED = (  # shown under another key, or without effect on a map
     *("model.", "loader.", "trainer.", "logger.", "evaluation.", "localization.name"),
     *("weights", "training_name", "name", "outputs", "skip_existing", "objective"),
-    *("stability", "overlays", "photographs", "report"),
+    *("stability", "concepts", "overlays", "photographs", "report"),
 )
 
 

@@ -19,8 +19,9 @@ from nave.data.watermark import Watermarked
 from nave.distributed import share_of_cores
 from nave.localization.foreground import Foreground
 from nave.localization.interface import Localizer, resized
+from nave.localization.on_object import object_share
 from nave.localization.switch import OFF
-from nave.metrics.segmentation import contingency, contingency_scores
+from nave.metrics.segmentation import BACKGROUND, IGNORE, contingency, contingency_scores
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
 from nave.pool import CHUNK, FEW, Pool
@@ -64,15 +65,19 @@ class Writer(Callback):
         dataset: Data set of the images.
         localization: NAVE or a baseline.
         images: Number of images to come over all processes of the job.
+        centroids: Whether to keep those of every image, which form concepts.
     """
 
-    def __init__(self, journal: Journal, dataset: Dataset, localization: Localizer, images: int) -> None:
+    def __init__(
+        self, journal: Journal, dataset: Dataset, localization: Localizer, images: int, centroids: bool = False
+    ) -> None:
         self.journal, self.dataset, self.localization, self.images = journal, dataset, localization, images
+        self.centroids = centroids
         self.seconds = {"localization": 0.0, "writing": 0.0}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Starts the processes: before the first image, and before the data loader starts its threads."""
-        self._finisher = Finisher(self.journal, trainer.global_rank, self.dataset, self.localization)
+        self._finisher = Finisher(self.journal, trainer.global_rank, self.dataset, self.localization, self.centroids)
         if not self.localization.reads_tokens:
             labels, judged = np.zeros((2, 2), np.uint8), Foreground(np.ones((1, 1), np.int8), (2.0, 2.0))
             self.localization(labels, None, *([judged] if self.localization.foreground != OFF else []))  # compiles once
@@ -121,12 +126,14 @@ class Finisher:
         rank: Of the process in whose name the image is noted.
         dataset: Data set of the images.
         localization: NAVE or a baseline.
+        centroids: Whether to keep those of every image.
     """
 
     journal: Journal
     rank: int
     dataset: Dataset
     localization: Localizer
+    centroids: bool = False
 
     def __call__(self, task: Task) -> Finished:
         """Localizes, scores and writes one image.
@@ -153,7 +160,9 @@ class Finisher:
             labels, line = at_original_size(explanation), line_of(explanation, truth)
             write_image(indexed(labels, palette_index), results.map(explanation.image_id), **FAST)
             self._describe(line, labels, masks, explanation.index)
-            if "segmentation" in line or "watermark" in line:  # class mIoU and comparisons need centroids
+            if masks is not None:
+                note_objects(line, explanation, masks[0])
+            if self.centroids or "segmentation" in line or "watermark" in line:  # class mIoU, comparisons need them
                 results.write_centroids(explanation.image_id, explanation.centroids)
             else:
                 results.centroids(explanation.image_id).unlink(missing_ok=True)
@@ -173,6 +182,16 @@ class Finisher:
             line["segmentation"] = agreement(labels, *masks, self.dataset.mask_classes())
         if isinstance(self.dataset, Watermarked) and (region := self.dataset.region(index)) is not None:
             line["watermark"] = list(region)
+
+
+def note_objects(line: Line, explanation: Explanation, mask: Int[np.ndarray, "H W"]) -> None:
+    """Adds to every component of a line how much of it shows an object."""
+    objects = np.where(mask == IGNORE, IGNORE, mask != BACKGROUND).astype(np.uint8)
+    at_map = resized(objects, (explanation.labels.shape[0], explanation.labels.shape[1]))
+    for noted, (component, _) in zip(line["components"], explanation.localization.components, strict=True):
+        share = object_share(explanation.labels, at_map, component)
+        if share is not None:
+            noted["object"] = rounded(share)
 
 
 def with_content(note: Note, content: Content | None) -> Note:

@@ -15,7 +15,15 @@ from nave.runs.layout import RUN
 from tests.helpers.datasets import Thing, write_folder, write_voc
 
 QUICK = (
-    *("model=efficientnet_lite0", "training=random", "image_size=32", "k=2", "photographs=null", "layers=[1]"),
+    *(
+        "model=efficientnet_lite0",
+        "training=random",
+        "image_size=32",
+        "k=2",
+        "photographs=null",
+        "layers=[1]",
+        "concepts=2",
+    ),
     *("localization.min_area=4", "localization.border=0", "trainer.accelerator=cpu"),
 )
 
@@ -62,7 +70,7 @@ def record(folder: Path) -> dict[str, Any]:
 
 def results(folder: Path) -> dict[str, bytes]:
     """Every byte that an undisturbed run would write too."""
-    kept = ("maps", "overlays", "predictions.jsonl", "metrics.json")
+    kept = ("maps", "overlays", "predictions.jsonl", "metrics.json", "concepts.json")
     inside = {path: path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()}
     return {str(name): path.read_bytes() for path, name in inside.items() if set(name.parts) & set(kept)}
 

@@ -121,8 +121,13 @@ def test_pictures_are_few_and_small(logged: Logged) -> None:
     assert not [path for path in staged if "mask" in path]
 
 
+def test_concepts_have_a_table_of_their_own(logged: Logged) -> None:
+    (path,) = (logged.at_k[2][1] / "media" / "table").glob("concepts*.json")
+    assert [row[1] for row in json.loads(path.read_text())["data"]] == [0, 1]
+
+
 def test_the_table_has_all_images_the_worst_first(logged: Logged) -> None:
-    (path,) = (logged.at_k[2][1] / "media" / "table").glob("*.json")
+    (path,) = (logged.at_k[2][1] / "media" / "table").glob("images*.json")
     table = json.loads(path.read_text())
     assert table["columns"][:5] == ["picture", "image_id", "gallery", "k", "iou"]
     assert [row[2] for row in table["data"] if row[2].startswith(("worst", "best"))] == ["worst/01", "best/01"]

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from nave.config import CONF
 from nave.data.interface import GroundTruth
 from nave.metrics.prediction import Prediction
-from nave.metrics.protocols import corloc_per_class, corloc_per_size, score_differences, scores
+from nave.metrics.protocols import corloc_per_class, corloc_per_size, nave_on_object, score_differences, scores
 
 CASES = 1000
 EMPTY = {"value": None, "low": None, "high": None, "images": 0}
@@ -332,3 +332,19 @@ def test_differences_are_those_of_the_scores_and_of_a_run_with_itself_none(run):
         own = [scores(images)[name]["value"] for images in (ours, theirs)]
         assert figure["value"] == pytest.approx(own[0] - own[1], abs=1e-3)
     assert {figure["value"] for figure in score_differences(ours, ours).values()} == {0}
+
+
+def test_a_hit_whose_component_shows_no_object_is_an_accident():
+    box, truth = [0, 0, 10, 10], {"boxes": [[0, 0, 10, 11]], "classes": ["cat"], "hard": [False]}
+    parts = [{"box": [20, 20, 30, 30], "object": 1.0}, {"box": box}]
+    lines = []
+    for number, share in enumerate((0.9, 0.2, None)):
+        own = parts[1] | ({} if share is None else {"object": share})
+        components = [dict(part, inner_box=part["box"], score=0.5) for part in (parts[0], own)]
+        lines.append({"image_id": str(number), "box": box, "components": components, "truth": truth})
+    found = nave_on_object(map(Prediction.from_line, lines))
+    assert (found["value"], found["images"]) == (50, 2)  # of the third, no pixel is annotated
+    for line in lines:
+        for component in line["components"]:
+            component.pop("object", None)
+    assert nave_on_object(map(Prediction.from_line, lines)) is None
