@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 LEGACY_PICKLES = 5  # of a file before torch 1.6: magic number, protocol, system, content, keys of storages
-AS_MAPPING = re.compile(r"Can only SETITEMS? for .* but got <class '(.+)'>")  # torch, of a class derived from dict
+# torch, of a class derived from dict; before 2.7 without the module
+AS_MAPPING = re.compile(r"Can only SETITEMS? for .* but got <class '(.+)'>|'(.+)' object does not support item assign")
 
 
 class Inert:
@@ -49,11 +50,16 @@ def read_torch(stream: IO[bytes]) -> object:
         try:
             with torch.serialization.safe_globals([_named(name, kind) for name, kind in stand_ins.items()]):
                 return torch.load(stream, map_location="cpu", weights_only=True)
-        except UnpicklingError as error:
-            found = AS_MAPPING.search(str(error))
-            if found is None or stand_ins.get(found[1]) is not Inert:
+        except (UnpicklingError, TypeError) as error:
+            mappings = [name for name, kind in stand_ins.items() if kind is Inert and _is_meant(name, str(error))]
+            if not mappings:
                 raise
-            stand_ins[found[1]] = InertMapping
+            stand_ins |= dict.fromkeys(mappings, InertMapping)
+
+
+def _is_meant(name: str, error: str) -> bool:
+    found = AS_MAPPING.search(error)
+    return found is not None and name in (found[1], f"{name.rpartition('.')[0]}.{found[2]}")
 
 
 def module_tensors(content: object) -> Mapping[str, Any] | None:
