@@ -81,14 +81,20 @@ def undisturbed(folder: Path, *overrides: str) -> dict[str, bytes]:
     return results(folder)
 
 
+def jobs(folder: Path) -> list[Path]:
+    return [found.parent for found in folder.glob("*/run.json")]
+
+
 def job(folder: Path, k: int) -> Path:
-    (found,) = folder.glob(f"*-k{k}-*")
+    (found,) = [found for found in jobs(folder) if record(found)["config"]["k"] in (k, [k])]
     return found
 
 
 def noted(folder: Path) -> int:
     """Images that the only process of the job with K = 2 has finished."""
-    parts = [part.read_text().count("\n") for part in folder.glob("*-k2-*/parts/0.jsonl")]
+    parts = [
+        part.read_text().count("\n") for part in folder.glob("*/parts/0.jsonl") if part.parents[1] == job(folder, 2)
+    ]
     return sum(parts)
 
 
@@ -111,7 +117,8 @@ def test_a_grid_of_two_by_three(tmp_path: Path) -> None:
     summary = (folder / "summary.csv").read_text().splitlines()
     assert len(summary) == 1 + 6
     assert all(",ok," in line for line in summary[1:])
-    for found in folder.glob("efficientnet*"):
+    assert len(jobs(folder)) == 6
+    for found in jobs(folder):
         settings = [f"{key}={record(found)['config'][key]}" for key in ("k", "seed")]
         assert results(found) == undisturbed(tmp_path / "alone" / found.name, *data, *settings)
 
@@ -119,7 +126,7 @@ def test_a_grid_of_two_by_three(tmp_path: Path) -> None:
 def test_two_tasks_share_the_images_of_one_job(tmp_path: Path) -> None:
     data, folder = voc(tmp_path, 13), tmp_path / "sweep"
     assert nave_sweep(folder, *SLURM, *data, "trainer.devices=2", "trainer.strategy=ddp") == 0
-    (found,) = folder.glob("efficientnet*")
+    (found,) = jobs(folder)
     assert record(found)["device"].startswith("2 x cpu")
     assert results(found) == undisturbed(tmp_path / "alone", *data)
 
