@@ -21,8 +21,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nave.config import CONF, check, numbers_of_clusters, register
 from nave.help import help_text
+from nave.weights.naming import ENCODERS, SUFFIX, trained_names
 
-SUFFIX = ".safetensors"
 LISTED = 3  # encoders trained here, whose names are long
 
 
@@ -188,11 +188,11 @@ def _check_training(cfg: DictConfig) -> None:
     if "schemes" not in cfg.model:  # timm knows them
         return
     schemes, training = [*cfg.model.schemes], str(cfg.training)
-    trained = sorted(path.stem for path in Path("outputs/encoders").glob(f"*{SUFFIX}"))
+    trained = trained_names()
     if cfg.weights is None and training not in (*schemes, *trained) and not training.endswith(SUFFIX):
         near = _near(training, [*schemes, *trained], "training=")
         more = f" and {len(trained) - LISTED} more" if len(trained) > LISTED else ""
-        own = f", and of outputs/encoders {', '.join(trained[:LISTED])}{more}" if trained else ""
+        own = f", and of {ENCODERS} {', '.join(trained[:LISTED])}{more}" if trained else ""
         text = f"model={cfg.model.name} has no training={training}; it has {', '.join(schemes)}{own}.{near}"
         raise CommandLineError(text)
 

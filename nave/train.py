@@ -33,7 +33,8 @@ def train(cfg: DictConfig) -> None:
 
 
 def _announce(record: "Record", folder: "RunFolder") -> None:
-    from nave.weights.schemes import ENCODERS, chosen, encoder_path
+    from nave.weights.naming import ENCODERS
+    from nave.weights.schemes import chosen, encoder_path
 
     card = record["card"]
     for name, value in card["metrics"].items():

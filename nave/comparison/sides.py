@@ -12,7 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from nave.config import CONF
 from nave.overrides import quoted
 from nave.weights.file import WeightsError
-from nave.weights.schemes import ENCODERS, SUFFIX, Card, chosen, read_card
+from nave.weights.naming import ENCODERS, SUFFIX
+from nave.weights.schemes import Card, chosen, read_card
 
 # of every diff, unless the command line says otherwise; the second seed tells how well equal encoders would agree
 DEFAULTS = ("name=diff", "skip_existing=true", "stability=1")

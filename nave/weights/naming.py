@@ -1,8 +1,11 @@
-"""What a file of weights is called: by its stem, or by as much of its path as keeps several files apart."""
+"""What files of weights are called: by the stem, or by as much of the path as keeps several apart; where ours lie."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+
+ENCODERS = Path("outputs/encoders")  # where names of trained encoders are looked up, in the working directory
+SUFFIX = ".safetensors"
 
 
 def file_name(path: str | Path | None, key: str | None = None, parts: int = 1, suffix: bool = False) -> str | None:
@@ -39,3 +42,8 @@ def apart(paths: Sequence[str | Path]) -> tuple[int, bool]:
 def plain(name: str) -> str:
     """As part of the name of a folder."""
     return re.sub(r"[^\w.,=+-]+", "_", name)
+
+
+def trained_names() -> list[str]:
+    """The names of the encoders in ENCODERS, sorted."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in ENCODERS.glob(f"*{SUFFIX}"))

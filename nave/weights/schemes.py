@@ -11,12 +11,11 @@ from safetensors import SafetensorError
 
 from nave.strict_json import checked, from_json
 from nave.weights.file import WeightsError
+from nave.weights.naming import ENCODERS, SUFFIX, trained_names
 
 RANDOM = "random"
 PACKAGE = "package:"
 HUB = "hf-hub:"  # before the name of a repository, as timm has it
-ENCODERS = Path("outputs/encoders")  # where names of trained encoders are looked up, in the working directory
-SUFFIX = ".safetensors"
 CARD = "nave"  # the only key of the file's metadata: safetensors does not keep their order, and bytes must repeat
 
 Card = dict[str, Any]
@@ -83,11 +82,6 @@ def chosen(model: str) -> str:
 
     known = model.startswith(HUB) or timm.is_model(model.partition(".")[0])
     return f"model=timm architecture={model}" if known else f"model={model}"
-
-
-def trained_names() -> list[str]:
-    """The names of the encoders in ENCODERS, sorted."""
-    return sorted(path.name.removesuffix(SUFFIX) for path in ENCODERS.glob(f"*{SUFFIX}"))
 
 
 def _close(path: Path) -> str:
