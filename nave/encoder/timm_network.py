@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -50,33 +49,19 @@ def timm_encoder(
     architecture: str | None,
     layers: Sequence[int | str],
     *,
-    training: str = "default",
-    weights: str | Path | None = None,
-    weights_key: str | None = None,
-    training_name: str | None = None,
     options: Mapping[str, Any] | None = None,
-    image_size: int | Sequence[int] | None = None,
-    seed: int = 0,
+    **others: Any,
 ) -> Encoder:
     """Any network of timm as an encoder; ``options`` and schemes are timm's, as :func:`describe` finds them.
+
+    The other arguments are those of :class:`Encoder`.
 
     Raises:
         UnknownArchitectureError: for a name that timm does not have; and what :class:`Encoder` raises.
     """
     network = describe(architecture)
-    return Encoder(
-        name,
-        network.architecture,
-        layers,
-        network.schemes,
-        training=training,
-        weights=weights,
-        weights_key=weights_key,
-        training_name=training_name,
-        options=network.options | dict(options or {}),
-        image_size=image_size,
-        seed=seed,
-    )
+    given = network.options | dict(options or {})
+    return Encoder(name, network.architecture, layers, network.schemes, options=given, **others)
 
 
 def one_size(architecture: str | None) -> int | list[int] | None:
