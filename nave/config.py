@@ -103,7 +103,7 @@ def register() -> None:
 
 
 def _gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
-    from nave.distributed import gpus_per_node  # it imports Lightning, and only a launch on SLURM asks
+    from nave.processes.distributed import gpus_per_node  # it imports Lightning, and only a launch on SLURM asks
 
     return gpus_per_node(accelerator, devices, partition)
 

@@ -10,11 +10,11 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from nave.command_line.overrides import check_overrides
 from nave.comparison import diff
 from nave.comparison.diff_display import tables
 from nave.comparison.sides import arguments as process_arguments
 from nave.comparison.sides import sweeps
-from nave.overrides import check_overrides
 from nave.report.page import write_page
 from nave.run import main as explain
 from nave.runs.layout import PAGE

@@ -12,11 +12,11 @@ from nave.build import build_dataset, build_explainer, build_loggers, instantiat
 from nave.config import check, resolved
 from nave.data.datamodule import ImageModule
 from nave.data.interface import Dataset, prepare
-from nave.distributed import StopAtOnce, is_first, leave_process_group
-from nave.duration import announce_large_images
 from nave.localization.switch import OFF
 from nave.loggers.interface import LoggerError, RunLogger, log_run, select_examples
 from nave.module import Explainer
+from nave.processes.distributed import StopAtOnce, is_rank_zero, leave_process_group
+from nave.runs.duration import announce_large_images
 from nave.runs.head import of_foreground, prepare_head
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder, remove_temporary
@@ -67,7 +67,7 @@ def run(cfg: DictConfig, folder: RunFolder) -> Record:
         _log(loggers, folder, record, None)
         raise
     _log(loggers, folder, record, dataset)
-    if is_first() and "unlogged" not in record:
+    if is_rank_zero() and "unlogged" not in record:
         Journal(folder, record["ks"]).discard()
     return record
 
@@ -78,7 +78,7 @@ def _before(folder: RunFolder) -> Record | None:
         return read_record(folder)
     except ValueError as error:
         log.warning("%s: the power may have gone; everything is computed again", error)
-        if is_first():
+        if is_rank_zero():
             Journal(folder, ()).discard()
         return None
 
@@ -95,19 +95,19 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
     if cfg.skip_existing and (source := matching_run(folder, record, Path(cfg.outputs), dataset)):
         log.info("complete already: %s", source.path)
         record |= reuse_results(source, folder) | Record(training=record["training"])
-        if is_first():
+        if is_rank_zero():
             _draw(cfg, folder, record, dataset)
         return
     journal = Journal(folder, explainer.ks)
-    if before and before["status"] == "ok" and "unlogged" not in before and is_first():
+    if before and before["status"] == "ok" and "unlogged" not in before and is_rank_zero():
         journal.clear()
-    if before and is_first():
+    if before and is_rank_zero():
         remove_temporary(folder.path)
     if explainer.localization.foreground != OFF:
         explainer.to(trainer.strategy.root_device)
         explainer.foreground = prepare_head(explainer, instantiate(cfg.loader, dataset=dataset), journal, record)
     explain(cfg, explainer, dataset, journal, record, trainer)
-    if is_first():
+    if is_rank_zero():
         evaluate(folder)
         _draw(cfg, folder, record, dataset)
 
@@ -142,11 +142,11 @@ def explain(
     save(journal.folder, record)
     _announce(record, images, cfg.k, journal.folder)
     if images.count:
-        if is_first():
+        if is_rank_zero():
             announce_large_images(explainer.encoder, images, trainer.strategy.root_device)
         trainer.predict(explainer, images, return_predictions=False)
     leave_process_group()
-    if not is_first():
+    if not is_rank_zero():
         return
     record["unreadable"] = journal.collect(total, current if images.skip or changed else None)
     record["images"] = total - len(record["unreadable"])
@@ -165,7 +165,7 @@ def _log(loggers: Mapping[str, RunLogger], folder: RunFolder, record: Record, da
 
     Results are what they are: a failing logger is noted, and the others are given the run.
     """
-    if not is_first() or not loggers:
+    if not is_rank_zero() or not loggers:
         return
     failed = {}
     for name, logger in loggers.items():
@@ -179,7 +179,7 @@ def _log(loggers: Mapping[str, RunLogger], folder: RunFolder, record: Record, da
 
 
 def _announce(record: Record, images: ImageModule, k: object, folder: RunFolder) -> None:
-    if not is_first():
+    if not is_rank_zero():
         return
     done = f" ({len(images.skip)} more are done)" if images.skip else ""
     clusters = "without clusters" if record["ks"] == [None] else f"k={k}"

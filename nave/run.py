@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import hydra
 from omegaconf import DictConfig
 
+from nave.command_line.overrides import answer, with_quoting_hint
 from nave.config import register
-from nave.overrides import answer, with_quoting_hint
 
 if TYPE_CHECKING:
     from nave.runs.reader import Run
@@ -19,9 +19,11 @@ def explain(cfg: DictConfig) -> float | None:
 
     In a multirun a failing job is noted in its run.json and the others are done; the summary fails then.
     """
-    from nave.distributed import is_first  # with torch: imported when the command line is known to be sound
-    from nave.job import job, job_folder
+    from nave.command_line.job import job, job_folder
     from nave.pipeline import run
+    from nave.processes.distributed import (
+        is_rank_zero,
+    )  # with torch: imported when the command line is known to be sound
     from nave.runs.reader import Run
     from nave.runs.summary import show_run
     from nave.runs.sweep import follow_up
@@ -30,7 +32,7 @@ def explain(cfg: DictConfig) -> float | None:
     score: float | None = None
     with job(folder):
         finished = Run(folder, run(cfg, folder))
-        if is_first():
+        if is_rank_zero():
             score = _best(finished, cfg.objective)
             show_run(finished)
             follow_up(finished, cfg.report)

@@ -7,28 +7,30 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from nave.command_line.overrides import answer, with_quoting_hint
 from nave.config import register
-from nave.overrides import answer, with_quoting_hint
 
 if TYPE_CHECKING:
     from nave.runs.layout import RunFolder
     from nave.runs.record import Record
 
 log = logging.getLogger(__name__)
-NO_NEWS = ("smaller than the logging interval", "have no `val_dataloader`", "across ranks is zero")
+QUIET_WARNINGS = ("smaller than the logging interval", "have no `val_dataloader`", "across ranks is zero")
 register()
 
 
 def train(cfg: DictConfig) -> None:
     """Runs one training; in a multirun, a failure is recorded in its run.json and the other trainings continue."""
-    from nave.distributed import is_first  # with torch: imported when the command line is known to be sound
-    from nave.job import job, job_folder
+    from nave.command_line.job import job, job_folder
+    from nave.processes.distributed import (
+        is_rank_zero,
+    )  # with torch: imported when the command line is known to be sound
     from nave.training.fit import fit
 
     folder = job_folder()
-    with job(folder, NO_NEWS):
+    with job(folder, QUIET_WARNINGS):
         record = fit(cfg, folder, HydraConfig.get().runtime.choices["scheme"])
-        if is_first():
+        if is_rank_zero():
             _announce(record, folder)
 
 

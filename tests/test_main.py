@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nave.__main__ import COMMANDS, main
-from nave.help import FOOT, help_text
+from nave.command_line.help import FOOT, help_text
 
 
 def test_every_command_exists_and_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ from nave.bench.engines import LAST, compared, over_batch_sizes
 from nave.bench.gpu_tests import gpu_tests
 from nave.bench.throughput import decode, encode, load, traced_run, whole_run
 from nave.bench.trained import training
-from nave.job import NO_NEWS
+from nave.command_line.job import QUIET_WARNINGS
 from nave.runs.layout import write_json
 from nave.runs.provenance import commit, device_name, versions
 
@@ -137,7 +137,7 @@ def _arguments() -> argparse.Namespace:
 def _quiet() -> None:
     for package in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(package).setLevel(logging.WARNING)
-    for message in (*NO_NEWS, "LeafSpec"):
+    for message in (*QUIET_WARNINGS, "LeafSpec"):
         warnings.filterwarnings("ignore", f".*{message}.*")
 
 

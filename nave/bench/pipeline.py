@@ -13,8 +13,8 @@ from nave.bench.end_to_end import Figures, full_run, photographs, write
 from nave.build import build_explainer
 from nave.data.datamodule import Batch, load_batch
 from nave.data.folder import Folder
-from nave.distributed import share_of_cores
 from nave.module import ClusteredImage, Explainer
+from nave.processes.distributed import share_of_cores
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 from nave.runs.writer import Finisher, Task

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from nave.command_line.overrides import quoted
 from nave.config import CONF
-from nave.overrides import quoted
 from nave.weights.file import WeightsError
 from nave.weights.naming import ENCODERS, SUFFIX
 from nave.weights.schemes import Card, chosen, read_card

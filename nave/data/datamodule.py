@@ -26,8 +26,8 @@ from nave.data.interface import (
     prepare,
 )
 from nave.data.pixels import remarks
-from nave.distributed import share_of_cores
-from nave.pool import FEW, as_child, each
+from nave.processes.distributed import share_of_cores
+from nave.processes.pool import FEW, as_child, each
 
 AUTO = "auto"
 OWN_SIZE = InputSize()

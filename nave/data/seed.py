@@ -9,6 +9,6 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
 
 
-def share_of(*parts: object) -> float:
+def hash_fraction(*parts: object) -> float:
     """A number in [0, 1), computed from ``parts`` like :func:`seed_of`."""
     return (seed_of(*parts) >> 3) / 2**53  # 53 bits are exact in a float, so it is never rounded up to 1

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from PIL import Image, ImageDraw, ImageFont
 
 from nave.data.interface import Dataset, FromFiles, GroundTruth, Labelled, Masked, passed_over, prepare
-from nave.data.seed import share_of
+from nave.data.seed import hash_fraction
 
 Region = tuple[int, int, int, int]  # xyxy, half-open
 
@@ -91,13 +91,13 @@ class Watermarked:
     def region(self, index: int) -> Region | None:
         """The watermark's region in pixels of the image; None if the image is not stamped."""
         image_id = self.dataset.image_id(index)
-        if self._of not in self._labels[index] or share_of(self._seed, image_id, "stamped") >= self._probability:
+        if self._of not in self._labels[index] or hash_fraction(self._seed, image_id, "stamped") >= self._probability:
             return None
         height, width = self.dataset.size(index)
         across = max(1, round(self._size * width))
         down = min(height, max(1, round(across * _DRAWN[1] / _DRAWN[0])))
-        left = round(JITTER * (width - across) * share_of(self._seed, image_id, "left"))
-        bottom = round(JITTER * (height - down) * share_of(self._seed, image_id, "bottom"))
+        left = round(JITTER * (width - across) * hash_fraction(self._seed, image_id, "left"))
+        bottom = round(JITTER * (height - down) * hash_fraction(self._seed, image_id, "bottom"))
         return left, height - bottom - down, left + across, height - bottom
 
 

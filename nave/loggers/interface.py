@@ -82,7 +82,7 @@ def _flat_scores(run: RunAtK) -> dict[str, float]:
     return flat
 
 
-def work_figures(run: Run) -> dict[str, float]:
+def run_statistics(run: Run) -> dict[str, float]:
     """Times, speed and numbers of images of a run; empty if it failed."""
     if not run.finished:
         return {}

@@ -8,7 +8,7 @@ import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from nave.data.interface import Dataset
-from nave.loggers.interface import metrics_by_step, ranks, select_examples, work_figures
+from nave.loggers.interface import metrics_by_step, ranks, run_statistics, select_examples
 from nave.runs.pictures import overlay_of
 from nave.runs.reader import Run
 
@@ -29,7 +29,7 @@ class LightningLogger:
         logger = self._create(save_dir=run.folder.path)
         logger.log_hyperparams(dict(run.record["config"]))
         for step, metrics in metrics_by_step(run):
-            logger.log_metrics({**metrics, **work_figures(run)}, step=step)
+            logger.log_metrics({**metrics, **run_statistics(run)}, step=step)
         if isinstance(logger, TensorBoardLogger) and self._images and dataset is not None:
             self._show(logger.experiment, run, dataset)
         logger.finalize("success" if run.finished else "failed")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nave.data.interface import Dataset
-from nave.loggers.interface import metrics_by_step, ranks, select_examples, work_figures
+from nave.loggers.interface import metrics_by_step, ranks, run_statistics, select_examples
 from nave.loggers.wandb_concepts import concept_tables
 from nave.loggers.wandb_media import names_sent_once, picture, thumbnail
 from nave.loggers.wandb_sync import sync_command
@@ -118,7 +118,7 @@ class WandbLogger:
     def _fill(self, board: "wandb.Run", run: Run, dataset: Dataset | None) -> None:
         ((_, metrics),) = metrics_by_step(run)
         board.log({**_k(run), **metrics})  # a plot's axis takes what was logged, not what was configured
-        board.summary.update(work_figures(run))
+        board.summary.update(run_statistics(run))
         if dataset is not None and self.images:
             self._show(board, run, dataset)
 

@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple, TypedDict
 import numpy as np
 from jaxtyping import Float64, Int
 
-from nave.distributed import share_of_cores
 from nave.metrics.bootstrap import Score, proportion
 from nave.metrics.class_iou import TooFewCentroidsError, group_centroids
 from nave.metrics.concepts import FIGURES, figures, nearest, number_of_concepts
-from nave.pool import each
+from nave.processes.distributed import share_of_cores
+from nave.processes.pool import each
 from nave.runs.layout import ResultsFolder, read_json, write_json
 from nave.runs.prediction import CURE, read_lines
 from nave.strict_json import checked

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nave.data.datamodule import ImageModule
-from nave.distributed import is_first
 from nave.localization.foreground import Card, Head, card_of
 from nave.localization.switch import AUTO, OFF
 from nave.localization.teaching import FEWEST, Rule, learn, pixels_sha256, ready
 from nave.module import Explainer
+from nave.processes.distributed import is_rank_zero
 from nave.runs.journal import Journal
 from nave.runs.record import ForegroundRecord, Record
 
@@ -55,7 +55,7 @@ def prepare_head(explainer: Explainer, images: ImageModule, journal: Journal, re
     head = learnt or given(option, card)
     source = "learnt" if learnt else "none" if head is None else "ready" if option == AUTO else option
     record["foreground"] = _described(source, head)
-    if is_first() and (before and before.sha256) != (head and head.sha256):
+    if is_rank_zero() and (before and before.sha256) != (head and head.sha256):
         journal.clear()
         path.unlink(missing_ok=True)
         if head:

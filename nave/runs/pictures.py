@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from nave.data.interface import Dataset, UnreadableImageError
-from nave.distributed import share_of_cores
-from nave.pool import each
+from nave.processes.distributed import share_of_cores
+from nave.processes.pool import each
 from nave.runs.layout import ResultsFolder, RunFolder, write_image
 from nave.runs.prediction import Line, read_lines
 from nave.runs.resume import is_whole

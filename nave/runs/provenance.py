@@ -20,8 +20,8 @@ from hydra.core.hydra_config import HydraConfig
 from nave.clustering.cuml import engine_name
 from nave.clustering.interface import Clustering
 from nave.data.interface import Dataset, UnreadableImageError, files_of, meaning_of, passed_over
-from nave.distributed import is_first
 from nave.encoder.encoder import Encoder
+from nave.processes.distributed import is_rank_zero
 from nave.runs.layout import K, RunFolder, write_chunks, write_json
 from nave.runs.record import Attempt, Record, this_process
 from nave.runs.resume import ConflictingResultsError
@@ -211,5 +211,5 @@ def recorded(folder: RunFolder, record: Record) -> Iterator[None]:
 
 def save(folder: RunFolder, record: Record) -> None:
     """Writes run.json, in one process only."""
-    if is_first():
+    if is_rank_zero():
         write_json(folder.record, record)

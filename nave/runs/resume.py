@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Required
 
 from nave.data.interface import Content, Dataset, is_same
-from nave.distributed import is_first
+from nave.processes.distributed import is_rank_zero
 from nave.runs.journal import Note
 from nave.runs.layout import CLAIM, PART, RUN, K, ResultsFolder, RunFolder, read_json, temporary_path
 from nave.runs.prediction import Line, read_lines
@@ -225,7 +225,7 @@ def reuse_results(source: RunFolder, folder: RunFolder) -> Record:
         raise FileNotFoundError(f"{source.path} holds no {RUN}")
     if source.path.resolve() == folder.path.resolve():
         return record
-    if is_first():
+    if is_rank_zero():
         logs = (*record.get("logged", []), *record.get("unlogged", {}))
         ignored = shutil.ignore_patterns(".hydra", "*.log", RUN, f"{CLAIM}*", f".*{PART}", "parts", *logs)
         shutil.copytree(source.path, folder.path, copy_function=_link, ignore=ignored, dirs_exist_ok=True)

@@ -15,8 +15,8 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from nave.distributed import is_first, outlive_lost_jobs
 from nave.loggers.wandb_sync import sync_command
+from nave.processes.distributed import is_rank_zero, tolerate_lost_jobs
 from nave.runs.folding import as_given, fold, is_grid, name_files, overrides_parser
 from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole
 from nave.runs.reader import Run
@@ -70,7 +70,7 @@ class Summary(Callback):
         shutil.rmtree(_refusals(folder), ignore_errors=True)
         write_json(folder / PLAN, plan(config))
         if "submitit" in config.hydra.launcher._target_:
-            outlive_lost_jobs()
+            tolerate_lost_jobs()
         if "SlurmLauncher" in config.hydra.launcher._target_:
             show(f"the jobs run on when this shell is closed; how far they are: python -m nave.sweep {folder}")
 
@@ -133,7 +133,7 @@ def _make_own_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> None:
     node = config.hydra[kind]
     if "${now:" not in OmegaConf.to_yaml(node, resolve=False):
         return
-    if not is_first():
+    if not is_rank_zero():
         raise FolderInUseError(
             f"several processes need one folder, and the time names several: hydra.{kind}.dir=FOLDER"
         )

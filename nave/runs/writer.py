@@ -16,7 +16,6 @@ from lightning.pytorch.callbacks import Callback
 from nave.data.datamodule import Batch
 from nave.data.interface import Content, Dataset, GroundTruth, Masked
 from nave.data.watermark import Watermarked
-from nave.distributed import share_of_cores
 from nave.localization.foreground import Foreground
 from nave.localization.interface import Localizer, resized
 from nave.localization.on_object import object_share
@@ -24,7 +23,8 @@ from nave.localization.switch import OFF
 from nave.metrics.segmentation import BACKGROUND, IGNORE, contingency, contingency_scores
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
-from nave.pool import CHUNK, FEW, Pool
+from nave.processes.distributed import share_of_cores
+from nave.processes.pool import CHUNK, FEW, Pool
 from nave.runs.choice import chosen, plain, rounded
 from nave.runs.journal import Journal, Note, Unreadable
 from nave.runs.layout import write_image

@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from nave.build import instantiate
 from nave.config import resolved
-from nave.distributed import StopAtOnce, is_first
 from nave.encoder.encoder import Encoder
+from nave.processes.distributed import StopAtOnce, is_rank_zero
 from nave.runs.layout import RunFolder
 from nave.runs.provenance import begin, device_name, of_data, of_encoder, recorded, save
 from nave.runs.record import Record
@@ -97,7 +97,7 @@ def _learn(
     data = training_data(cfg, images, scheme)
     module = build_module(cfg, encoder, scheme, data)
     resumed = before is not None and may_resume(cfg, folder, data, images)
-    if is_first() and not resumed:
+    if is_rank_zero() and not resumed:
         note_images(folder, data, images)
     write = partial(_write, cfg, folder, module, card | data_card(data))
     snapshots = Snapshots(cfg.snapshots, cfg.snapshot_steps, write)
@@ -111,7 +111,7 @@ def _learn(
     _check_finite(module, cfg)
     epochs, steps = trainer.current_epoch, trainer.global_step
     metrics = _metrics(cfg, trainer, module, data)
-    return write("", epochs, steps, metrics) if is_first() else {}
+    return write("", epochs, steps, metrics) if is_rank_zero() else {}
 
 
 def _write(
@@ -152,7 +152,7 @@ def _check_finite(module: TrainingModule, cfg: DictConfig) -> None:
 
 
 def _announce(record: Record, data: TrainingData, cfg: DictConfig, folder: RunFolder) -> None:
-    if is_first():
+    if is_rank_zero():
         log.info(
             "%s (from %s) on %s: %d images of %s, %d to validate, %d epochs, to %s",
             *(record["model"], record["weights"], record["device"], len(data.train), data.train.dataset.name),

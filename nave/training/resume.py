@@ -8,8 +8,8 @@ from zipfile import is_zipfile
 from omegaconf import DictConfig
 
 from nave.data.interface import Dataset
-from nave.distributed import is_first
 from nave.encoder.encoder import Encoder
+from nave.processes.distributed import is_rank_zero
 from nave.runs.layout import RunFolder
 from nave.runs.provenance import note_contents
 from nave.runs.record import Record, read_record
@@ -35,7 +35,7 @@ def earlier_record(folder: RunFolder) -> Record | None:
 
 def discard_checkpoint(folder: RunFolder) -> None:
     """Removes what a training is resumed from."""
-    if is_first():
+    if is_rank_zero():
         checkpoint_path(folder.path).unlink(missing_ok=True)
 
 

@@ -7,7 +7,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
-from nave.distributed import is_first
+from nave.processes.distributed import is_rank_zero
 
 
 def check_snapshots(cfg: DictConfig) -> None:
@@ -77,10 +77,10 @@ class Snapshots(Callback):
 
     def _write_step(self, epochs: int, steps: int) -> None:
         """Once a step: several batches may make one, and change the batch statistics meanwhile."""
-        if steps != self._seen and steps in self.steps and is_first():
+        if steps != self._seen and steps in self.steps and is_rank_zero():
             self.write(f"-step{steps}", epochs, steps)
         self._seen = steps
 
     def _write_epoch(self, epochs: int, steps: int) -> None:
-        if epochs in self.epochs and is_first():
+        if epochs in self.epochs and is_rank_zero():
             self.write(f"-epoch{epochs}", epochs, steps)

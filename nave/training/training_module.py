@@ -18,8 +18,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nave.data.seed import seed_of
-from nave.distributed import is_first
 from nave.encoder.encoder import Encoder
+from nave.processes.distributed import is_rank_zero
 from nave.training.classifier import Classifier, Targets, metrics
 from nave.training.schemes import Scheme
 
@@ -165,7 +165,7 @@ class EpochLog(Callback):
         """Logs the line, after validation."""
         start, self._start = self._start, time.perf_counter()
         figures = ", ".join(f"{name} {float(value):.4g}" for name, value in sorted(trainer.callback_metrics.items()))
-        if is_first():
+        if is_rank_zero():
             line = "epoch %d/%s: %s (%.1f s)"
             log.info(line, trainer.current_epoch + 1, trainer.max_epochs, figures, self._start - start)
 
@@ -180,7 +180,7 @@ class EpochCheckpoint(Checkpoint):
         """Writes the checkpoint; Lightning calls Checkpoint callbacks last."""
         part = self.path.with_suffix(".part")
         trainer.save_checkpoint(part)
-        if is_first():
+        if is_rank_zero():
             part.replace(self.path)
 
 

@@ -181,6 +181,6 @@ def test_results_may_be_linked_twice_and_at_once(tmp_path: Path) -> None:
 
 
 def test_only_the_first_process_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nave.runs.resume.is_first", lambda: False)
+    monkeypatch.setattr("nave.runs.resume.is_rank_zero", lambda: False)
     assert reuse_results(written(tmp_path / "source"), RunFolder(tmp_path / "new"))["status"] == "ok"
     assert not (tmp_path / "new").exists()

@@ -20,7 +20,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 
-from nave.distributed import end_with, uninterrupted
+from nave.processes.distributed import end_with, uninterrupted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -19,8 +19,8 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nave.command_line.help import help_text
 from nave.config import CONF, check, numbers_of_clusters, register
-from nave.help import help_text
 from nave.weights.naming import ENCODERS, SUFFIX, trained_names
 
 LISTED = 3  # encoders trained here, whose names are long

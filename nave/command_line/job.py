@@ -13,7 +13,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from nave.distributed import is_first, single_job, stopped_at_once
+from nave.processes.distributed import is_rank_zero, single_job, stopped_at_once
 from nave.runs.journal import Journal
 from nave.runs.layout import PLAN, RunFolder, write_whole
 from nave.runs.provenance import save
@@ -23,7 +23,7 @@ from nave.runs.sweep import FollowUpError, resume_command
 
 log = logging.getLogger(__name__)
 REFUSALS = (ConflictingResultsError, FolderInUseError)
-NO_NEWS = ("does not have many workers", "predict returned None", "`srun` command is available")
+QUIET_WARNINGS = ("does not have many workers", "predict returned None", "`srun` command is available")
 
 
 def job_folder() -> RunFolder:
@@ -41,12 +41,12 @@ def job(folder: RunFolder, no_news: Sequence[str] = ()) -> Iterator[None]:
     In a multirun the failure is noted in the job's run.json and the next job is done; the sweep fails in the end.
     ``no_news``: further warnings of Lightning that tell a user nothing.
     """
-    _quiet((*NO_NEWS, *no_news))
+    _quiet((*QUIET_WARNINGS, *no_news))
     try:
         with stopped_at_once(partial(_stuck, folder)), single_job(folder.path), _claimed(folder):
             yield
     except (KeyboardInterrupt, SystemExit) as end:
-        if is_first():
+        if is_rank_zero():
             with suppress(Exception):
                 log.warning(how_to_go_on(folder))
         raise SystemExit(end.code if isinstance(end, SystemExit) else 128 + signal.SIGINT) from end
@@ -60,7 +60,7 @@ def job(folder: RunFolder, no_news: Sequence[str] = ()) -> Iterator[None]:
 
 
 def _claimed(folder: RunFolder) -> AbstractContextManager[None]:
-    return claimed(folder) if is_first() else nullcontext()
+    return claimed(folder) if is_rank_zero() else nullcontext()
 
 
 def _stuck(folder: RunFolder, name: str) -> None:
@@ -68,7 +68,7 @@ def _stuck(folder: RunFolder, name: str) -> None:
     with suppress(Exception):
         if (record := read_record(folder)) is not None and record["status"] == "running":
             save(folder, record | Record(status="interrupted", error=f"SystemExit: {name}"))
-        if is_first():
+        if is_rank_zero():
             print(how_to_go_on(folder), file=sys.stderr, flush=True)
 
 

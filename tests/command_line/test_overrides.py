@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from nave.overrides import check_overrides, quoted, with_quoting_hint
+from nave.command_line.overrides import check_overrides, quoted, with_quoting_hint
 
 
 @pytest.mark.parametrize("value", ["/a=b", "/a,b", "/a(b", "/it's", '/a"b', "/a b[1]{2}", "/caf\u00e9:x"])

@@ -11,7 +11,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from nave.distributed import gpus_per_node, is_first, single_job, stopped_at_once, uninterrupted
+from nave.processes.distributed import gpus_per_node, is_rank_zero, single_job, stopped_at_once, uninterrupted
 from tests.helpers.compositions import composed
 
 
@@ -47,7 +47,7 @@ def test_what_lightning_puts_into_the_environment_is_gone_after_a_job_that_fails
 @pytest.mark.parametrize(("rank", "first"), [(0, True), (1, False)])
 def test_one_process_writes_for_all(monkeypatch: pytest.MonkeyPatch, rank: int, first: bool) -> None:
     monkeypatch.setattr(rank_zero_only, "rank", rank, raising=False)
-    assert is_first() is first
+    assert is_rank_zero() is first
 
 
 def test_sigterm_ends_the_work_at_once_and_is_then_as_before() -> None:
@@ -96,7 +96,7 @@ def test_what_others_do_on_sigterm_is_left_alone(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_process_that_does_not_react_to_a_signal_says_so_and_is_ended(number: signal.Signals) -> None:
     script = (
-        "import hashlib, signal, nave.distributed as d\n"
+        "import hashlib, signal, nave.processes.distributed as d\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may have left it ignored
         "d.GRACE = 0.2\n"
         "with d.stopped_at_once(lambda name: print(name, flush=True)):\n"

@@ -28,7 +28,7 @@ GRACE = 5.0  # seconds until a process that does not react to a signal is ended;
 PATIENCE = 0.5  # seconds until somebody who has pressed Ctrl-C is given an answer
 
 
-def is_first() -> bool:
+def is_rank_zero() -> bool:
     """Whether this process writes what there is once a job: the record, the scores, the tables."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
@@ -191,7 +191,7 @@ def gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
     return devices if asked else None
 
 
-def outlive_lost_jobs() -> None:
+def tolerate_lost_jobs() -> None:
     """Makes submitit's executors return an empty result for a job that was killed.
 
     As it is, the launcher stops waiting at the first such job: the rest of the sweep would run unseen, without a

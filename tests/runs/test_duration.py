@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from nave import duration
 from nave.data.folder import Folder
-from nave.duration import announce_large_images, seconds_an_image
+from nave.runs import duration
+from nave.runs.duration import announce_large_images, seconds_an_image
 from tests.helpers.datasets import image_module, write_folder
 from tests.helpers.parts import encoder
 

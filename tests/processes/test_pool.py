@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nave.pool import Pool
+from nave.processes.pool import Pool
 
 SIZES = [0, 1, 3]  # processes
 
@@ -103,8 +103,8 @@ def test_a_process_that_is_killed_ends_the_run() -> None:
 
 SCRIPT = """
 import faulthandler, os, signal, time
-from nave.distributed import stopped_at_once
-from nave.pool import Pool
+from nave.processes.distributed import stopped_at_once
+from nave.processes.pool import Pool
 
 faulthandler.dump_traceback_later(40)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
