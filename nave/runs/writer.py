@@ -106,6 +106,10 @@ class Writer(Callback):
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Waits until everything is written."""
         self._hand_over(keep=0)
+        self._pool.drain()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Ends the processes."""
         self._pool.finish()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
