@@ -11,7 +11,7 @@ import torch
 from nave.api import configuration
 from nave.bench.end_to_end import Figures, full_run, photographs, write
 from nave.build import build_explainer
-from nave.data.datamodule import Batch, load_batch
+from nave.data.batch import Batch, load_batch
 from nave.data.folder import Folder
 from nave.module import ClusteredImage, Explainer
 from nave.processes.distributed import share_of_cores

@@ -13,7 +13,7 @@ from jaxtyping import Int, UInt8
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from nave.data.datamodule import Batch
+from nave.data.batch import Batch
 from nave.data.interface import Content, Dataset, GroundTruth, Masked
 from nave.data.watermark import Watermarked
 from nave.localization.foreground import Foreground

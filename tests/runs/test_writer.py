@@ -11,7 +11,7 @@ import torch
 from lightning import LightningModule, Trainer
 from PIL import Image
 
-from nave.data.datamodule import Batch
+from nave.data.batch import Batch
 from nave.data.folder import Folder
 from nave.localization.interface import Localization
 from nave.localization.switch import OFF
