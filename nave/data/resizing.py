@@ -18,10 +18,10 @@ BLOCK = 64  # rows turned over at once, which fit the processor's cache
 
 
 class Weights(NamedTuple):
-    """How pixels in a line become those of another size: from ``first`` on, ``count`` of them are weighed."""
+    """How pixels in a line become those of another size: from ``first`` on, ``taps`` of them are weighed."""
 
     first: Int64[np.ndarray, " n"]
-    count: Int64[np.ndarray, " n"]
+    taps: Int64[np.ndarray, " n"]
     weight: Int32[np.ndarray, "n T"]
 
 
@@ -66,29 +66,29 @@ def weights(size: int, resized: int) -> Weights:
     """The triangular weights of Pillow's antialiased bilinear filter, for lines of ``size`` pixels."""
     scale = size / resized
     reach = max(scale, 1.0)
-    first, count = np.zeros(resized, np.int64), np.zeros(resized, np.int64)
+    first, taps = np.zeros(resized, np.int64), np.zeros(resized, np.int64)
     weight = np.zeros((resized, 2 * math.ceil(reach) + 1), np.int32)
     for place in range(resized):
         centre = (place + 0.5) * scale
         begin, end = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), size)
         shares = [max(0.0, 1.0 - abs((source - centre + 0.5) * (1.0 / reach))) for source in range(begin, end)]
         total = sum(shares)
-        first[place], count[place] = begin, end - begin
+        first[place], taps[place] = begin, end - begin
         weight[place, : end - begin] = [int(0.5 + share / total * (1 << BITS)) for share in shares]
-    return Weights(first, count, weight)
+    return Weights(first, taps, weight)
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
 @no_type_check
 def _weigh(
-    rows: UInt8[np.ndarray, "N M"], first: Int64[np.ndarray, " n"], count: Int64[np.ndarray, " n"],
+    rows: UInt8[np.ndarray, "N M"], first: Int64[np.ndarray, " n"], taps: Int64[np.ndarray, " n"],
     weight: Int32[np.ndarray, "n T"], out: UInt8[np.ndarray, "n M"],
 ) -> None:  # fmt: skip
     """Weighted sums of rows, rounded."""
     sums = np.empty(rows.shape[1], np.int32)
     for place in range(len(out)):
         sums[:] = 1 << (BITS - 1)
-        for source in range(count[place]):
+        for source in range(taps[place]):
             row, share = rows[first[place] + source], weight[place, source]
             for column in range(len(sums)):
                 sums[column] += np.int32(row[column]) * share

@@ -48,13 +48,13 @@ class Pool(Generic[Item, Result]):
 
     Args:
         function: Called for every item; it must not depend on the order of calls.
-        take: Called in this process with the result of every item, in order.
+        take: Called in this process with the results of some items at a time, in order.
         processes: Their number; 0 calls the function in this process.
         pending: Number of submitted sequences at which :meth:`submit` blocks, so that they do not fill the memory.
     """
 
     def __init__(
-        self, function: Callable[[Item], Result], take: Callable[[Result], None], *, processes: int, pending: int
+        self, function: Callable[[Item], Result], take: Callable[[list[Result]], None], *, processes: int, pending: int
     ) -> None:
         self._function, self._take, self._processes, self._limit = function, take, processes, pending
         self._waiting: deque[list[Future[Done]]] = deque()
@@ -83,8 +83,7 @@ class Pool(Generic[Item, Result]):
         self._end()
         for future in [future for futures in self._waiting for future in futures]:
             if not future.cancelled() and future.exception() is None:
-                for result in future.result().results:
-                    self._take(result)
+                self._take(future.result().results)
         self._waiting.clear()
 
     def _settle(self) -> None:
@@ -104,8 +103,7 @@ class Pool(Generic[Item, Result]):
             raise
 
     def _finished(self, done: Done) -> None:
-        for result in done.results:
-            self._take(result)
+        self._take(done.results)
         if done.error is not None:
             raise done.error
 
@@ -118,7 +116,7 @@ class Pool(Generic[Item, Result]):
 def each(function: Callable[[Item], Result], items: Sequence[Item], processes: int) -> list[Result]:
     """Calls a function for every item in a pool of its own; returns the results in the items' order."""
     results: list[Result] = []
-    pool = Pool(function, results.append, processes=processes, pending=1)
+    pool = Pool(function, results.extend, processes=processes, pending=1)
     try:
         pool.submit(items)
         pool.finish()

@@ -24,7 +24,7 @@ from nave.metrics.segmentation import BACKGROUND, IGNORE, contingency, contingen
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
 from nave.processes.distributed import share_of_cores
-from nave.processes.pool import CHUNK, FEW, Pool
+from nave.processes.pool import CHUNK, FEW, Pool, finishers
 from nave.runs.choice import chosen, plain, rounded
 from nave.runs.journal import Journal, Note, Unreadable
 from nave.runs.layout import write_image
@@ -82,7 +82,9 @@ class Writer(Callback):
             labels, judged = np.zeros((2, 2), np.uint8), Foreground(np.ones((1, 1), np.int8), (2.0, 2.0))
             self.localization(labels, None, *([judged] if self.localization.foreground != OFF else []))  # compiles once
         share = self.images / trainer.world_size
-        processes = 0 if share < FEW else min(share_of_cores(trainer.num_devices), math.ceil(share / CHUNK))
+        cores = share_of_cores(trainer.num_devices)
+        most = cores if trainer.strategy.root_device.type == "cpu" else finishers(cores)
+        processes = 0 if share < FEW else min(most, math.ceil(share / CHUNK))
         self._pool = Pool(self._finisher, self._note, processes=processes, pending=PENDING)
 
     def on_predict_batch_end(
@@ -111,10 +113,10 @@ class Writer(Callback):
             with suppress(Exception):  # the error that has ended the run is on its way
                 self._pool.finish()
 
-    def _note(self, finished: Finished) -> None:
-        self.journal.append_lines(self._finisher.rank, finished.lines)
-        for stage, seconds in finished.seconds.items():
-            self.seconds[stage] += seconds
+    def _note(self, finished: Sequence[Finished]) -> None:
+        self.journal.append_lines(self._finisher.rank, b"".join(image.lines for image in finished))
+        for stage in self.seconds:
+            self.seconds[stage] += sum(image.seconds[stage] for image in finished)
 
 
 @dataclass(frozen=True)
