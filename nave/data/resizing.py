@@ -34,6 +34,12 @@ def write_pixels(image: Image.Image, out: UInt8[np.ndarray, "3 H W"]) -> None:
     _separate(pixels, out)
 
 
+def compile_once() -> None:
+    """Compiles what :func:`write_pixels` calls, so that forked processes need not."""
+    for side in (1, 2):
+        write_pixels(Image.new("RGB", (2, 2)), np.empty((3, side, side), np.uint8))
+
+
 def _resized(pixels: UInt32[np.ndarray, "H W"], height: int, width: int) -> UInt32[np.ndarray, "h w"]:
     """Rounded to 8 bit between the passes, whose order is that of Pillow 13."""
     shrinks, narrows = pixels.shape[0] - height, pixels.shape[1] - width
