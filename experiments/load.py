@@ -24,7 +24,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from PIL import Image
 
-from nave.data.datamodule import Batch
+from nave.data.batch import Batch
 
 SIDES = (24, 32, 40, 48, 56, 64)  # of the images, every pair of them
 BOXES = 3  # an image

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from nave.build import build_explainer, instantiate
 from nave.config import CONF, numbers_of_clusters, register
-from nave.data.datamodule import Batch, ImageModule
+from nave.data.batch import Batch
+from nave.data.datamodule import ImageModule
 from nave.data.pixels import InMemory, Pixels
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations

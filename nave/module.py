@@ -16,7 +16,7 @@ from nave.clustering.interface import Clustering, Clusters, cluster
 from nave.clustering.number import NumberOfClusters
 from nave.composite.composer import Composer
 from nave.composite.composite import Composite
-from nave.data.datamodule import Batch
+from nave.data.batch import Batch
 from nave.data.seed import seed_of
 from nave.encoder.activation_cache import ActivationCache
 from nave.encoder.encoder import Encoder

@@ -9,7 +9,7 @@ from lightning import Callback, Trainer
 from torch.utils.data import DataLoader
 
 from nave.clustering.interface import Clusters
-from nave.data.datamodule import Batch
+from nave.data.batch import Batch
 from nave.encoder.activation_cache import ActivationCache
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import NonFiniteError

@@ -15,7 +15,8 @@ from nave.build import build_dataset, build_explainer, instantiate
 from nave.clustering.interface import cluster
 from nave.comparison.measure import Figures
 from nave.config import CONF, register
-from nave.data.datamodule import Batch, ImageModule
+from nave.data.batch import Batch
+from nave.data.datamodule import ImageModule
 from nave.encoder.hooks import Activations
 from nave.metrics.unlabelled import fragmentation
 from nave.module import Explainer, image_seeds

@@ -1,18 +1,23 @@
 """How well a run hides the work on single images behind the device, and how much of it there is."""
 
+import math
 import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from nave.api import configuration
 from nave.bench.end_to_end import Figures, full_run, photographs, write
 from nave.build import build_explainer
-from nave.data.datamodule import Batch, load_batch
+from nave.data.batch import Batch, load_batch, load_part
+from nave.data.batch_loader import pieces
 from nave.data.folder import Folder
+from nave.data.input_size import InputSize
 from nave.module import ClusteredImage, Explainer
 from nave.processes.distributed import share_of_cores
 from nave.runs.journal import Journal
@@ -90,6 +95,42 @@ def finishing(size: tuple[int, int], images: int, repeats: int) -> Figures:
         "decode_native_cpu_milliseconds": 1e3 * decode,
         "finish_over_decode_native": finish / decode,
     }
+
+
+def reading(size: tuple[int, int], images: int, repeats: int) -> Figures:
+    """CPU time that one process of the loader takes for an image, resized to 224 pixels or not."""
+    figures: Figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = Folder(write(Path(folder), photographs(images, size)))
+        for name, input_size in (("224", InputSize((224, 224))), ("native", InputSize())):
+            read = partial(_read, dataset, input_size)
+            figures[f"loader_worker_{name}_cpu_milliseconds"] = 1e3 * _least_cpu_seconds(read, repeats) / images
+    return figures
+
+
+def _read(dataset: Folder, input_size: InputSize) -> None:
+    for piece in pieces(range(len(dataset))):
+        load_part(dataset, piece, input_size)
+
+
+def main_process(size: tuple[int, int], images: int, repeats: int) -> Figures:
+    """CPU time that the process with the device takes for an image beside its encoder and its clustering.
+
+    It is what a run of all images takes longer than one of half of them, so that starting and ending do not count.
+    """
+    options = {"image_size": 224, "loader.batch_size": 64, "loader.num_workers": 2, "trainer.accelerator": "cpu"}
+    explainer = SleepingExplainer(build_explainer(configuration(options)), math.inf).cpu()
+    took: dict[int, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = Folder(write(Path(folder, "photographs"), photographs(images, size)))
+        for count in (images, images // 2):
+            run = partial(_run, options | {"loader.limit": count}, explainer, dataset, Path(folder))
+            took[count] = _least_cpu_seconds(run, repeats)
+    return {"main_process_cpu_milliseconds": 1e3 * (took[images] - took[images // 2]) / (images - images // 2)}
+
+
+def _run(options: dict[str, Any], explainer: Explainer, dataset: Folder, folder: Path) -> None:
+    full_run(configuration(options), explainer, dataset, Path(tempfile.mkdtemp(dir=folder)))
 
 
 def cpu_seconds() -> float:

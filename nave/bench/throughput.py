@@ -9,9 +9,12 @@ from nave.bench.cases import Bench, Case
 from nave.bench.end_to_end import Figures, seconds
 from nave.bench.trace import summary
 from nave.build import build_explainer, instantiate
+from nave.processes.distributed import share_of_cores
+from nave.processes.pool import readers
 from nave.runs.record import Record
 
 TRIAL, TRACED = 12, 3  # batches
+WORKERS = f"loader.num_workers={readers(share_of_cores(1))}"  # as many as a run on a GPU has
 
 
 def decode(bench: Bench) -> Figures:
@@ -23,7 +26,7 @@ def decode(bench: Bench) -> Figures:
 
 def load(bench: Bench, size: str) -> Figures:
     """From files to batches in memory, with the processes that a run has."""
-    cfg = bench.configuration(*bench.case(size).options, f"loader.limit={bench.images}")
+    cfg = bench.configuration(*bench.case(size).options, WORKERS, f"loader.limit={bench.images}")
     loader = instantiate(cfg.loader, dataset=bench.dataset)
     took = seconds(lambda: [None for _ in loader.predict_dataloader()])
     return {f"loader_{size}_images_per_second": bench.images / took}
@@ -31,7 +34,7 @@ def load(bench: Bench, size: str) -> Figures:
 
 def encode(bench: Bench, case: Case) -> Figures:
     """From files to activations on the device; and the encoder alone, on the same batches."""
-    cfg = bench.configuration(*case.options, f"loader.limit={bench.images}")
+    cfg = bench.configuration(*case.options, WORKERS, f"loader.limit={bench.images}")
     encoder = build_explainer(cfg).to(bench.device).encoder
     loader = instantiate(cfg.loader, dataset=bench.dataset)
     batches: list[torch.Tensor] = []

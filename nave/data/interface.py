@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypedDict, runtime_checkable
+from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -123,6 +123,34 @@ class Labelled(Protocol):
         ...
 
 
+class Entry(NamedTuple):
+    """All that a data set knows of one image, without its masks; ``labels`` is None where it knows none."""
+
+    image: Image.Image
+    truth: GroundTruth | None
+    labels: tuple[str, ...] | None
+
+
+@runtime_checkable
+class ReadAtOnce(Protocol):
+    """A data set that reads the annotation of an image once for all that follows from it."""
+
+    def entry(self, index: int) -> Entry:
+        """What ``image``, ``truth`` and ``labels`` return; errors as theirs."""
+        ...
+
+
+def entry_of(dataset: Dataset, index: int) -> Entry:
+    """All that ``dataset`` knows of one image, without its masks; raises UnreadableImageError."""
+    if isinstance(dataset, ReadAtOnce):
+        return dataset.entry(index)
+    return Entry(dataset.image(index), dataset.truth(index), _labels(dataset, index))
+
+
+def _labels(dataset: Dataset, index: int) -> tuple[str, ...] | None:
+    return dataset.labels(index) if isinstance(dataset, Labelled) else None
+
+
 @runtime_checkable
 class FromFiles(Protocol):
     """A data set whose images lie in files of their own."""
@@ -195,20 +223,19 @@ def files_of(dataset: Dataset, index: int) -> Content:
     return Content(files=[_file(path) for path in files])
 
 
-def meaning_of(dataset: Dataset, index: int, truth: GroundTruth | None, image: Image.Image | None = None) -> Content:
+def meaning_of(dataset: Dataset, index: int, entry: Entry | None = None) -> Content:
     """The rest of the content: the hash of the ground truth, and of the pixels if they come from no file.
 
     Args:
         dataset: the data set.
         index: position of the image.
-        truth: its ground truth.
-        image: its pixels, if they are known already.
+        entry: what is known of it, if it has been read already.
     """
-    labels = dataset.labels(index) if isinstance(dataset, Labelled) else None
+    truth, labels = entry[1:] if entry else (dataset.truth(index), _labels(dataset, index))
     objects = None if truth is None else [truth.boxes.tolist(), truth.classes, truth.hard]
     meaning = Content(truth=hashlib.sha256(json.dumps([objects, labels]).encode()).hexdigest())
     if not isinstance(dataset, FromFiles) or not dataset.files(index):
-        meaning["pixels"] = _pixels(dataset, index, dataset.image(index) if image is None else image)
+        meaning["pixels"] = _pixels(dataset, index, entry.image if entry else dataset.image(index))
     return meaning
 
 
@@ -221,7 +248,7 @@ def is_same(content: Content, dataset: Dataset, index: int) -> bool:
     if "truth" not in content:  # it could not be read, and still cannot
         return bool(paths)
     with suppress(UnreadableImageError):
-        meaning = meaning_of(dataset, index, dataset.truth(index))
+        meaning = meaning_of(dataset, index)
         return all(content.get(key) == meaning.get(key) for key in ("truth", "pixels"))
     return False
 

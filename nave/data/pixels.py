@@ -115,6 +115,9 @@ def rgb_of_file(image: Image.Image, path: Path) -> Image.Image:
     """An image that Pillow has opened at ``path`` as 8-bit RGB; raises ValueError as :func:`eight_bit`."""
     if isinstance(image, PngImageFile | TiffImageFile) and image.mode in ("RGB", "RGBA") and (raw := _raw(image)):
         return rgb_of_values(_deep_colours(path, raw), _stated_depth(image, path))
+    if image.format == "JPEG" and image.mode == "RGB":
+        image.load()
+        return _with_remarks(image)  # it is nobody else's, so it needs no copy
     rgb = rgb_of_image(image, _stated_depth(image, path) if image.mode.startswith("I") else None)
     return _with_remarks(ImageOps.invert(rgb), *remarks(rgb)) if _is_inverted(image) else rgb
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from nave.data.download import Download, fetch
 from nave.data.folder import require_files
-from nave.data.interface import GroundTruth, MalformedDataError, MissingDatasetError, missing
+from nave.data.interface import Entry, GroundTruth, MalformedDataError, MissingDatasetError, missing
 from nave.data.reading import Box, Fit, checked, fit, leaves, open_image, read_list, read_mask
 
 CLASSES = (
@@ -182,8 +182,7 @@ class VOC:
             UnreadableImageError: if it cannot be read, or has another size that is no plain rescale.
             MalformedDataError: for an invalid annotation file.
         """
-        upright = self._fit(index, self._annotation(index)).upright
-        return open_image(self._image_file(index), self._ids[index], upright)
+        return self._image(index, self._fit(index, self._annotation(index)))
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) from the file's header; errors as of :meth:`image`."""
@@ -196,7 +195,14 @@ class VOC:
 
     def labels(self, index: int) -> tuple[str, ...]:
         """The classes with at least one box in the image, sorted."""
-        return tuple(sorted(set(self.truth(index).classes)))
+        return _sorted_classes(self.truth(index))
+
+    def entry(self, index: int) -> Entry:
+        """The image, its objects and its classes, from one look at the annotation; errors as of :meth:`image`."""
+        annotation = self._annotation(index)
+        lies = self._fit(index, annotation)
+        image, truth = self._image(index, lies), annotation.truth(lies)
+        return Entry(image, truth, _sorted_classes(truth))
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
         """Class of every pixel: 0 background, 1 to 20 as CLASSES, 255 void; None if the image has no mask.
@@ -222,6 +228,9 @@ class VOC:
         """The image, its annotation and its masks."""
         masks = [self._folder / folder / f"{self._ids[index]}.png" for folder in MASKS]
         return [self._image_file(index), self._annotation_file(index), *masks]
+
+    def _image(self, index: int, lies: Fit) -> Image.Image:
+        return open_image(self._image_file(index), self._ids[index], lies.upright)
 
     def _annotation(self, index: int) -> Annotation:
         return read_annotation(self._annotation_file(index))
@@ -251,6 +260,10 @@ class VOC:
         require_files(self._folder / "JPEGImages", [f"{image_id}.jpg" for image_id in ids], file)
         require_files(self._folder / "Annotations", [f"{image_id}.xml" for image_id in ids], file)
         return ids
+
+
+def _sorted_classes(truth: GroundTruth) -> tuple[str, ...]:
+    return tuple(sorted(set(truth.classes)))
 
 
 def _find(root: Path, year: int) -> Path | None:

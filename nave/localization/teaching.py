@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float32, UInt8
 from scipy import ndimage
 
 from nave.clustering.interface import cluster
-from nave.data.datamodule import Batch, ImageModule, load_batch
+from nave.data.batch import Batch, load_batch
+from nave.data.datamodule import ImageModule
 from nave.localization.foreground import Card, Head, fit, normalised
 from nave.localization.interface import PatchTokens, patch_tokens
 from nave.localization.nave import Nave

@@ -6,7 +6,8 @@ import time
 import numpy as np
 import torch
 
-from nave.data.datamodule import ImageModule, load_batch, size_or_none
+from nave.data.batch import load_batch
+from nave.data.datamodule import ImageModule, size_or_none
 from nave.data.input_size import InputSize
 from nave.encoder.encoder import Encoder
 

@@ -137,7 +137,7 @@ def _contents(dataset: Dataset) -> Iterator[dict[str, Any]]:
     for index in range(len(dataset)):
         content = files_of(dataset, index)
         with suppress(UnreadableImageError):
-            content |= meaning_of(dataset, index, dataset.truth(index))
+            content |= meaning_of(dataset, index)
         yield {"index": index, **content}
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Int, UInt8
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from nave.data.datamodule import Batch
+from nave.data.batch import Batch
 from nave.data.interface import Content, Dataset, GroundTruth, Masked
 from nave.data.watermark import Watermarked
 from nave.localization.foreground import Foreground
@@ -25,7 +25,7 @@ from nave.metrics.segmentation import BACKGROUND, IGNORE, contingency, contingen
 from nave.metrics.unlabelled import cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
 from nave.processes.distributed import share_of_cores
-from nave.processes.pool import CHUNK, FEW, Pool
+from nave.processes.pool import CHUNK, FEW, Pool, finishers
 from nave.runs.choice import chosen, plain, rounded
 from nave.runs.journal import Journal, Note, Unreadable
 from nave.runs.layout import write_image
@@ -84,7 +84,9 @@ class Writer(Callback):
             labels, judged = np.zeros((2, 2), np.uint8), Foreground(np.ones((1, 1), np.int8), (2.0, 2.0))
             self.localization(labels, None, *([judged] if self.localization.foreground != OFF else []))  # compiles once
         share = self.images / trainer.world_size
-        processes = 0 if share < FEW else min(share_of_cores(trainer.num_devices), math.ceil(share / CHUNK))
+        cores = share_of_cores(trainer.num_devices)
+        most = cores if trainer.strategy.root_device.type == "cpu" else finishers(cores)
+        processes = 0 if share < FEW else min(most, math.ceil(share / CHUNK))
         self._pool = Pool(self._finisher, self._note, processes=processes, pending=PENDING)
 
     def on_predict_batch_end(
@@ -127,10 +129,10 @@ class Writer(Callback):
             tasks = zip(clustered(), batch.truths, strict=True)
             self._pool.submit([Task(image, truth, batch.contents.get(image.index)) for image, truth in tasks])
 
-    def _note(self, finished: Finished) -> None:
-        self.journal.append_lines(self._finisher.rank, finished.lines)
-        for stage, seconds in finished.seconds.items():
-            self.seconds[stage] += seconds
+    def _note(self, finished: Sequence[Finished]) -> None:
+        self.journal.append_lines(self._finisher.rank, b"".join(image.lines for image in finished))
+        for stage in self.seconds:
+            self.seconds[stage] += sum(image.seconds[stage] for image in finished)
 
 
 @dataclass(frozen=True)

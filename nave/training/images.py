@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, DistributedSampler, default_collate
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
-from nave.data.datamodule import Failure, RaisingLoader
+from nave.data.batch_loader import Failure, RaisingLoader
 from nave.data.interface import Dataset, MalformedDataError, UnreadableImageError
 from nave.data.seed import seed_of
 from nave.training.classifier import Targets

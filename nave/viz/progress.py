@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nave.data.datamodule import Batch
+from nave.data.batch import Batch
 
 
 class ImageProgress(Callback):

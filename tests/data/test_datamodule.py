@@ -13,7 +13,8 @@ from lightning import LightningModule, Trainer
 from omegaconf import OmegaConf
 from PIL import Image
 
-from nave.data.datamodule import Batch, ImageModule, batches, load_batch, shard
+from nave.data.batch import Batch, load_batch
+from nave.data.datamodule import ImageModule, batches, shard
 from nave.data.folder import Folder
 from nave.data.input_size import InputSize
 from nave.data.interface import MalformedDataError

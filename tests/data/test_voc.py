@@ -295,3 +295,17 @@ def test_a_list_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None:
     for name in ("../x.jpg", "/x.jpg", "a\0.jpg"):
         with pytest.raises(MalformedDataError, match=r"list\.txt: '.*' leads out of its folder"):
             require_files(tmp_path, [name], tmp_path / "list.txt")
+
+
+def test_an_entry_is_what_its_parts_are(tmp_path: Path) -> None:
+    root = write_voc(tmp_path, things={"a": [Thing("dog", (1, 1, 9, 9)), Thing("cat", (2, 2, 8, 8))], "b": []})
+    voc = configured("voc07", root=root)
+    for index in range(2):
+        image, truth, labels = voc.entry(index)
+        assert image.tobytes() == voc.image(index).tobytes()
+        assert (truth.boxes.tolist(), truth.classes, truth.hard) == (
+            voc.truth(index).boxes.tolist(),
+            voc.truth(index).classes,
+            voc.truth(index).hard,
+        )
+        assert labels == voc.labels(index)

@@ -19,7 +19,7 @@ SIZES = [0, 1, 3]  # processes
 
 def pool(function: Any, processes: int, pending: int = 4) -> tuple[Pool[Any, Any], list[Any]]:
     taken: list[Any] = []
-    return Pool(function, taken.append, processes=processes, pending=pending), taken
+    return Pool(function, taken.extend, processes=processes, pending=pending), taken
 
 
 def call(one: Pool[Any, Any], *sequences: Sequence[int]) -> None:

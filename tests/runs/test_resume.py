@@ -95,7 +95,7 @@ def photographs(root: Path, *of: RunFolder) -> Folder:
     write_photograph(root / "photographs" / "a.png")
     dataset = Folder(root / "photographs")
     for run in of:
-        content = files_of(dataset, 0) | meaning_of(dataset, 0, None)
+        content = files_of(dataset, 0) | meaning_of(dataset, 0)
         write_whole(run.data(), json.dumps({"index": 0, **content}) + "\n")
     return dataset
 

@@ -11,7 +11,7 @@ import torch
 from lightning import LightningModule, Trainer
 from PIL import Image
 
-from nave.data.datamodule import Batch
+from nave.data.batch import Batch
 from nave.data.folder import Folder
 from nave.localization.interface import Localization
 from nave.localization.switch import OFF
@@ -20,6 +20,8 @@ from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 from nave.runs.writer import Finisher, Task, Writer, WritingError, at_original_size
 from tests.helpers.datasets import write_folder
+
+ON_CPU = mock.Mock(root_device=torch.device("cpu"))
 
 LABELS = np.zeros((15, 20), np.uint8)
 LABELS[:, 10:] = 1  # the left half is cluster 0, the right half 1, on a map of half the height and width
@@ -65,7 +67,10 @@ def test_the_map_exists_before_the_note_is_handed_over(tmp_path: Path) -> None:
 def test_every_image_is_noted_in_its_processes_name(tmp_path: Path) -> None:
     made = finisher(tmp_path, 2)
     writer = Writer(made.journal, made.dataset, made.localization, images=2)
-    trainer, module = mock.Mock(Trainer, global_rank=3, world_size=1, num_devices=1), mock.Mock(LightningModule)
+    trainer, module = (
+        mock.Mock(Trainer, strategy=ON_CPU, global_rank=3, world_size=1, num_devices=1),
+        mock.Mock(LightningModule),
+    )
     batch = Batch(["trip/a"], [0], torch.zeros(1, 3, 15, 20, dtype=torch.uint8), [(30, 40)], [None], [(1, "b", "torn")])
     writer.setup(trainer, module, "predict")
     writer.on_predict_batch_end(trainer, module, lambda: [clustered(2)], batch, 0)
@@ -106,7 +111,10 @@ def test_every_k_has_its_folder(tmp_path: Path) -> None:
 def test_what_waits_is_finished_when_the_run_is_interrupted(tmp_path: Path) -> None:
     made = finisher(tmp_path, 2)
     writer = Writer(made.journal, made.dataset, made.localization, images=16)
-    trainer, module = mock.Mock(Trainer, global_rank=0, world_size=1, num_devices=2), mock.Mock(LightningModule)
+    trainer, module = (
+        mock.Mock(Trainer, strategy=ON_CPU, global_rank=0, world_size=1, num_devices=2),
+        mock.Mock(LightningModule),
+    )
     batch = Batch(["trip/a"], [0], torch.zeros(1, 3, 15, 20, dtype=torch.uint8), [(30, 40)], [None], [])
     writer.setup(trainer, module, "predict")
     writer.on_predict_batch_end(trainer, module, lambda: [clustered(2)], batch, 0)
