@@ -176,25 +176,28 @@ def _tidy(path: Path, spans: Any) -> None:
     """Buries what lies between the files of a shard, cuts off what lies behind them, and ends it as a tar file ends."""
     size = spans["size"].astype(np.int64)
     stops = spans["start"] + size + -size % BLOCK
-    before = np.concatenate([[0], stops[:-1]])
+    before, end = np.concatenate([[0], stops[:-1]]), int(stops[-1])
     gaps = [(int(a), int(b)) for a, b in zip(before, spans["header"], strict=True) if b > a]
-    end = int(stops[-1])
-    if not gaps and _ends_at(path, end):
+    changes = {start: _header(DEAD, stop - start - BLOCK) for start, stop in gaps} | {end: END}
+    if _size(path) == end + len(END) and all(_holds(path, *change) for change in changes.items()):
         return
     if path.stat().st_nlink > 1:  # another run's too
         _replace_by_copy(path)
     with path.open("r+b") as file:
-        for start, stop in gaps:
-            file.seek(start)
-            file.write(_header(DEAD, stop - start - BLOCK))
         file.truncate(end)
-        file.seek(end)
-        file.write(END)
+        for start, content in changes.items():
+            file.seek(start)
+            file.write(content)
 
 
-def _ends_at(path: Path, end: int) -> bool:
+def _size(path: Path) -> int:
+    with path.open("rb") as file:  # opened, since a file's size on another machine is known for certain only then
+        return file.seek(0, os.SEEK_END)
+
+
+def _holds(path: Path, start: int, content: bytes) -> bool:
     with path.open("rb") as file:
-        return file.seek(0, os.SEEK_END) == end + len(END) and os.pread(file.fileno(), len(END), end) == END
+        return os.pread(file.fileno(), len(content), start) == content
 
 
 def _replace_by_copy(path: Path) -> None:

@@ -73,7 +73,7 @@ def record(folder: Path) -> dict[str, Any]:
 
 def results(folder: Path) -> dict[str, bytes]:
     """Every byte that an undisturbed run would write too; what is packed as if it were not."""
-    kept = ("maps", "centroids", "overlays", "predictions.jsonl", "metrics.json", "concepts.json")
+    kept = ("maps", "overlays", "predictions.jsonl", "metrics.json", "concepts.json")
     found: dict[str, bytes] = {}
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or not set(path.relative_to(folder).parts) & set(kept) or path.name == INDEX:
