@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from nave.data.interface import GroundTruth
 from nave.localization.interface import Localizer
 from nave.module import ClusteredImage, ImageClusters
 from nave.pipeline import explain
+from nave.processes.device import Stages
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 from nave.runs.provenance import begin, recorded
@@ -231,14 +232,15 @@ class StandIn(LightningModule):
         super().__init__()
         self.encoder, self.localization = torch.nn.Identity(), localization
         self.ks: tuple[NumberOfClusters | None, ...] = (3,)
-        self.seconds: dict[str, float] = {}
+        self.stages = Stages()
         blocks = np.random.default_rng(0).integers(0, 3, (97, 4, 5), dtype=np.uint8)
         self._labels = blocks.repeat(SIDES[1] // 4, axis=1).repeat(SIDES[2] // 5, axis=2)
         self._centroids = np.random.default_rng(1).normal(size=(97, 3, 16)).astype(np.float32)
 
-    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[ClusteredImage]:  # noqa: ARG002 - Lightning's
-        """The clusters of a batch."""
-        return [self._clustered(*image) for image in zip(batch.image_ids, batch.indices, batch.sizes, strict=True)]
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> Callable[[], list[ClusteredImage]]:  # noqa: ARG002 - Lightning's
+        """The clusters of a batch, when they are asked for."""
+        images = zip(batch.image_ids, batch.indices, batch.sizes, strict=True)
+        return lambda: [self._clustered(*image) for image in images]
 
     def _clustered(self, image_id: str, index: int, size: tuple[int, int]) -> ClusteredImage:
         number = index % len(self._labels)

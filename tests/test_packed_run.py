@@ -83,7 +83,8 @@ def used(source: Path, tmp_path: Path, use: str, packed: bool) -> dict[str, byte
     for kind in ("maps", "centroids"):
         for folder in run.glob(f"*/{kind}"):
             shutil.rmtree(folder)
-    paths = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix not in (".pdf", ".log")]  # know the time
+    timed = (".pdf", ".log")  # these say when they were written
+    paths = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix not in timed]
     left = {str(path.relative_to(tmp_path)): path.read_bytes() for path in paths}
     for path in tmp_path.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
