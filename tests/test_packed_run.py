@@ -13,7 +13,8 @@ from nave.report.__main__ import main as report
 from nave.runs.layout import ResultsFolder
 from nave.runs.reader import Run
 from tests.helpers.pages import pack
-from tests.helpers.running import into, nave_run, photographs, record, results, voc
+from tests.helpers.running import QUICK as RUN
+from tests.helpers.running import into, nave_run, one_thread, photographs, record, results, voc
 from tests.test_run import change_photograph, command_line, count_images, damaged, told
 
 SHARD = "0000-000000.tar"
@@ -217,9 +218,12 @@ def test_no_number_of_images_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
 @SLOW
 def test_two_processes_write_shards_of_their_own(tmp_path: Path) -> None:
     overrides = [*damaged(tmp_path, 13), "pack=1"]
-    assert nave_run(*overrides[:-1], into(tmp_path / "one")) == 0
+    with one_thread():
+        assert nave_run(*overrides[:-1], into(tmp_path / "one")) == 0
     two = ["trainer.devices=2", "trainer.strategy=ddp"]
-    told(command_line(tmp_path, *overrides, *two, into(tmp_path / "two")))
+    told(command_line(tmp_path, *RUN, *overrides, *two, into(tmp_path / "two")))
     assert names(tmp_path / "two" / "k2" / "maps") == [SHARD, "0001-000000.tar", "index.npy"]
     assert results(tmp_path / "one") == results(tmp_path / "two")
-    assert np.load(tmp_path / "two" / "k2" / "maps" / "index.npy")["rank"].tolist().count(1) == 6
+    assert (
+        np.load(tmp_path / "two" / "k2" / "maps" / "index.npy")["rank"].tolist().count(1) == 5
+    )  # and one image that cannot be read
