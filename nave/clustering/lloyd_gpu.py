@@ -14,11 +14,13 @@ from typing import no_type_check  # innermost: Triton compiles no wrapper that c
 import triton
 import triton.language as tl
 
+from nave.clustering import batched
+
 BLOCK = tl.constexpr(256)  # grid points at a time
 DEPTH = tl.constexpr(64)  # rows of the Gram matrix at a time
 COLUMNS = tl.constexpr(128)  # and columns
 NEAR = tl.constexpr(1e-5)  # squared distance, relative to squared length, that float32 products tell from zero
-ACTIVE, PAUSED, ASSIGN = tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)  # done: 0
+ACTIVE, PAUSED, ASSIGN = tl.constexpr(batched.ACTIVE), tl.constexpr(batched.PAUSED), tl.constexpr(3)  # done: 0
 
 
 @triton.jit(do_not_specialize=["tall", "wide", "max_iter", "K", "vectors", "h", "w", "H", "W"])
