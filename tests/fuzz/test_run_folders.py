@@ -61,7 +61,10 @@ LINE = st.one_of(without_some(PREDICTION), PREDICTION, ANY_JSON)
 NOTE = without_some(
     st.builds(lambda line, index: {"index": index, "k": 2, "line": line}, PREDICTION, st.integers(0, 2))
 )
-NOTES = lines(st.one_of(NOTE, st.just({"index": 1, "unreadable": {"image_id": "b", "reason": "torn"}}), ANY_JSON))
+PACKED = st.builds(lambda note: note | {"packed": {"maps": [0, 0, 0, 512, 100]}}, NOTE)
+NOTES = lines(
+    st.one_of(NOTE, PACKED, st.just({"index": 1, "unreadable": {"image_id": "b", "reason": "torn"}}), ANY_JSON)
+)
 FILE = st.builds(lambda: {"size": 3, "changed": 0, "sha256": "0"})
 CONTENTS = lines(
     without_some(

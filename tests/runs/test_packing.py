@@ -12,7 +12,7 @@ from nave.runs import packing
 from nave.runs.journal import Journal, with_spans
 from nave.runs.layout import ResultsFolder, RunFolder
 from nave.runs.packing import DEAD, Catalogue, Packer, member
-from nave.runs.shards import Span, Stored, find, is_index, shard
+from nave.runs.shards import ENTRY, Span, Stored, find, is_index, shard
 
 CONTENT = {f"trip/{number}": bytes([number]) * (100 * number) for number in range(8)}
 
@@ -225,6 +225,19 @@ def test_a_damaged_index_is_named(tmp_path: Path, content: bytes) -> None:
     assert not is_index(path)
     with pytest.raises(ValueError, match=r"maps/index\.npy: no index can be read.*run the images again"):
         read(tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    "span", [(0, 0, 0, -9, 4), (0, 0, 0, 1 << 60, 4), (0, 0, 0, 512, 4_000_000_000), (0, 7, 0, 0, 1)]
+)
+def test_an_index_that_points_anywhere_ends_in_an_error_that_names_the_image(tmp_path: Path, span: Span) -> None:
+    write(run(tmp_path), 1)
+    catalogue = Catalogue(tmp_path / "maps")
+    catalogue.add("trip/1", Span(*span))
+    entries = np.frombuffer(catalogue._bytes, ENTRY)
+    np.save(tmp_path / "maps" / "index.npy", entries)
+    with pytest.raises((ValueError, FileNotFoundError), match=r"maps/0000-00000.\.tar \(trip/1\)"):
+        ResultsFolder(tmp_path).read_map("trip/1")
 
 
 def test_another_array_is_no_index(tmp_path: Path) -> None:
