@@ -198,6 +198,7 @@ def test_shards_do_not_depend_on_the_pool(tmp_path: Path, monkeypatch: pytest.Mo
         assert one.read_bytes() == three.read_bytes()
 
 
+@SLOW
 def test_a_shard_that_cannot_be_written_ends_the_run_with_the_images_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
