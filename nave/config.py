@@ -76,6 +76,7 @@ class RunConfig:
     cache_limit_gb: float = MISSING
     overlays: int = MISSING
     photographs: int | None = MISSING
+    pack: int | None = MISSING
     report: bool = MISSING
     model: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
@@ -198,6 +199,8 @@ def check(cfg: DictConfig) -> None:
         not isinstance(cfg.concepts, int) or isinstance(cfg.concepts, bool) or cfg.concepts < 0
     ):
         raise ValueError(f"concepts={cfg.concepts}: give a number, 0 for none, or auto")
+    if cfg.pack is not None and cfg.pack < 1:
+        raise ValueError(f"pack={cfg.pack}: give a number of images from 1 on, or null to pack none")
     if switched(cfg.foreground) not in (AUTO, OFF) and not Path(cfg.foreground).is_file():
         raise ValueError(
             f"foreground={cfg.foreground} is no file: give the foreground.safetensors of a run, auto, or off"

@@ -131,11 +131,13 @@ def explain(
 ) -> None:
     """Adds to the folder what it lacks, on all devices, and to ``record`` the figures of the work."""
     current = Current(journal.folder, journal.ks, dataset, bool(cfg.concepts))
-    images: ImageModule = instantiate(cfg.loader, dataset=dataset, skip=journal.finished(current))
+    notes = journal.read(current)
+    images: ImageModule = instantiate(cfg.loader, dataset=dataset, skip=frozenset(notes.finished()))
     if changed := list(current.changed):
         log.info("computed again, as it is not what it was when it was explained: %s", named(changed))
     total = record["total"] = len(images.skip) + images.count
-    writer = Writer(journal, dataset, explainer.localization, images.count, bool(cfg.concepts))
+    ends = notes.ends if cfg.pack is not None and total >= cfg.pack else None
+    writer = Writer(journal, dataset, explainer.localization, images.count, bool(cfg.concepts), ends)
     progress = ImageProgress(images.count)
     trainer.callbacks.extend([writer, progress, StopAtOnce()])  # type: ignore[attr-defined] # a list
     record["device"] = device_name(trainer.strategy.root_device, trainer.world_size)
@@ -148,7 +150,7 @@ def explain(
     leave_process_group()
     if not is_rank_zero():
         return
-    record["unreadable"] = journal.collect(total, current if images.skip or changed else None)
+    record["unreadable"] = journal.collect(total, notes)
     record["images"] = total - len(record["unreadable"])
     record["remarks"] = journal.remarks()
     for remark, count in record["remarks"].items():

@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from nave.bench.cases import VOC07, Bench
 from nave.bench.end_to_end import Figures
 from nave.runs.layout import RunFolder, read_json
+from nave.runs.prediction import read_lines
 
 SCORES = ("corloc", "nave")
 
@@ -47,7 +48,7 @@ class Agreement:
 def compare(reference: RunFolder, other: RunFolder, key: str) -> Figures:
     """ARI of the maps of two runs at one K: mean, lowest, and the share of images above 0.99."""
     maps = [reference.at(None, [None]), other.at(None, [None])]
-    names = sorted(path.stem for path in (reference.path / "maps").glob("*.png"))
+    names = sorted(line["image_id"] for line in read_lines(maps[0]))
     scores = [float(adjusted_rand_score(*(run.read_map(name).ravel() for run in maps))) for name in names]
     return {
         f"{key}_images": len(scores),

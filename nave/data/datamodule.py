@@ -61,8 +61,8 @@ class ImageModule(LightningDataModule):
         num_workers: processes that load images; ``auto``: on a GPU a share of the cores, of
             which the others finish images, else one; none for a few images.
         limit: use only the first ``limit`` images.
-        skip: ids of images to leave out; batches in which any other is left stay whole, as what else is in a batch may
-            affect an encoder's rounding.
+        skip: positions of images to leave out; batches in which any other is left stay whole, as what else is in a
+            batch may affect an encoder's rounding.
 
     Raises:
         ValueError: for sizes, counts and limits below 1.
@@ -77,7 +77,7 @@ class ImageModule(LightningDataModule):
         batch_size: int | str,
         num_workers: int | str,
         limit: int | None,
-        skip: Collection[str] = (),
+        skip: Collection[int] = (),
     ) -> None:
         super().__init__()
         self.dataset = dataset
@@ -133,7 +133,7 @@ class ImageModule(LightningDataModule):
         return list(range(stop))
 
     def _left(self, indices: Sequence[int]) -> list[int]:
-        return [index for index in indices if self.dataset.image_id(index) not in self.skip]
+        return [index for index in indices if index not in self.skip]
 
     def _batches(self) -> list[list[int]]:
         return [batch for batch in self._all_batches() if self._left(batch)]

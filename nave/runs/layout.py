@@ -13,9 +13,9 @@
     k3/, k5/, ...                 one folder per K; with a single K, the run folder itself:
         predictions.jsonl         one line per image                                 (prediction.py)
         metrics.json              scores with their intervals                        (scoring.py)
-        maps/<image_id>.png       cluster ids as pixel values
+        maps/<image_id>.png       cluster ids as pixel values; in a large run in shards    (shards.py)
         overlays/<image_id>.jpg   some images with their clusters and boxes         (pictures.py)
-        centroids/<image_id>.npy  for concepts, and for data sets with masks or watermarks
+        centroids/<image_id>.npy  for concepts, and for data sets with masks or watermarks; in shards too
         concepts.json             what the clusters of all images have in common     (concepts.py)
 
 The folder of a sweep holds sweep.json, summary.csv, summary.md and one run folder per job. refused/<job>.txt explains
@@ -35,11 +35,13 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 
+from nave.runs.shards import INDEX, Span, Stored, at, find
 from nave.strict_json import from_json, to_json
 
 K = int | Literal["auto"] | None  # the requested number of clusters; None for a baseline, which does not cluster
 RUN, PLAN, PAGE = "run.json", "sweep.json", "report.html"
-BY_IMAGE = ("maps", "overlays", "centroids")  # sub-folders with one file per image
+MAPS, OVERLAYS, CENTROIDS = "maps", "overlays", "centroids"
+BY_IMAGE = {MAPS: ".png", OVERLAYS: ".jpg", CENTROIDS: ".npy"}  # sub-folders with one file per image
 PHOTOGRAPHS = "photographs"
 WANDB = "wandb"
 CLAIM = ".claim"
@@ -68,21 +70,41 @@ class ResultsFolder:
         return self.path / "concepts.json"
 
     def map(self, image_id: str) -> Path:
-        """The map of one image: an indexed PNG of the original image's size."""
-        return _of_image(self.path / "maps", image_id, ".png")
+        """The map of one image, unless it is packed: an indexed PNG of the original image's size."""
+        return self.of_image(MAPS, image_id)
 
     def overlay(self, image_id: str) -> Path:
         """The image with its clusters and boxes."""
-        return _of_image(self.path / "overlays", image_id, ".jpg")
+        return self.of_image(OVERLAYS, image_id)
 
     def centroids(self, image_id: str) -> Path:
-        """The centroids of one image: a NumPy file of shape ``(K, D)``."""
-        return _of_image(self.path / "centroids", image_id, ".npy")
+        """The centroids of one image, unless they are packed: a NumPy file of shape ``(K, D)``."""
+        return self.of_image(CENTROIDS, image_id)
+
+    def of_image(self, kind: str, image_id: str) -> Path:
+        """The file of one image in the sub-folder ``kind``, which belongs to it alone."""
+        return _of_image(self.path / kind, image_id, BY_IMAGE[kind])
+
+    def stored(self, kind: str, image_id: str, span: Span | None = None) -> Stored:
+        """Where the map or the centroids of one image lie, in a file of their own or in a shard.
+
+        Args:
+            kind: The sub-folder.
+            image_id: Of the image.
+            span: Where they lie in a shard, if that is known already; else the index is asked.
+        """
+        packed = find(self.path / kind, image_id) if span is None else at(self.path / kind, image_id, span)
+        return packed or Stored(self.of_image(kind, image_id), image_id)
+
+    @property
+    def indices(self) -> list[Path]:
+        """The indices of the shards, if the results are packed."""
+        return [path for kind in BY_IMAGE if (path := self.path / kind / INDEX).is_file()]
 
     @property
     def has_centroids(self) -> bool:
         """Whether the run kept centroids."""
-        return (self.path / "centroids").is_dir()
+        return (self.path / CENTROIDS).is_dir()
 
     def read_map(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
         """The map of one image at the original image's size; pixels are cluster ids.
@@ -91,36 +113,37 @@ class ResultsFolder:
             FileNotFoundError: if the map is missing, naming the file.
             ValueError: if it is damaged, naming the file.
         """
-        path = self.map(image_id)
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no map {path}: run the images again")
-        with _reading(path, "map"), Image.open(path, formats=["PNG"]) as image:
-            labels = np.array(image)
+        return self.read_coloured_map(image_id)[0]
+
+    def read_coloured_map(self, image_id: str) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "C 3"]]:
+        """The map of one image, and the colours of its clusters; raises as :meth:`read_map`."""
+        stored = self.stored(MAPS, image_id)
+        if not stored.path.is_file():
+            raise FileNotFoundError(f"there is no map {stored}: run the images again")
+        with _reading(stored, "map"), Image.open(io.BytesIO(stored.read()), formats=["PNG"]) as image:
+            labels, palette = np.array(image), image.getpalette() or []
         if labels.ndim != 2 or labels.dtype != np.uint8:
-            raise ValueError(f"{path}: {labels.dtype} pixels {labels.shape} are no map: run the images again")
-        return labels
+            raise ValueError(f"{stored}: {labels.dtype} pixels {labels.shape} are no map: run the images again")
+        return labels, np.array(palette, np.uint8).reshape(-1, 3)
 
     def write_centroids(self, image_id: str, centroids: Float[np.ndarray, "K D"]) -> None:
-        """Writes the centroids of one image, unless there are none."""
-        if not centroids.size:
-            return
-        content = io.BytesIO()
-        np.save(content, centroids.astype(np.float32))
-        write_bytes(self.centroids(image_id), content.getvalue())
+        """Writes the centroids of one image to a file of their own, unless there are none."""
+        if centroids.size:
+            write_bytes(self.centroids(image_id), npy(centroids))
 
-    def read_centroids(self, image_id: str) -> Float32[np.ndarray, "K D"]:
-        """The centroids of one image.
+    def read_centroids(self, image_id: str, span: Span | None = None) -> Float32[np.ndarray, "K D"]:
+        """The centroids of one image; ``span`` as in :meth:`stored`.
 
         Raises:
             ValueError: if the file is missing or damaged, naming the file.
         """
-        path = self.centroids(image_id)
-        with _reading(path, "centroids"):
-            centroids: Float32[np.ndarray, "K D"] = np.load(path)
+        stored = self.stored(CENTROIDS, image_id, span)
+        with _reading(stored, "centroids"):
+            centroids: Float32[np.ndarray, "K D"] = np.load(io.BytesIO(stored.read()))
         if not isinstance(centroids, np.ndarray) or centroids.dtype != np.float32 or centroids.ndim != 2:
-            raise ValueError(f"{path} is no array of float32 (K, D), so it holds no centroids: run the images again")
+            raise ValueError(f"{stored} is no array of float32 (K, D), so it holds no centroids: run the images again")
         if not (centroids.size and np.isfinite(centroids).all()):
-            raise ValueError(f"{path}: centroids {centroids.shape} that are not all finite: run the images again")
+            raise ValueError(f"{stored}: centroids {centroids.shape} that are not all finite: run the images again")
         return centroids
 
     def files(self) -> list[Path]:
@@ -197,11 +220,11 @@ def _of_image(folder: Path, image_id: str, suffix: str) -> Path:
 
 
 @contextmanager
-def _reading(path: Path, kind: str) -> Iterator[None]:
+def _reading(file: object, kind: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Pillow and NumPy raise errors of many types on broken files
-        raise ValueError(f"{path}: no {kind} can be read from it ({error}): run the images again") from error
+        raise ValueError(f"{file}: no {kind} can be read from it ({error}): run the images again") from error
 
 
 def k_text(k: K | str) -> str:
@@ -241,9 +264,21 @@ def write_bytes(path: Path, content: bytes, via: Path | None = None) -> None:
 
 def write_image(image: Image.Image, path: Path, **options: Any) -> None:
     """Writes a PNG or a JPEG atomically; ``options`` are Pillow's."""
+    write_bytes(path, encoded(image, "PNG" if path.suffix == ".png" else "JPEG", **options))
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """The content of an image file; ``options`` are Pillow's."""
     content = io.BytesIO()
-    image.save(content, "PNG" if path.suffix == ".png" else "JPEG", **options)
-    write_bytes(path, content.getvalue())
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+def npy(array: Float[np.ndarray, "K D"]) -> bytes:
+    """The content of a NumPy file of float32."""
+    content = io.BytesIO()
+    np.save(content, array.astype(np.float32))
+    return content.getvalue()
 
 
 def write_chunks(path: Path, chunks: Iterable[bytes], via: Path | None = None) -> None:

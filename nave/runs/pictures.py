@@ -9,13 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from nave.data.interface import Dataset, UnreadableImageError
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import each
-from nave.runs.layout import ResultsFolder, RunFolder, write_image
+from nave.runs.layout import MAPS, ResultsFolder, RunFolder, write_image
 from nave.runs.prediction import Line, read_lines
 from nave.runs.resume import is_whole
 from nave.viz.overlay import QUALITY, overlay, shrunk
@@ -70,8 +69,7 @@ def overlay_of(results: ResultsFolder, line: Line, photograph: Image.Image) -> I
         line: Its prediction.
         photograph: The image itself, at its own size.
     """
-    with Image.open(results.map(line["image_id"])) as found:
-        labels, colours = np.array(found, np.uint8), np.array(found.getpalette(), np.uint8).reshape(-1, 3)
+    labels, colours = results.read_coloured_map(line["image_id"])
     truth = line["truth"]
     return overlay(photograph, labels, line["box"], [] if truth is None else truth["boxes"], colours)
 
@@ -102,7 +100,7 @@ def _is_due(artist: Artist, image: Drawn) -> bool:
     """Whether a picture is missing, torn, or older than a map."""
     pictures = [artist.folder.photograph(image.image_id)] if artist.longest else []
     pictures += [results.overlay(image.image_id) for results, _ in image.over_k]
-    maps = [results.map(image.image_id) for results, _ in image.over_k]
+    maps = [results.stored(MAPS, image.image_id).path for results, _ in image.over_k]
     return not all(is_whole(picture) and _age(picture) >= max(map(_age, maps)) for picture in pictures)
 
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from nave.runs.journal import Unreadable
 from nave.runs.layout import K, RunFolder, read_json, remove_temporary
+from nave.runs.notes import Unreadable
 from nave.strict_json import checked, parsed
 
 SILENCE = 1800.0  # seconds without a finished image after which a process on another machine counts as killed

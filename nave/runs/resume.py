@@ -4,11 +4,9 @@ What decides a result decides its identity: configuration, weights, the content 
 it calls, the clustering engine and the type of device.
 """
 
-import hashlib
 import logging
 import os
 import shutil
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +14,22 @@ from typing import Any, Required
 
 from nave.data.interface import Content, Dataset, is_same
 from nave.processes.distributed import is_rank_zero
-from nave.runs.journal import Note
-from nave.runs.layout import CLAIM, PART, RUN, K, ResultsFolder, RunFolder, read_json, temporary_path
+from nave.runs.layout import (
+    CENTROIDS,
+    CLAIM,
+    MAPS,
+    PART,
+    RUN,
+    K,
+    ResultsFolder,
+    RunFolder,
+    read_json,
+    temporary_path,
+)
+from nave.runs.notes import Note
 from nave.runs.prediction import Line, read_lines
 from nave.runs.record import Record, flat, read_record
+from nave.runs.shards import Span, Stored, is_index
 from nave.strict_json import checked, from_json
 
 log = logging.getLogger(__name__)
@@ -34,6 +44,7 @@ FROM_THE_START = ("config", "code_sha256", "versions")  # a record without them 
 IDENTITY = (*FROM_THE_START, "weights_sha256", "data_sha256", "engine", "device_type", "foreground_sha256")
 NEAR = 3  # keys in which a run may differ to be worth a word on why it is not reused
 ENDINGS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".json": b"\n", ".jsonl": b"\n"}  # of whole files
+NOWHERE: Mapping[str, Span] = {}
 
 
 class ConflictingResultsError(ValueError):
@@ -147,40 +158,48 @@ def _contents(path: Path, images: int) -> Iterator[_Numbered]:
 
 def damaged(folder: RunFolder, record: Record) -> Path | None:
     """The first file of a finished run that is missing or cut off; the power may have gone."""
-    for k in record["ks"]:
-        results, images = folder.at(k, record["ks"]), 0
-        try:
-            for line in read_lines(results):
-                images += 1
-                if path := damaged_file(results, line, bool(record["config"].get("concepts"))):
-                    return path
-            if images != record["images"] or (images and not is_whole(results.predictions)):
-                return results.predictions
-        except (OSError, ValueError):
-            return results.predictions
-        if not _is_json(results.metrics):
-            return results.metrics
-        if results.concepts.is_file() and not _is_json(results.concepts):
-            return results.concepts
-    return None
+    found = (path for k in record["ks"] for path in _damaged(folder.at(k, record["ks"]), record))
+    return next(found, None)
 
 
-def damaged_file(results: ResultsFolder, line: Line, centroids: bool = False) -> Path | None:
+def _damaged(results: ResultsFolder, record: Record) -> Iterator[Path]:
+    yield from (index for index in results.indices if not is_index(index))
+    images = 0
+    try:
+        for line in read_lines(results):
+            images += 1
+            if path := damaged_file(results, line, bool(record["config"].get("concepts"))):
+                yield path
+        if images != record["images"] or (images and not is_whole(results.predictions)):
+            yield results.predictions
+    except (OSError, ValueError):
+        yield results.predictions
+    if not _is_json(results.metrics):
+        yield results.metrics
+    if results.concepts.is_file() and not _is_json(results.concepts):
+        yield results.concepts
+
+
+def damaged_file(
+    results: ResultsFolder, line: Line, centroids: bool = False, packed: Mapping[str, Span] = NOWHERE
+) -> Path | None:
     """The first file of one image that is missing or cut off; pictures are drawn anew where they are missing.
 
     Args:
         results: Where they lie.
         line: Of the image.
         centroids: Whether those of every image are kept.
+        packed: Where they lie in shards, as far as that is known without an index.
     """
     image_id = line["image_id"]
-    if not is_whole(results.map(image_id)):
-        return results.map(image_id)
+    stored = results.stored(MAPS, image_id, packed.get(MAPS))
+    if not stored.ends_with(ENDINGS[".png"]):
+        return stored.path
     if line["k"] is not None and (centroids or "segmentation" in line or "watermark" in line):
         try:
-            results.read_centroids(image_id)
+            results.read_centroids(image_id, packed.get(CENTROIDS))
         except ValueError:
-            return results.centroids(image_id)
+            return results.stored(CENTROIDS, image_id, packed.get(CENTROIDS)).path
     return None
 
 
@@ -192,8 +211,7 @@ class Current:
 
     def __init__(self, folder: RunFolder, ks: tuple[K, ...], dataset: Dataset, centroids: bool = False) -> None:
         self._folder, self._ks, self._dataset, self._centroids = folder, ks, dataset, centroids
-        self._known: dict[bytes, bool] = {}  # by a hash: what the images of a large data set were is long
-        self._whole: defaultdict[str, set[int]] = defaultdict(set)  # positions, by K
+        self._last: tuple[int, Content, bool] = -1, Content(), False  # notes over K follow each other
         self.changed: dict[str, None] = {}
 
     def __call__(self, note: Note) -> bool:
@@ -201,21 +219,17 @@ class Current:
         return self._is_same(note["index"], note.get("content", Content())) and self._is_whole(note)
 
     def _is_same(self, index: int, content: Content) -> bool:
-        key = hashlib.blake2b(f"{index} {content}".encode(), digest_size=16).digest()
-        if key not in self._known:
-            self._known[key] = is_same(content, self._dataset, index)
-            if not self._known[key]:
+        if self._last[:2] != (index, content):
+            self._last = index, content, is_same(content, self._dataset, index)
+            if not self._last[2]:
                 self.changed[self._dataset.image_id(index)] = None
-        return self._known[key]
+        return self._last[2]
 
     def _is_whole(self, note: Note) -> bool:
-        if "line" not in note or note["index"] in self._whole[str(note["k"])]:
+        if "line" not in note:
             return True
-        results = self._folder.at(note["k"], self._ks)
-        if damaged_file(results, note["line"], self._centroids):
-            return False
-        self._whole[str(note["k"])].add(note["index"])
-        return True
+        packed = {kind: Span(*span) for kind, span in note.get("packed", {}).items()}
+        return not damaged_file(self._folder.at(note["k"], self._ks), note["line"], self._centroids, packed)
 
 
 def reuse_results(source: RunFolder, folder: RunFolder) -> Record:
@@ -262,13 +276,7 @@ def _free(key: str) -> bool:
 
 def is_whole(path: Path) -> bool:
     """Whether a file exists and ends as files of its kind do; one that the power cut does not."""
-    ending = ENDINGS[path.suffix]
-    try:
-        with path.open("rb") as file:
-            file.seek(-len(ending), os.SEEK_END)
-            return file.read() == ending
-    except OSError:
-        return False
+    return Stored(path, path.name).ends_with(ENDINGS[path.suffix])
 
 
 def _is_json(path: Path) -> bool:

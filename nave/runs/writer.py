@@ -27,8 +27,10 @@ from nave.module import ClusteredImage, Explanation
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import CHUNK, FEW, Pool, finishers
 from nave.runs.choice import chosen, plain, rounded
-from nave.runs.journal import Journal, Note, Unreadable
-from nave.runs.layout import write_image
+from nave.runs.journal import Journal, with_spans
+from nave.runs.layout import BY_IMAGE, CENTROIDS, MAPS, K, encoded, npy, write_bytes
+from nave.runs.notes import Ends, Note, Unreadable
+from nave.runs.packing import Member, Packer, member
 from nave.runs.prediction import Line, MapLine, SegmentationLine, TruthLine
 from nave.viz.overlay import indexed
 from nave.viz.palette import align
@@ -42,9 +44,13 @@ class WritingError(RuntimeError):
 
 
 class Finished(NamedTuple):
-    """An image whose files exist: its lines for the journal, and the seconds that it took, by stage."""
+    """An image at every K: its lines for the journal, and the seconds that it took, by stage.
 
-    lines: bytes
+    Its files exist, or are ``packed``, by their kinds, for the process that appends to shards.
+    """
+
+    image_id: str
+    over_k: list[tuple[K, bytes, dict[str, Member]]]
     seconds: dict[str, float]
 
 
@@ -67,19 +73,29 @@ class Writer(Callback):
         localization: NAVE or a baseline.
         images: Number of images to come over all processes of the job.
         centroids: Whether to keep those of every image, which form concepts.
+        ends: Where the shards end that maps and centroids are appended to; None: each is a file of its own.
     """
 
     def __init__(
-        self, journal: Journal, dataset: Dataset, localization: Localizer, images: int, centroids: bool = False
+        self,
+        journal: Journal,
+        dataset: Dataset,
+        localization: Localizer,
+        images: int,
+        centroids: bool = False,
+        ends: Ends | None = None,
     ) -> None:
         self.journal, self.dataset, self.localization, self.images = journal, dataset, localization, images
-        self.centroids = centroids
+        self.centroids, self.ends = centroids, ends
         self.seconds = {"localization": 0.0, "writing": 0.0}
         self._encoded = deque[tuple[Callable[[], list[ClusteredImage]], Batch]]()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Starts the processes: before the first image, and before the data loader starts its threads."""
-        self._finisher = Finisher(self.journal, trainer.global_rank, self.dataset, self.localization, self.centroids)
+        packed = self.ends is not None
+        options = (self.dataset, self.localization, self.centroids, packed)
+        self._finisher = Finisher(self.journal, trainer.global_rank, *options)
+        self._packer = Packer(self.journal.folder, self.journal.ks, trainer.global_rank, self.ends or {})
         if not self.localization.reads_tokens:
             labels, judged = np.zeros((2, 2), np.uint8), Foreground(np.ones((1, 1), np.int8), (2.0, 2.0))
             self.localization(labels, None, *([judged] if self.localization.foreground != OFF else []))  # compiles once
@@ -113,6 +129,7 @@ class Writer(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Ends the processes."""
         self._pool.finish()
+        self._packer.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Writes the batches that wait, unless clustering or writing is what failed: they would be computed again."""
@@ -121,6 +138,7 @@ class Writer(Callback):
                 self._hand_over(keep=0)
             with suppress(Exception):
                 self._pool.finish()
+            self._packer.close()
 
     def _hand_over(self, keep: int) -> None:
         """Clusters the encoded batches but the last ``keep``, and hands them to the processes."""
@@ -130,9 +148,20 @@ class Writer(Callback):
             self._pool.submit([Task(image, truth, batch.contents.get(image.index)) for image, truth in tasks])
 
     def _note(self, finished: Sequence[Finished]) -> None:
-        self.journal.append_lines(self._finisher.rank, b"".join(image.lines for image in finished))
-        for stage in self.seconds:
+        start = time.perf_counter()
+        try:
+            lines = b"".join(line for image in finished for line in self._packed(image))
+            self.journal.append_lines(self._finisher.rank, lines)
+        except OSError as error:
+            raise WritingError(f"{', '.join(image.image_id for image in finished)}: {error}") from error
+        self.seconds["writing"] += time.perf_counter() - start
+        for stage in finished[0].seconds:
             self.seconds[stage] += sum(image.seconds[stage] for image in finished)
+
+    def _packed(self, finished: Finished) -> Iterator[bytes]:
+        """Appends the files of an image to the shards; yields its lines, which say where they lie."""
+        for k, line, members in finished.over_k:
+            yield with_spans(line, self._packer.append(k, members)) if members else line
 
 
 @dataclass(frozen=True)
@@ -145,6 +174,7 @@ class Finisher:
         dataset: Data set of the images.
         localization: NAVE or a baseline.
         centroids: Whether to keep those of every image.
+        packed: Whether maps and centroids go into shards, and not to files of their own.
     """
 
     journal: Journal
@@ -152,6 +182,7 @@ class Finisher:
     dataset: Dataset
     localization: Localizer
     centroids: bool = False
+    packed: bool = False
 
     def __call__(self, task: Task) -> Finished:
         """Localizes, scores and writes one image.
@@ -163,28 +194,44 @@ class Finisher:
         try:
             explanations = task.image.explained(self.localization)
             localized = time.perf_counter()
-            notes = [with_content(note, task.content) for note in self.write(explanations, task.truth)]
+            over_k = [
+                (note["k"], self.journal.lines(self.rank, with_content(note, task.content)), members)
+                for note, members in self.write(explanations, task.truth)
+            ]
         except Exception as error:
             raise WritingError(f"{task.image.image_id}: {error}") from error
         seconds = {"localization": localized - start, "writing": time.perf_counter() - localized}
-        return Finished(self.journal.lines(self.rank, *notes), seconds)
+        return Finished(task.image.image_id, over_k, seconds)
 
-    def write(self, explanations: Sequence[Explanation], truth: GroundTruth | None) -> Iterator[Note]:
-        """Writes the maps of one image over K; yields the notes of what exists."""
+    def write(
+        self, explanations: Sequence[Explanation], truth: GroundTruth | None
+    ) -> Iterator[tuple[Note, dict[str, Member]]]:
+        """Writes the files of one image over K, or packs them; yields the notes of what exists, and what is packed."""
         palettes = align([explanation.labels for explanation in explanations])
         masks = self._masks(explanations[0].index)
         for explanation, palette_index in zip(explanations, palettes, strict=True):
-            results = self.journal.folder.at(explanation.k, self.journal.ks)
             labels, line = at_original_size(explanation), line_of(explanation, truth)
-            write_image(indexed(labels, palette_index), results.map(explanation.image_id), **FAST)
             self._describe(line, labels, masks, explanation.index)
             if masks is not None:
                 note_objects(line, explanation, masks[0])
-            if self.centroids or "segmentation" in line or "watermark" in line:  # class mIoU, comparisons need them
-                results.write_centroids(explanation.image_id, explanation.centroids)
-            else:
-                results.centroids(explanation.image_id).unlink(missing_ok=True)
-            yield Note(index=explanation.index, k=explanation.k, line=line)
+            files = {MAPS: encoded(indexed(labels, palette_index), "PNG", **FAST)}
+            needed = self.centroids or "segmentation" in line or "watermark" in line  # class mIoU, comparisons
+            if needed and explanation.centroids.size:
+                files[CENTROIDS] = npy(explanation.centroids)
+            packed = self._keep(explanation, files)
+            yield Note(index=explanation.index, k=explanation.k, line=line), packed
+
+    def _keep(self, explanation: Explanation, files: Mapping[str, bytes]) -> dict[str, Member]:
+        """Writes the files of one image at one K, by their kinds, or returns them packed."""
+        image_id = explanation.image_id
+        if self.packed:
+            return {kind: member(f"{image_id}{BY_IMAGE[kind]}", content) for kind, content in files.items()}
+        results = self.journal.folder.at(explanation.k, self.journal.ks)
+        for kind, content in files.items():
+            write_bytes(results.of_image(kind, image_id), content)
+        if CENTROIDS not in files:
+            results.centroids(image_id).unlink(missing_ok=True)
+        return {}
 
     def _masks(self, index: int) -> tuple[Any, Any] | None:
         """The masks of classes and objects of an image that has them."""

@@ -16,6 +16,7 @@ from nave.bench.gpu_tests import gpu_tests
 from nave.bench.trace import summary
 from nave.runs.layout import RunFolder
 from tests.helpers.datasets import write_folder
+from tests.helpers.pages import SIZE, line, write_lines
 
 
 @pytest.fixture
@@ -99,6 +100,7 @@ def test_maps_are_compared_image_by_image(tmp_path):
         (run.path / "maps").mkdir(parents=True)
         Image.fromarray(labels).save(run.path / "maps" / "same.png")
         Image.fromarray(halves if run is runs[0] else np.zeros_like(halves)).save(run.path / "maps" / "other.png")
+        write_lines(run.at(None, [None]), [line(name, 0, 2, SIZE, truth=False) for name in ("same", "other")])
     figures = compare(*runs, "key")
     assert figures["key_lowest_ari"] == 0
     assert (figures["key_mean_ari"], figures["key_share_above_99"], figures["key_images"]) == (0.5, 0.5, 2)

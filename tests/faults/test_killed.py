@@ -90,6 +90,19 @@ def test_a_run_survives(a_run: Case, kind: str, share: float) -> None:
 
 
 @pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """The same run with its maps and centroids in shards."""
+    root = tmp_path_factory.mktemp("packed")
+    return Case(root, "nave.run", [*RUN, *voc(root, 6), "pack=1"], single, explained)
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_packed_run_survives(packed: Case, kind: str, share: float) -> None:
+    packed.survives(kind, share)
+
+
+@pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Two jobs that share activations."""
     root = tmp_path_factory.mktemp("sweep")
@@ -163,7 +176,7 @@ def test_reusing_results_survives(reuse: Case, kind: str, share: float) -> None:
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Case:
     root = tmp_path_factory.mktemp("two")
-    overrides = [*RUN, *voc(root, 8), "trainer.devices=2", "trainer.strategy=ddp"]
+    overrides = [*RUN, *voc(root, 8), "trainer.devices=2", "trainer.strategy=ddp", "pack=1"]
     return Case(root, "nave.run", overrides, single, explained, together=True)
 
 

@@ -19,6 +19,7 @@ WRITTEN = (
     "k2/centroids/000002.npy",
 )
 PICTURES = ("k3/overlays/000001.jpg", "photographs/000003.jpg")  # drawn again from the rest
+PACKED = ("k2/maps/0000-000000.tar", "k3/centroids/0000-000000.tar", "k2/maps/index.npy")
 SLOW = pytest.mark.slow
 
 
@@ -43,6 +44,34 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
     with one_thread():
         assert nave_run(*overrides, into(root / "undisturbed" / "run")) == 0
     return overrides, root / "undisturbed"
+
+
+@pytest.fixture(scope="module")
+def a_packed_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+    root = tmp_path_factory.mktemp("packed")
+    overrides = [*voc(root), "k=[2,3]", "photographs=20", f"outputs={root / 'none'}", "pack=1"]
+    with one_thread():
+        assert nave_run(*overrides, into(root / "undisturbed" / "run")) == 0
+    return overrides, root / "undisturbed"
+
+
+@SLOW
+@pytest.mark.parametrize("skip", ["true", "false"])
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("name", PACKED)
+def test_a_finished_packed_run_survives(
+    a_packed_run: tuple[list[str], Path], tmp_path: Path, name: str, share: float, skip: str
+) -> None:
+    test_a_finished_run_survives(a_packed_run, tmp_path, name, share, skip)
+
+
+@SLOW
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("name", [*PACKED, "parts/0.jsonl"])
+def test_a_begun_packed_run_survives(
+    a_packed_run: tuple[list[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, share: float
+) -> None:
+    test_a_begun_run_survives(a_packed_run, tmp_path, monkeypatch, name, share)
 
 
 @pytest.mark.parametrize("cuts", [10, pytest.param(150, marks=SLOW)])

@@ -1,6 +1,7 @@
 """Finished runs in the real format, without an encoder."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import cache, reduce
@@ -13,10 +14,12 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from nave.config import CONF, register
-from nave.runs.layout import ResultsFolder, RunFolder, write_json, write_whole
+from nave.runs.layout import BY_IMAGE, ResultsFolder, RunFolder, write_json, write_whole
+from nave.runs.packing import Catalogue, Packer, member
 from nave.runs.pictures import keep_photograph
 from nave.runs.prediction import ComponentLine, Line, MapLine, TruthLine
 from nave.runs.scoring import evaluate
+from nave.runs.shards import PACKED
 from nave.viz.overlay import indexed
 
 SIZE = (60, 80)  # height, width
@@ -88,6 +91,7 @@ def write_run(
     photographs: bool = True,
     size: tuple[int, int] = SIZE,
     record: Mapping[str, Any] | None = None,
+    packed: bool = False,
 ) -> Path:
     """A run of a folder of photographs, with its scores."""
     config = configuration({"k": list(ks)} | dict(overrides or {}))
@@ -98,6 +102,8 @@ def write_run(
             results.map(image_id).parent.mkdir(parents=True, exist_ok=True)
             indexed(labels(size, k, number)).save(results.map(image_id))
         write_lines(results, [line(image_id, number, k, size, truth) for number, image_id in enumerate(image_ids)])
+        if packed:
+            pack(results)
     for number, image_id in enumerate(image_ids if photographs else ()):
         pixels = np.random.default_rng(number).integers(0, 255, (*size, 3), dtype=np.uint8)
         keep_photograph(Image.fromarray(pixels), folder, image_id, 640)
@@ -113,6 +119,21 @@ def write_run(
     write_json(folder.record, noted | {"config": config} | dict(record or {}))
     _score(folder, ks)
     return path
+
+
+def pack(results: ResultsFolder) -> None:
+    """Moves the maps and centroids of a run, files of their own, into shards."""
+    for kind in PACKED:
+        folder, suffix = results.path / kind, BY_IMAGE[kind]
+        files = {path: path.read_bytes() for path in sorted(folder.rglob(f"*{suffix}"))}
+        shutil.rmtree(folder, ignore_errors=True)
+        catalogue, packer = Catalogue(folder), Packer(RunFolder(results.path), [2], 0, {})
+        for path, content in files.items():
+            name = path.relative_to(folder).as_posix()
+            span = packer.append(2, {kind: member(name, content)})[kind]
+            catalogue.add(name.removesuffix(suffix), span)
+        packer.close()
+        catalogue.seal()
 
 
 def _score(run: RunFolder, ks: Sequence[int], known: dict[str, str] = {}) -> None:  # noqa: B006 - on purpose: equal predictions, equal scores

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ import torch
 
 from nave.run import main
 from nave.runs.layout import RUN
+from nave.runs.packing import DEAD
+from nave.runs.shards import INDEX
 from tests.helpers.datasets import Thing, write_folder, write_voc
 
 QUICK = (
@@ -69,10 +72,22 @@ def record(folder: Path) -> dict[str, Any]:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """Every byte that an undisturbed run would write too."""
+    """Every byte that an undisturbed run would write too; what is packed as if it were not."""
     kept = ("maps", "overlays", "predictions.jsonl", "metrics.json", "concepts.json")
-    inside = {path: path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {str(name): path.read_bytes() for path, name in inside.items() if set(name.parts) & set(kept)}
+    found: dict[str, bytes] = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or not set(path.relative_to(folder).parts) & set(kept) or path.name == INDEX:
+            continue
+        new = _members(path) if path.suffix == ".tar" else {path: path.read_bytes()}
+        new_names = {str(name.relative_to(folder)): content for name, content in new.items()}
+        assert not new_names.keys() & found.keys()
+        found |= new_names
+    return found
+
+
+def _members(path: Path) -> dict[Path, bytes]:
+    with tarfile.open(path, "r:") as shard:
+        return {path.parent / one.name: shard.extractfile(one).read() for one in shard if one.name != DEAD}  # type: ignore[union-attr] # all are files
 
 
 def photographs(root: Path, count: int = 4) -> list[str]:

@@ -38,7 +38,7 @@ def test_parts_are_collected_in_the_data_sets_order(tmp_path: Path) -> None:
     for rank, index in ((0, 4), (1, 1), (1, 3), (0, 0)):
         notes.append(rank, note(index))
     notes.append(1, unreadable(2))
-    assert notes.finished() == {f"image{index}" for index in range(5)}
+    assert notes.finished() == set(range(5))
     assert notes.collect(5) == [{"image_id": "image2", "reason": "torn"}]
     assert written_ids(tmp_path) == ["image0", "image1", "image3", "image4"]
     notes.discard()
@@ -51,7 +51,7 @@ def test_an_image_is_finished_when_it_is_noted_under_every_k(tmp_path: Path) -> 
     notes.append(0, note(1, 2))
     notes.append(0, note(0, "auto"))
     notes.append(0, unreadable(2))
-    assert notes.finished() == {"image0", "image2"}
+    assert notes.finished() == {0, 2}
 
 
 def test_a_torn_line_is_passed_over_and_written_again(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_torn_line_is_passed_over_and_written_again(tmp_path: Path) -> None:
     notes.append(0, note(1))
     part = notes.folder.part(0)
     part.write_text(part.read_text()[:-5])
-    assert notes.finished() == {"image0"}
+    assert notes.finished() == {0}
     notes.append(0, note(1))
     notes.append(0, note(1))  # twice is once
     notes.collect(2)
@@ -108,7 +108,7 @@ def test_the_end_of_a_torn_note_is_passed_over_even_where_it_is_json(tmp_path: P
     with notes.folder.part(0).open("ab") as file:
         file.write(b'5\n{}\n[1]\n{"index": 1}\n{"index": 1, "line": {}}\n\x00\x00\n\xff\xfe\n')
     notes.append(0, note(1))
-    assert notes.finished() == {"image0", "image1"}
+    assert notes.finished() == {0, 1}
     notes.collect(2)
     assert written_ids(tmp_path) == ["image0", "image1"]
 
@@ -173,6 +173,33 @@ def test_a_later_note_on_the_same_replaces_an_earlier_one_unless_it_no_longer_ho
         notes.append(rank, note(3) | {"line": {"image_id": "image3", "k": 2, "text": text}})
     notes.collect(1)
     assert [line["text"] for line in collected(tmp_path)] == ["third"]
-    notes.collect(1, lambda found: found["line"]["text"] != "third")
+    read = notes.read(lambda found: found["line"]["text"] != "third")
+    notes.collect(1, read)
     assert [line["text"] for line in collected(tmp_path)] == ["second"]
-    assert notes.finished(lambda _: False) == frozenset()
+    assert not list(notes.read(lambda _: False).finished())
+
+
+def test_what_is_noted_after_the_reading_holds_even_in_the_place_of_what_no_longer_does(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    notes.append(1, note(3) | {"line": {"image_id": "image3", "k": 2, "text": "stale"}})
+    asked: list[object] = []
+    read = notes.read(lambda found: bool(asked.append(found)))
+    for text in ("new", "newest"):
+        notes.append(0, note(3) | {"line": {"image_id": "image3", "k": 2, "text": text}})
+    notes.collect(1, read)
+    assert [line["text"] for line in collected(tmp_path)] == ["newest"]
+    assert len(asked) == 1  # every line is read once
+
+
+def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2)
+    notes.append(0, note(0))
+    part, line = notes.folder.part(0), notes.lines(0, note(1))
+    with part.open("ab") as file:
+        file.write(line[:20])
+    read = notes.read()
+    assert list(read.finished()) == [0]
+    with part.open("ab") as file:
+        file.write(line[20:])
+    read.read()
+    assert list(read.finished()) == [0, 1]

@@ -59,7 +59,9 @@ def files(run: Path) -> set[str]:
 def test_the_map_exists_before_the_note_is_handed_over(tmp_path: Path) -> None:
     finished = finisher(tmp_path, 2)(Task(clustered(2), None, {"files": []}))
     assert files(tmp_path / "run") == {"maps/trip/a.png"}
-    (note,) = map(json.loads, finished.lines.splitlines())
+    ((_, text, packed),) = finished.over_k
+    note = json.loads(text)
+    assert not packed
     assert (note["index"], note["k"], note["line"]["box"], note["content"]) == (0, 2, [20, 0, 40, 30], {"files": []})
     assert finished.seconds.keys() == {"localization", "writing"}
 
@@ -96,7 +98,7 @@ def test_an_error_names_the_image_and_leaves_no_note(tmp_path: Path, monkeypatch
     def full(*arguments: object, **options: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("nave.runs.writer.write_image", full)
+    monkeypatch.setattr("nave.runs.writer.write_bytes", full)
     with pytest.raises(WritingError, match="trip/a: no space left"):
         finisher(tmp_path, 2)(Task(clustered(2), None, None))
     assert not Journal(RunFolder(tmp_path / "run"), [2]).finished()
@@ -105,7 +107,7 @@ def test_an_error_names_the_image_and_leaves_no_note(tmp_path: Path, monkeypatch
 def test_every_k_has_its_folder(tmp_path: Path) -> None:
     finished = finisher(tmp_path, 2, 3)(Task(clustered(2, 3), None, None))
     assert files(tmp_path / "run") == {"k2/maps/trip/a.png", "k3/maps/trip/a.png"}
-    assert [json.loads(line)["k"] for line in finished.lines.splitlines()] == [2, 3]
+    assert [(k, json.loads(line)["k"]) for k, line, _ in finished.over_k] == [(2, 2), (3, 3)]
 
 
 def test_what_waits_is_finished_when_the_run_is_interrupted(tmp_path: Path) -> None:
@@ -119,4 +121,4 @@ def test_what_waits_is_finished_when_the_run_is_interrupted(tmp_path: Path) -> N
     writer.setup(trainer, module, "predict")
     writer.on_predict_batch_end(trainer, module, lambda: [clustered(2)], batch, 0)
     writer.on_exception(trainer, module, KeyboardInterrupt())
-    assert Journal(RunFolder(tmp_path / "run"), [2]).finished() == {"trip/a"}
+    assert Journal(RunFolder(tmp_path / "run"), [2]).finished() == {0}
