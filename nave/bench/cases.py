@@ -1,7 +1,6 @@
 """What the sections of ``python -m nave.bench.gpu`` measure: photographs, sizes, precisions, and a run of them."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,10 +94,7 @@ class Bench:
         """JPEG files of one size: VOC 2007's under ``NAVE_DATA``, else those of ``data=sample`` and their rotations."""
         voc, root = Path(os.environ.get("NAVE_DATA", ""), VOC07), self.folder / "photographs"
         known = _fitted(voc, self.size, self.images) if voc.is_dir() else photographs(min(self.images, 64), self.size)
-        write(root, known)
-        for number in range(len(known), self.images):
-            shutil.copyfile(root / f"{number % len(known):04}.jpg", root / f"{number:04}.jpg")
-        return root
+        return write(root, known, self.images)
 
     @cached_property
     def dataset(self) -> Folder:
