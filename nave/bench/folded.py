@@ -1,4 +1,4 @@
-"""The time of a sweep over K, which is folded into one job, against that of one K: whole commands, start-up included."""
+"""The time of a sweep over K, which is folded into one job, against that of one K: whole commands, with start-up."""
 
 import os
 import statistics
