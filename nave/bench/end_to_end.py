@@ -1,6 +1,5 @@
 """Throughput of a whole run against that of the encoder alone, on the same photographs in the same batches."""
 
-import shutil
 import statistics
 import tempfile
 import time
@@ -19,6 +18,7 @@ from nave.data.folder import Folder
 from nave.data.sample import Sample
 from nave.module import Explainer
 from nave.pipeline import explain
+from nave.processes.device import Stages
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 from nave.runs.record import Record
@@ -62,7 +62,7 @@ def write(folder: Path, images: list[Image.Image], total: int | None = None) -> 
     for number, image in enumerate(images):
         image.save(folder / f"{number:04}.jpg", quality=92)
     for number in range(len(images), total or len(images)):
-        shutil.copyfile(folder / f"{number % len(images):04}.jpg", folder / f"{number:04}.jpg")
+        (folder / f"{number:04}.jpg").hardlink_to(folder / f"{number % len(images):04}.jpg")
     return folder
 
 
@@ -99,7 +99,7 @@ def end_to_end(name: str, size: tuple[int, int], images: int, batch_size: int, r
         shares: list[dict[str, float]] = []
         for repeat in range(repeats + 1):
             forward = encoder_only(cfg, explainer, dataset)
-            explainer.seconds.clear()
+            explainer.stages = Stages()
             run, stages = full_run(cfg, explainer, dataset, Path(folder, str(repeat)))
             if repeat:  # the first is the warm-up
                 runs.append(run)

@@ -44,16 +44,17 @@ class SleepingExplainer(Explainer):
         )
         self._speed, self._photographs, self._known = speed, photographs, dict[int, ClusteredImage]()
 
-    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[ClusteredImage]:
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> Callable[[], list[ClusteredImage]]:
         """The clusters, once ``B / speed`` seconds are over."""
         end = time.perf_counter() + len(batch.image_ids) / self._speed
         if not {index % self._photographs for index in batch.indices} <= self._known.keys():
-            self._known |= {image.index % self._photographs: image for image in super().predict_step(batch, batch_idx)}
+            clustered = super().predict_step(batch, batch_idx)()
+            self._known |= {image.index % self._photographs: image for image in clustered}
         known = [self._known[index % self._photographs] for index in batch.indices]
         named = zip(known, batch.image_ids, batch.indices, strict=True)
         images = [replace(image, image_id=image_id, index=index) for image, image_id, index in named]
         time.sleep(max(0.0, end - time.perf_counter()))
-        return images
+        return lambda: images
 
 
 def pipeline(size: tuple[int, int], images: int, repeats: int) -> Figures:
@@ -109,7 +110,7 @@ def cpu_seconds() -> float:
 
 def _clustered(explainer: Explainer, dataset: Folder, index: int) -> ClusteredImage:
     with torch.inference_mode():
-        return explainer.predict_step(load_batch(dataset, [index]))[0]
+        return explainer.predict_step(load_batch(dataset, [index]))()[0]
 
 
 def _least_cpu_seconds(function: Callable[[], object], repeats: int) -> float:
