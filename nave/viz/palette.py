@@ -79,7 +79,7 @@ Chain = dict[int, PaletteIndex]  # by the position of the map
 
 def _in_order(labels: UInt8[np.ndarray, "_ _"]) -> PaletteIndex:
     """The indices of the only map: its ids in their order, without gaps."""
-    present = np.bincount(labels.ravel()) > 0
+    present = np.array([(labels == cluster).any() for cluster in range(int(labels.max()) + 1)])
     return tuple(np.where(present, np.cumsum(present) - 1, present.sum()).tolist())
 
 
