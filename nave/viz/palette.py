@@ -87,7 +87,7 @@ def _by_size(labels: UInt8[np.ndarray, "_ _"]) -> UInt8[np.ndarray, " K"]:
     """The rank of every cluster id, the largest cluster first; of equals, the one of the first pixel."""
     pixels = labels.ravel()
     areas = np.bincount(pixels)
-    first = [int((pixels == cluster).argmax()) for cluster in range(len(areas))]
+    first = np.array([(pixels == cluster).argmax() for cluster in range(len(areas))])
     rank = np.empty(len(areas), np.uint8)
     rank[np.lexsort((first, -areas))] = np.arange(len(areas))
     return rank
