@@ -96,10 +96,7 @@ class Bench:
         """JPEG files of one size: VOC 2007's under ``NAVE_DATA``, else those of ``data=sample`` and their rotations."""
         voc, root = Path(os.environ.get("NAVE_DATA", ""), VOC07), self.folder / "photographs"
         known = _fitted(voc, self.size, self.images) if voc.is_dir() else photographs(min(self.images, 64), self.size)
-        write(root, known)
-        for number in range(len(known), max(self.images, self.most)):
-            (root / f"{number:04}.jpg").hardlink_to(root / f"{number % len(known):04}.jpg")
-        return root
+        return write(root, known, max(self.images, self.most))
 
     @cached_property
     def dataset(self) -> Folder:

@@ -50,11 +50,19 @@ def photographs(number: int, size: tuple[int, int]) -> list[Image.Image]:
     return [ImageOps.fit(image, (size[1], size[0]), Image.Resampling.LANCZOS) for image in islice(_endless(), number)]
 
 
-def write(folder: Path, images: list[Image.Image]) -> Path:
-    """Writes JPEG files, so that decoding is part of the measurement; returns the folder."""
+def write(folder: Path, images: list[Image.Image], total: int | None = None) -> Path:
+    """Writes JPEG files, so that decoding is part of the measurement; returns the folder.
+
+    Args:
+        folder: made if it is not there.
+        images: written once, and repeated in their order.
+        total: number of files; None for one of each image.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(images):
         image.save(folder / f"{number:04}.jpg", quality=92)
+    for number in range(len(images), total or len(images)):
+        (folder / f"{number:04}.jpg").hardlink_to(folder / f"{number % len(images):04}.jpg")
     return folder
 
 

@@ -155,7 +155,7 @@ class Writer(Callback):
         except OSError as error:
             raise WritingError(f"{', '.join(image.image_id for image in finished)}: {error}") from error
         self.seconds["writing"] += time.perf_counter() - start
-        for stage in finished[0].seconds:
+        for stage in self.seconds:
             self.seconds[stage] += sum(image.seconds[stage] for image in finished)
 
     def _packed(self, finished: Finished) -> Iterator[bytes]:

@@ -58,8 +58,8 @@ def align(
     Raises:
         ValueError: If the maps differ in size.
     """
-    if not maps:
-        return ()
+    if len(maps) < 2:
+        return tuple(_in_order(labels) for labels in maps)
     ranks = [_by_size(labels) for labels in maps]  # ties are broken alike whatever the ids
     ranked = [rank[labels] for rank, labels in zip(ranks, maps, strict=True)]
     keys = list(encoders or [None] * len(maps))
@@ -77,12 +77,17 @@ def align(
 Chain = dict[int, PaletteIndex]  # by the position of the map
 
 
+def _in_order(labels: UInt8[np.ndarray, "_ _"]) -> PaletteIndex:
+    """The indices of the only map: its ids in their order, without gaps."""
+    present = np.array([(labels == cluster).any() for cluster in range(int(labels.max()) + 1)])
+    return tuple(np.where(present, np.cumsum(present) - 1, present.sum()).tolist())
+
+
 def _by_size(labels: UInt8[np.ndarray, "_ _"]) -> UInt8[np.ndarray, " K"]:
     """The rank of every cluster id, the largest cluster first; of equals, the one of the first pixel."""
-    areas = np.bincount(labels.ravel())
-    first = np.full(len(areas), labels.size)
-    ids, places = np.unique(labels, return_index=True)
-    first[ids] = places
+    pixels = labels.ravel()
+    areas = np.bincount(pixels)
+    first = np.array([(pixels == cluster).argmax() for cluster in range(len(areas))])
     rank = np.empty(len(areas), np.uint8)
     rank[np.lexsort((first, -areas))] = np.arange(len(areas))
     return rank

@@ -6,17 +6,28 @@ import sys
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from nave.bench import __main__ as command
-from nave.bench.end_to_end import end_to_end, median_seconds, photographs
+from nave.bench.end_to_end import end_to_end, median_seconds, photographs, write
+from nave.bench.folded import folded
 from nave.bench.kmeans import kmeans
 from nave.bench.memory import FLOOR, peak_megabytes
+from nave.bench.pipeline import COPIES, SPEED, pipeline
 
 
 def test_photographs_have_one_size_and_differ():
     images = photographs(20, (30, 40))
     assert {image.size for image in images} == {(40, 30)}
     assert len({np.asarray(image).tobytes() for image in images}) == 20
+
+
+def test_photographs_are_repeated_in_their_order(tmp_path):
+    write(tmp_path, photographs(2, (30, 40)), total=5)
+
+    first, second, *copies = (path.read_bytes() for path in sorted(tmp_path.glob("*.jpg")))
+    assert first != second
+    assert copies == [first, second, first]
 
 
 def test_the_warm_up_is_not_counted():
@@ -35,6 +46,30 @@ def test_a_run_is_compared_with_its_encoder():
     assert {key for key in figures if key.startswith("share_")} == {
         f"share_tiny_{stage}" for stage in ("encoder", "clustering", "localization", "writing")
     }
+
+
+@pytest.mark.slow
+def test_a_sleeping_device_limits_its_run():
+    assert COPIES > 1
+    figures = pipeline((70, 90), images=2, repeats=1)
+
+    assert figures["pipeline_bound_images_per_second"] <= SPEED
+    assert 0 < figures["pipeline_images_per_second"] < SPEED
+    ratio = figures["pipeline_images_per_second"] / figures["pipeline_bound_images_per_second"]
+    assert figures["pipeline_over_bound"] == pytest.approx(ratio)
+
+
+@pytest.mark.slow
+def test_a_sweep_is_compared_with_one_k(monkeypatch):
+    monkeypatch.delenv("NAVE_DATA", raising=False)
+    quick = ("model=efficientnet_lite0", "training=random", "image_size=64", "trainer.accelerator=cpu")
+
+    figures = folded((70, 90), 1, *quick)
+
+    ratio = figures["sweep_three_k_seconds"] / figures["sweep_one_k_seconds"]
+    assert figures["sweep_three_over_one_k"] == pytest.approx(ratio)
+    with pytest.raises(RuntimeError, match="model=nothing"):
+        folded((70, 90), 1, "model=nothing")
 
 
 @pytest.mark.slow
@@ -64,6 +99,13 @@ def test_the_reference_needs_at_least_the_memory_of_its_tensor(tmp_path):
 def test_the_error_of_an_engine_is_passed_on(tmp_path):
     with pytest.raises(RuntimeError, match=r"nothing here\.pt"):
         peak_megabytes("factored", tmp_path / "nothing here.pt")
+
+
+def test_goals_fit_into_eighty_columns():
+    rows = command.goals(dict.fromkeys(command.GOALS, 123.4))
+
+    assert rows.row_count == len(command.GOALS)
+    assert Console(width=500).measure(rows).maximum <= 80
 
 
 def test_the_file_holds_flat_figures(tmp_path, monkeypatch, capsys):
