@@ -24,11 +24,11 @@ from nave.module import Explainer, by_size, image_seeds
 
 log = logging.getLogger(__name__)
 
-IMAGES, FEWEST = 64, 48  # that teach a head; fewer than FEWEST do not
+IMAGES, FEWEST = 128, 48  # that teach a head; fewer than FEWEST do not
 FOLDS = 2
 K = 3  # clusters of the regions that teach
-TOKENS = 512  # of an image, at regular distances
-KEPT = 2**20  # numbers of an image's activations up to which they are kept for the run: 256 MiB in all
+TOKENS = 256  # of an image, at regular distances
+KEPT = 2**19  # numbers of an image's activations up to which they are kept for the run: 256 MiB in all
 READY = Path(str(files("nave.localization"))) / "heads"
 
 
