@@ -1,10 +1,9 @@
 """The Lightning module, whose ``predict_step`` encodes and clusters a batch of images on the device."""
 
-import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -25,6 +24,7 @@ from nave.encoder.hooks import Activations, check_finite
 from nave.localization.foreground import Foreground, Head
 from nave.localization.interface import Localization, Localizer, Map, PatchTokens, patch_tokens, resized
 from nave.metrics.unlabelled import stability
+from nave.processes.device import Moment, Stages, on_host
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,24 +121,29 @@ class Explainer(LightningModule):
         self.stability_seeds, self.cache = stability_seeds, cache
         self.foreground: Head | None = None  # judges the tokens, if the localization has any use for it
         self.encoded: dict[str, Activations] = {}  # of images that will come by themselves, by id
-        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.stages = Stages()
 
     def explain(self, batch: Batch) -> list[Explanation]:
         """Explains the images of the batch, each for every K; as :meth:`predict_step` and what is left to do."""
-        return [one for image in self.predict_step(batch) for one in image.explained(self.localization)]
+        return [one for image in self.predict_step(batch)() for one in image.explained(self.localization)]
 
-    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[ClusteredImage]:
-        """Clusters the images of the batch for every K; an empty list if no image was readable.
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> Callable[[], list[ClusteredImage]]:
+        """Encodes the batch; returns a function that clusters its images for every K.
 
-        Raises:
-            nave.encoder.hooks.NonFiniteError: for activations that cannot be clustered.
+        A GPU computes that function's work beside the encoder's if the next batch is encoded before it is called. It
+        raises :class:`nave.encoder.hooks.NonFiniteError` for activations that cannot be clustered, and returns an empty
+        list if no image was readable.
         """
         if not batch.image_ids:
-            return []
+            return list
         with self._timed("encoder"):
             activations = self._encoded_before(batch) or self.encode(batch)
+        return partial(self._clustered, batch, activations, Moment(self.device))
+
+    def _clustered(self, batch: Batch, activations: Activations, encoded: Moment) -> list[ClusteredImage]:
+        # reduced precision is for the encoder alone
+        with encoded.beside(), torch.autocast(self.device.type, enabled=False):
             check_finite(activations, batch.image_ids)
-        with torch.autocast(self.device.type, enabled=False):  # reduced precision is for the encoder alone
             by_k = self._clusters(batch, activations)
             tokens = patch_tokens(activations) if self.localization.reads_tokens else [None] * len(batch.image_ids)
             judged = self._judged(activations, batch.image_ids)
@@ -188,22 +193,8 @@ class Explainer(LightningModule):
         over_seeds = [clusters.labels, *others] if others else []
         return [labels, clusters.centroids, clusters.inertia, *over_seeds]
 
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield  # every stage ends with values on the host, for which it has waited for the GPU
-        self.seconds[stage] += time.perf_counter() - start
-
-
-def on_host(tensors: Sequence[Tensor]) -> list[np.ndarray]:
-    """Copies tensors to the CPU, on CUDA into page-locked memory and with one synchronisation for all."""
-    if not tensors[0].is_cuda:
-        return [tensor.numpy() for tensor in tensors]
-    copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
-    for copy, tensor in zip(copies, tensors, strict=True):
-        copy.copy_(tensor, non_blocking=True)
-    torch.cuda.synchronize(tensors[0].device)
-    return [copy.numpy() for copy in copies]
+    def _timed(self, stage: str) -> AbstractContextManager[None]:
+        return self.stages.timed(stage, self.device)
 
 
 def _by_image(

@@ -155,7 +155,9 @@ def explain(
         log.warning("%d of %d images of %s: %s", count, total, dataset.name, remark)
     if images.count or "seconds" not in record:
         record["images_per_second"] = round(images.count / progress.seconds, 3) if progress.seconds else 0.0
-        record["seconds"] = {name: round(seconds, 3) for name, seconds in (explainer.seconds | writer.seconds).items()}
+        record["seconds"] = {
+            name: round(seconds, 3) for name, seconds in (explainer.stages.seconds | writer.seconds).items()
+        }
     if not record["images"]:
         raise NothingExplainedError(f"none of {total} images of {dataset.name} could be read: {_reasons(record)}")
 

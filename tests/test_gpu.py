@@ -105,7 +105,7 @@ def test_a_batch_hardly_waits_and_launches_little(channels, record_property):
         factored()(composer()(captured), 5, torch.arange(64))
 
     run()
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True) as profiler:
         run()
     names = [event.name for event in profiler.events()]
     waits = sum(name in SYNCHRONISING for name in names)

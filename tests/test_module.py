@@ -138,7 +138,7 @@ def test_lightning_predicts_with_it():
 
     class Recorder(Callback):
         def on_predict_batch_end(self, *arguments):
-            batches.append([e.image_id for e in arguments[2]])
+            batches.append([e.image_id for e in arguments[2]()])
 
     batches = []
     model, loader = explainer(), DataLoader([batch(), empty_batch(), batch(["fox"])], batch_size=None)
@@ -148,8 +148,8 @@ def test_lightning_predicts_with_it():
     )  # fmt: skip
     trainer.predict(model, loader, return_predictions=False)
     assert batches == [IDS, [], ["fox"]]
-    assert model.seconds.keys() == {"encoder", "clustering"}
-    assert min(model.seconds.values()) > 0
+    assert model.stages.seconds.keys() == {"encoder", "clustering"}
+    assert min(model.stages.seconds.values()) > 0
 
 
 def test_an_explanation_is_immutable():

@@ -18,6 +18,7 @@ from nave.data.folder import Folder
 from nave.data.sample import Sample
 from nave.module import Explainer
 from nave.pipeline import explain
+from nave.processes.device import Stages
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 from nave.runs.record import Record
@@ -90,7 +91,7 @@ def end_to_end(name: str, size: tuple[int, int], images: int, batch_size: int, r
         shares: list[dict[str, float]] = []
         for repeat in range(repeats + 1):
             forward = encoder_only(cfg, explainer, dataset)
-            explainer.seconds.clear()
+            explainer.stages = Stages()
             run, stages = full_run(cfg, explainer, dataset, Path(folder, str(repeat)))
             if repeat:  # the first is the warm-up
                 runs.append(run)

@@ -36,7 +36,15 @@ from nave.runs.provenance import commit, device_name, versions
 Sections = Mapping[str, Callable[[], Figures]]
 QUICK: dict[str, Any] = {  # a trial of the sections on a CPU, with figures that say nothing
     "overrides": ("model=resnet_tiny", "trainer.accelerator=cpu", "localization.min_area=4", "localization.border=0"),
-    **{"images": 4, "size": (48, 64), "resized": 32, "batch_sizes": (2, 2), "clustered": (1, 2), "layers": "[-3,-2]"},
+    **{
+        "images": 4,
+        "most": 8,
+        "size": (48, 64),
+        "resized": 32,
+        "batch_sizes": (2, 2),
+        "clustered": (1, 2),
+        "layers": "[-3,-2]",
+    },
     **{"seconds": 0, "scored": 2, "trained": ("model=resnet_tiny", "image_size=32", "trainer.accelerator=cpu")},
 }
 

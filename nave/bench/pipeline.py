@@ -36,13 +36,13 @@ class SleepingExplainer(Explainer):
         )
         self._speed, self._known = speed, dict[str, ClusteredImage]()
 
-    def predict_step(self, batch: Batch, batch_idx: int = 0) -> list[ClusteredImage]:
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> Callable[[], list[ClusteredImage]]:
         """The clusters, once ``B / speed`` seconds are over."""
         end = time.perf_counter() + len(batch.image_ids) / self._speed
         if any(image_id not in self._known for image_id in batch.image_ids):
-            self._known |= {image.image_id: image for image in super().predict_step(batch, batch_idx)}
+            self._known |= {image.image_id: image for image in super().predict_step(batch, batch_idx)()}
         time.sleep(max(0.0, end - time.perf_counter()))
-        return [self._known[image_id] for image_id in batch.image_ids]
+        return lambda: [self._known[image_id] for image_id in batch.image_ids]
 
 
 def pipeline(size: tuple[int, int], images: int, repeats: int) -> Figures:
@@ -99,7 +99,7 @@ def cpu_seconds() -> float:
 
 def _clustered(explainer: Explainer, dataset: Folder, index: int) -> ClusteredImage:
     with torch.inference_mode():
-        return explainer.predict_step(load_batch(dataset, [index]))[0]
+        return explainer.predict_step(load_batch(dataset, [index]))()[0]
 
 
 def _least_cpu_seconds(function: Callable[[], object], repeats: int) -> float:

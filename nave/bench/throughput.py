@@ -11,7 +11,7 @@ from nave.bench.trace import summary
 from nave.build import build_explainer, instantiate
 from nave.runs.record import Record
 
-TRACED = 3  # batches
+TRIAL, TRACED = 12, 3  # batches
 
 
 def decode(bench: Bench) -> Figures:
@@ -23,14 +23,15 @@ def decode(bench: Bench) -> Figures:
 
 def load(bench: Bench, size: str) -> Figures:
     """From files to batches in memory, with the processes that a run has."""
-    loader = instantiate(bench.configuration(*bench.case(size).options).loader, dataset=bench.dataset)
+    cfg = bench.configuration(*bench.case(size).options, f"loader.limit={bench.images}")
+    loader = instantiate(cfg.loader, dataset=bench.dataset)
     took = seconds(lambda: [None for _ in loader.predict_dataloader()])
-    return {f"loader_{size}_images_per_second": len(bench.dataset) / took}
+    return {f"loader_{size}_images_per_second": bench.images / took}
 
 
 def encode(bench: Bench, case: Case) -> Figures:
     """From files to activations on the device; and the encoder alone, on the same batches."""
-    cfg = bench.configuration(*case.options)
+    cfg = bench.configuration(*case.options, f"loader.limit={bench.images}")
     encoder = build_explainer(cfg).to(bench.device).encoder
     loader = instantiate(cfg.loader, dataset=bench.dataset)
     batches: list[torch.Tensor] = []
@@ -47,8 +48,8 @@ def encode(bench: Bench, case: Case) -> Figures:
         together = seconds(both)
         alone = seconds(lambda: [encoder(batch) for batch in batches])
     return {
-        f"loader_encoder_{case.name}_images_per_second": len(bench.dataset) / together,
-        f"encoder_{case.name}_images_per_second": len(bench.dataset) / alone,
+        f"loader_encoder_{case.name}_images_per_second": bench.images / together,
+        f"encoder_{case.name}_images_per_second": bench.images / alone,
     }
 
 
@@ -58,7 +59,7 @@ def whole_run(bench: Bench, case: Case) -> Figures:
     ``share_…``: of a stage in that time; stages overlap where they run in parallel. Memory is torch's.
     """
     bench.run(*case.options, f"loader.limit={case.batch_size}")
-    trial, _ = bench.run(*case.options, f"loader.limit={2 * case.batch_size}")
+    trial, _ = bench.run(*case.options, f"loader.limit={TRIAL * case.batch_size}")
     images = _affordable(bench, case, trial)
     if bench.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -70,6 +71,8 @@ def whole_run(bench: Bench, case: Case) -> Figures:
         f"run_{case.name}_images_per_second": speed,
         f"run_{case.name}_with_building_images_per_second": images / took,
     }
+    if "pictures" in records[0]["seconds"]:  # drawn after the last image is written
+        figures[f"run_{case.name}_pictures_seconds"] = records[0]["seconds"]["pictures"]
     shares = {stage: spent * speed / images for stage, spent in records[0]["seconds"].items() if stage != "total"}
     figures |= {f"run_{case.name}_share_{stage}": share for stage, share in shares.items()}
     if bench.device.type == "cuda":
@@ -80,7 +83,7 @@ def whole_run(bench: Bench, case: Case) -> Figures:
 def _affordable(bench: Bench, case: Case, trial: Record) -> int:
     """Whole batches that take about ``bench.seconds``, at least four, at most all."""
     batches = int(trial["images_per_second"] * bench.seconds / case.batch_size)
-    return min(bench.images, max(4, batches) * case.batch_size)
+    return min(bench.most, max(4, batches) * case.batch_size)
 
 
 def traced_run(bench: Bench, case: Case) -> Figures:

@@ -50,6 +50,7 @@ class Cuml:
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         compressed, basis = compress(image)
         X = compressed.materialise()[0]
+        torch.cuda.current_stream(X.device).synchronize()  # cuML has streams of its own
         engine = cluster.KMeans(
             n_clusters=len(start),
             init=start @ basis,

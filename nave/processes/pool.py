@@ -69,10 +69,14 @@ class Pool(Generic[Item, Result]):
         while self._waiting and (len(self._waiting) > self._limit or all(f.done() for f in self._waiting[0])):
             self._settle()
 
-    def finish(self) -> None:
+    def drain(self) -> None:
         """Waits for all items; raises the error of the first one that failed."""
         while self._waiting:
             self._settle()
+
+    def finish(self) -> None:
+        """Waits for all items as :meth:`drain`, and for the end of the processes, some 50 ms for each of them."""
+        self.drain()
         self._end()
 
     def abandon(self) -> None:

@@ -60,7 +60,7 @@ def prepare_head(explainer: Explainer, images: ImageModule, journal: Journal, re
         path.unlink(missing_ok=True)
         if head:
             head.save(path)
-    explainer.seconds["foreground"] += time.perf_counter() - start
+    explainer.stages.add("foreground", time.perf_counter() - start)
     return head
 
 

@@ -1,9 +1,10 @@
 """The lines of predictions.jsonl: the prediction for one image at one K."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import NotRequired, TypedDict
+from typing import BinaryIO, NotRequired, TypedDict
 
 from nave.localization.foreground import Foreground, ForegroundLine
 from nave.runs.layout import K, ResultsFolder
@@ -11,6 +12,7 @@ from nave.strict_json import checked, from_json
 
 CURE = "run the images again"
 MAX_CLASS = 65535  # of masks of 16 bit
+_sound: set[tuple[int, ...]] = set()  # versions of files
 
 BoxLine = list[float]  # xyxy, half-open, in pixels of the original image
 
@@ -133,12 +135,17 @@ class Lines(Mapping[str, Line]):
 
 
 def _placed_lines(results: ResultsFolder) -> Iterator[tuple[int, Line]]:
-    """The lines and where they begin."""
+    """The lines and where they begin; a file that this process has found to be sound is not checked again."""
     path, start = results.predictions, 0
     if not path.is_file():
         raise FileNotFoundError(f"{results.path} holds no {path.name}: is it the folder of a finished run?")
     seen: set[str] = set()
     with path.open("rb") as file:
+        if (version := _version(file)) in _sound:
+            for content in file:
+                yield start, json.loads(content)
+                start += len(content)
+            return
         for number, content in enumerate(file, 1):
             line = checked(from_json(content, path, number), Line, f"{path}, line {number}", CURE)
             if fault := next(_faults(line), None):
@@ -148,6 +155,14 @@ def _placed_lines(results: ResultsFolder) -> Iterator[tuple[int, Line]]:
             seen.add(line["image_id"])
             yield start, line
             start += len(content)
+        if _version(file) == version:
+            _sound.add(version)
+
+
+def _version(file: BinaryIO) -> tuple[int, ...]:
+    """Changes with the content of a file: its place on disk, its size and when it was written."""
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _faults(line: Line) -> Iterator[str]:

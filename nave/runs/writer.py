@@ -3,7 +3,8 @@
 import math
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -74,6 +75,7 @@ class Writer(Callback):
         self.journal, self.dataset, self.localization, self.images = journal, dataset, localization, images
         self.centroids = centroids
         self.seconds = {"localization": 0.0, "writing": 0.0}
+        self._encoded = deque[tuple[Callable[[], list[ClusteredImage]], Batch]]()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Starts the processes: before the first image, and before the data loader starts its threads."""
@@ -94,22 +96,36 @@ class Writer(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Hands the batch to the processes."""
+        """Hands the batch to the processes; on a GPU the one before, clustered while this one is encoded."""
         for index, image_id, reason in batch.unreadable:
             note = Note(index=index, unreadable=Unreadable(image_id=image_id, reason=reason))
             self.journal.append(trainer.global_rank, with_content(note, batch.contents.get(index)))
-        tasks = zip(outputs, batch.truths, strict=True)
-        self._pool.submit([Task(image, truth, batch.contents.get(image.index)) for image, truth in tasks])
+        self._encoded.append((outputs, batch))
+        self._hand_over(keep=1 if batch.images.is_cuda else 0)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Waits until everything is written."""
+        self._hand_over(keep=0)
+        self._pool.drain()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Ends the processes."""
         self._pool.finish()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Writes the batches that wait, unless writing is what failed: they would be computed again."""
+        """Writes the batches that wait, unless clustering or writing is what failed: they would be computed again."""
         if hasattr(self, "_pool"):
             with suppress(Exception):  # the error that has ended the run is on its way
+                self._hand_over(keep=0)
+            with suppress(Exception):
                 self._pool.finish()
+
+    def _hand_over(self, keep: int) -> None:
+        """Clusters the encoded batches but the last ``keep``, and hands them to the processes."""
+        while len(self._encoded) > keep:
+            clustered, batch = self._encoded.popleft()
+            tasks = zip(clustered(), batch.truths, strict=True)
+            self._pool.submit([Task(image, truth, batch.contents.get(image.index)) for image, truth in tasks])
 
     def _note(self, finished: Finished) -> None:
         self.journal.append_lines(self._finisher.rank, finished.lines)

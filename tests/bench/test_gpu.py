@@ -60,7 +60,7 @@ def test_the_photographs_are_those_at_hand_repeated(bench, tmp_path, monkeypatch
     write_folder(tmp_path / VOC07, {"000001.png": (90, 120), "000002.png": (120, 90)})
     monkeypatch.setenv("NAVE_DATA", str(tmp_path))
     files = sorted(bench.root.iterdir())
-    assert len(files) == bench.images == 4
+    assert len(files) == bench.most == 8
     assert {bench.dataset.size(index) for index in range(4)} == {bench.size}
     assert files[0].read_bytes() == files[2].read_bytes() != files[1].read_bytes()
 

@@ -68,7 +68,7 @@ def test_every_image_is_noted_in_its_processes_name(tmp_path: Path) -> None:
     trainer, module = mock.Mock(Trainer, global_rank=3, world_size=1, num_devices=1), mock.Mock(LightningModule)
     batch = Batch(["trip/a"], [0], torch.zeros(1, 3, 15, 20, dtype=torch.uint8), [(30, 40)], [None], [(1, "b", "torn")])
     writer.setup(trainer, module, "predict")
-    writer.on_predict_batch_end(trainer, module, [clustered(2)], batch, 0)
+    writer.on_predict_batch_end(trainer, module, lambda: [clustered(2)], batch, 0)
     writer.on_predict_end(trainer, module)
     unreadable, note = map(json.loads, (tmp_path / "run/parts/3.jsonl").read_text().splitlines())
     assert unreadable == {"index": 1, "unreadable": {"image_id": "b", "reason": "torn"}}
@@ -109,6 +109,6 @@ def test_what_waits_is_finished_when_the_run_is_interrupted(tmp_path: Path) -> N
     trainer, module = mock.Mock(Trainer, global_rank=0, world_size=1, num_devices=2), mock.Mock(LightningModule)
     batch = Batch(["trip/a"], [0], torch.zeros(1, 3, 15, 20, dtype=torch.uint8), [(30, 40)], [None], [])
     writer.setup(trainer, module, "predict")
-    writer.on_predict_batch_end(trainer, module, [clustered(2)], batch, 0)
+    writer.on_predict_batch_end(trainer, module, lambda: [clustered(2)], batch, 0)
     writer.on_exception(trainer, module, KeyboardInterrupt())
     assert Journal(RunFolder(tmp_path / "run"), [2]).finished() == {"trip/a"}
