@@ -18,8 +18,8 @@ def draw(folder: Path, found: Found) -> None:
     encoder = encoders(found)[0]
     pairs = [_named(found[encoder, NAVE][data], run) for data, run in found[encoder, HEAD].items()]
     every = [(pair, image_id) for pair in pairs for image_id in pair[1].lines]
-    step = max(len(every) // SHOWN, 1)
-    pages = {"images": every[::step][:SHOWN]}
+    count = min(SHOWN, len(every))
+    pages = {"images": [every[number * len(every) // count] for number in range(count)]}
     for kind in failures.KINDS:
         pages[kind.replace(" ", "_")] = [(pair, i) for pair, i in every if _misses(pair[1], i, kind)][:ROWS]
     text = [line for name, images in pages.items() for line in _draw(folder, name, images)]

@@ -54,6 +54,9 @@ def paired(condition: str, ours: ByData, theirs: ByData) -> Line:
 
 
 def _line(condition: str, scores: dict[str, Score]) -> Line:
+    if len(scores) == 2:  # one set, which is all images
+        scores.pop(POOLED)
+        return _of_scores(condition, {f"{data} ({each['images']})": each for data, each in scores.items()})
     single = [score["value"] for data, score in scores.items() if data != POOLED and score["value"] is not None]
     mean = Score(value=sum(single) / len(single), low=None, high=None, images=scores[POOLED]["images"])
     return _of_scores(condition, {f"{data} ({each['images']})": each for data, each in scores.items()} | {MEAN: mean})
