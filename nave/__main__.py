@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
 
+from nave.command_line.pipe import ended_with_its_reader
+
 COMMANDS = {  # a command is the module nave.NAME, imported when it is called
     "run": "explain images: maps, boxes, scores; with -m, a sweep",
     "train": "train an encoder, to be explained",
@@ -37,7 +39,12 @@ complete -o nospace -o default -F _nave nave
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code where it returns at all."""
-    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    with ended_with_its_reader():
+        return _main(sys.argv[1:] if arguments is None else arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
+    name, *rest = arguments or ["--help"]
     if name in ("-h", "--help", "help"):
         print(_help())
         return 0

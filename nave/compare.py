@@ -4,10 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from nave.comparison.display import presence_table, tables, write, write_maps
-from nave.comparison.measure import ANY
-from nave.comparison.pictures import chosen_pictures, chosen_runs
-from nave.comparison.rows import present_by_run, rows
 from nave.viz.terminal import command, show
 
 PICTURES = 4  # images in the figure of maps if none is named
@@ -23,7 +19,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--classes", action="store_true", help="show the figures of single classes too")
     parser.add_argument("--no-maps", action="store_true", help="leave out the figure of maps")
     parser.add_argument("--output", type=Path, default=Path("comparison"), help="folder to write to (%(default)s)")
-    options = parser.parse_args(arguments)
+    _compare(parser.parse_args(arguments))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    # they import torch, which takes seconds that --help need not take
+    from nave.comparison.display import presence_table, tables, write, write_maps
+    from nave.comparison.measure import ANY
+    from nave.comparison.pictures import chosen_pictures, chosen_runs
+    from nave.comparison.rows import present_by_run, rows
+
     runs = chosen_runs(options.run, options.k)
     measured = rows(runs)
     write(options.output, measured)

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from nave.loggers.wandb import default_mode
 from nave.viz.terminal import command
 
 ADVICE = "log some with python -m nave.run logger=wandb, or upload what was logged offline with wandb sync"
@@ -22,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--project", default="nave", help="W&B project: nave, or what name= was")
     parser.add_argument("--entity", help="W&B user or team; that of the key by default")
     options = parser.parse_args(arguments)
+    from nave.loggers.wandb import default_mode  # with torch, which takes seconds that --help need not take
+
     if default_mode() == "offline":
         raise ValueError("W&B has no key here: get one at https://wandb.ai/authorize, and run: wandb login")
     with _errors_in_a_line():

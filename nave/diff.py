@@ -7,18 +7,13 @@ folders of finished runs; every other ``key=value`` is one of ``nave.run``.
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from nave.command_line.overrides import check_overrides
-from nave.comparison import diff
-from nave.comparison.diff_display import tables
-from nave.comparison.sides import arguments as process_arguments
-from nave.comparison.sides import sweeps
-from nave.report.page import write_page
 from nave.run import main as explain
 from nave.runs.layout import PAGE
-from nave.runs.sweep import own_folder
 from nave.viz.terminal import command, show
 
 IMAGES = 5  # in the table
@@ -33,17 +28,35 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help=f"folder; named again, it is resumed (default: {OUTPUTS}/<time>)")
     options = parser.parse_args(arguments)
     folders = [Path(name) for name in options.what if Path(name).is_dir()]
-    planned = [] if folders else sweeps(options.what)
-    if folders and len(folders) < len(options.what):
-        other = next(name for name in options.what if not Path(name).is_dir())
+    _measure(_explained(options.what, folders, options.output), folders)
+
+
+def _explained(what: Sequence[str], folders: Sequence[Path], named: Path | None) -> Path:
+    """The folder of output, with the runs to compare in it unless ``folders`` hold them."""
+    # they import torch, which takes seconds that --help need not take
+    from nave.comparison.sides import arguments as process_arguments
+    from nave.comparison.sides import sweeps
+    from nave.runs.sweep import own_folder
+
+    planned = [] if folders else sweeps(what)
+    if folders and len(folders) < len(what):
+        other = next(name for name in what if not Path(name).is_dir())
         raise ValueError(f"{other}: compare finished runs with runs, or files with files")
     for overrides in planned:
         check_overrides("config", overrides)
-    output = options.output or own_folder(OUTPUTS / f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    output = named or own_folder(OUTPUTS / f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
     for number, overrides in enumerate(planned, 1):
         folder = output / str(number) if len(planned) > 1 else output
         with process_arguments("-m", *overrides, f'hydra.sweep.dir="{folder}"'):
             explain()
+    return output
+
+
+def _measure(output: Path, folders: Sequence[Path]) -> None:
+    from nave.comparison import diff
+    from nave.comparison.diff_display import tables
+    from nave.report.page import write_page
+
     runs = diff.shown(diff.ordered(folders or [output]))
     found, rows = diff.measure(runs)
     diff.write(output, runs, found, rows)

@@ -4,9 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from nave.runs.choice import choose_again
-from nave.runs.layout import RunFolder
-from nave.runs.scoring import evaluate
 from nave.viz.terminal import command, score_table, show
 
 
@@ -22,6 +19,11 @@ def main(arguments: list[str] | None = None) -> None:
         help="score with another option (iou, hard, inner, per_class, per_size, groups) and write nothing",
     )
     given = parser.parse_args(arguments)
+    # they import torch, which takes seconds that --help need not take
+    from nave.runs.choice import choose_again
+    from nave.runs.layout import RunFolder
+    from nave.runs.scoring import evaluate
+
     for run in given.run:
         if not given.set:
             choose_again(RunFolder(run))

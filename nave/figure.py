@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
 
-from nave.comparison.figure import figure, save
-from nave.comparison.pictures import chosen_pictures, chosen_runs
 from nave.viz.terminal import command, show
 
 ROWS = 4  # images if none is named
@@ -25,7 +23,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--output", type=Path, nargs="+", help="files to write (figure.pdf and figure.png in the first folder)"
     )
-    options = parser.parse_args(arguments)
+    _draw(parser.parse_args(arguments))
+
+
+def _draw(options: argparse.Namespace) -> None:
+    # they import torch, which takes seconds that --help need not take
+    from nave.comparison.figure import figure, save
+    from nave.comparison.pictures import chosen_pictures, chosen_runs
+
     outputs = options.output or unused(options.folder[0] / "figure", (".pdf", ".png"))
     if existing := [path for path in outputs if path.exists()]:
         raise ValueError(f"{existing[0]} exists already: name another file, or delete it")

@@ -6,9 +6,6 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from nave.build import build_dataset
-from nave.runs.pictures import Artist, draw
-from nave.runs.reader import Run
 from nave.viz.terminal import command
 
 
@@ -24,6 +21,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("image_id", nargs="*", help="images to draw (default: all)")
     given = parser.parse_args(arguments)
+    # they import torch, which takes seconds that --help need not take
+    from nave.build import build_dataset
+    from nave.runs.pictures import Artist, draw
+    from nave.runs.reader import Run
+
     run = Run.read(given.run)
     if not run.finished:
         raise FileNotFoundError(f"{given.run} is not finished: {run.record['status']}")

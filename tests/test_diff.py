@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nave.diff import main
-from nave.report import write_report
+from nave.report.page import write_report
 from nave.runs.layout import RUN
 from tests.helpers.pages import write_run
 from tests.helpers.parts import encoder

@@ -36,11 +36,28 @@ def test_an_unknown_command_is_named_with_what_was_meant(capsys: pytest.CaptureF
     assert "there is no nave rnu. Did you mean nave run?" in capsys.readouterr().err
 
 
+def without_torch(folder: Path, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """``program`` in a process of its own, in which torch cannot be imported; ``main`` is that of nave."""
+    (folder / "torch.py").write_text("raise SystemExit('torch was imported')")
+    begin = f"import sys; sys.path.insert(0, {str(folder)!r}); from nave.__main__ import main\n"
+    return subprocess.run(
+        [sys.executable, "-c", begin + program, *arguments],
+        env={"PYTHONPATH": str(Path(__file__).parents[1]), "COMP_LINE": "nave model=", "PATH": ""},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
         (["run", "modle=vits14"], 1, "Did you mean model?"),
         (["run", "-m", "k=3,5", "model=vits14,vits15"], 1, "there is no model=vits15"),
+        (["run", "model=timm", "architecture=resnt50"], 1, "Did you mean architecture=resnet50?"),
+        (["run", "trainer.devices=two", "data=voc07"], 1, "trainer.devices=two: give a number"),
+        (["run", "data=voc07"], 1, "VOC2007 not found; looked in nowhere"),
         (["run", "--help"], 0, "Keys:"),
         (["run", "-sc", "query=bash"], 0, "model=vits14"),
     ],
@@ -48,18 +65,22 @@ def test_an_unknown_command_is_named_with_what_was_meant(capsys: pytest.CaptureF
 def test_the_command_line_is_answered_without_torch_and_without_a_folder(
     tmp_path: Path, arguments: list[str], code: int, told: str
 ) -> None:
-    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
-    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from nave.__main__ import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        env={"PYTHONPATH": str(Path(__file__).parents[1]), "COMP_LINE": "nave model=", "PATH": ""},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = without_torch(tmp_path, "main()", *arguments)
     assert (done.returncode, told in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
     assert {path.name for path in tmp_path.iterdir()} <= {"torch.py", "__pycache__"}
+
+
+def test_no_help_waits_for_torch(tmp_path: Path) -> None:
+    names = [name for name in COMMANDS if name != "bench"]
+    program = (
+        f"for name in {names}:\n"
+        "    try:\n        main([name, '--help'])\n"
+        "    except SystemExit as end:\n        assert end.code == 0, (name, end.code)\n"
+    )
+    done = without_torch(tmp_path, program)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in names:
+        assert f"python -m nave.{name}" in done.stdout or f"nave {name}: " in done.stdout
 
 
 def test_help_begins_with_what_the_command_does_and_has_every_key_and_its_own_groups() -> None:

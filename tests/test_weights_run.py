@@ -8,7 +8,7 @@ import pytest
 import timm
 import torch
 
-from nave.report import write_report
+from nave.report.page import write_report
 from nave.runs.reader import read_runs, runs_at_k
 from nave.runs.settings import distinguished
 from tests.helpers.running import into, nave_run, nave_sweep, photographs, record

@@ -13,7 +13,8 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from nave.processes.distributed import is_rank_zero, single_job, stopped_at_once
+from nave.processes.distributed import is_rank_zero, single_job
+from nave.processes.signals import stopped_at_once
 from nave.runs.journal import Journal
 from nave.runs.layout import PLAN, RunFolder, write_whole
 from nave.runs.provenance import save
@@ -49,7 +50,7 @@ def job(folder: RunFolder, no_news: Sequence[str] = ()) -> Iterator[None]:
         if is_rank_zero():
             with suppress(Exception):
                 log.warning(how_to_go_on(folder))
-        raise SystemExit(end.code if isinstance(end, SystemExit) else 128 + signal.SIGINT) from end
+        raise SystemExit(_exit_code(end)) from end
     except Exception as error:
         where = "" if isinstance(error, (FollowUpError, *REFUSALS)) else f" (traceback in {folder.record})"
         log.error("error: %s%s", error, where)  # noqa: TRY400 - short
@@ -57,6 +58,12 @@ def job(folder: RunFolder, no_news: Sequence[str] = ()) -> Iterator[None]:
             sys.exit(1)
         if isinstance(error, REFUSALS):  # run.json is that of the other run
             write_whole(folder.refusal, str(error))
+
+
+def _exit_code(end: KeyboardInterrupt | SystemExit) -> str | int | None:
+    """A shell's code of the signal; Lightning turns Ctrl-C into an exit with 1."""
+    interrupted = isinstance(end, KeyboardInterrupt) or isinstance(end.__context__, KeyboardInterrupt)
+    return 128 + signal.SIGINT if interrupted else end.code
 
 
 def _claimed(folder: RunFolder) -> AbstractContextManager[None]:

@@ -2,9 +2,9 @@
 
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nave.command_line.help import help_text
-from nave.config import CONF, check, numbers_of_clusters, register
-from nave.weights.naming import ENCODERS, SUFFIX, trained_names
-
-LISTED = 3  # encoders trained here, whose names are long
-
-
-class CommandLineError(ValueError):
-    """An override that cannot be; the message names it, the choices and the nearest one."""
+from nave.command_line.pipe import ended_with_its_reader
+from nave.command_line.values import CommandLineError, check_values, near
+from nave.config import CONF, register
 
 
 def answer(config_name: str) -> None:
@@ -38,7 +33,8 @@ def answer(config_name: str) -> None:
     """
     given = get_args_parser().parse_args()
     if given.help:
-        print(help_text(config_name, given.overrides))
+        with ended_with_its_reader():
+            print(help_text(config_name, given.overrides))
         sys.exit(0)
     if given.cfg or given.info or given.hydra_help or given.shell_completion:
         return
@@ -47,6 +43,8 @@ def answer(config_name: str) -> None:
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(_interrupted())
 
 
 def check_overrides(config_name: str, overrides: Sequence[str], config_dir: str | None = None) -> None:
@@ -69,7 +67,7 @@ def check_overrides(config_name: str, overrides: Sequence[str], config_dir: str 
         folder = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"]
         slurm = any("slurm" in override for override in overrides if override.startswith("hydra/launcher="))
         for job in jobs:
-            _check_values(_composed(config_name, [*folder, *job]), job, slurm)
+            check_values(_composed(config_name, [*folder, *job]), job, slurm)
 
 
 def _jobs(parsed: Sequence[Override]) -> list[list[str]]:
@@ -109,7 +107,7 @@ def _missing_choice(text: str) -> str:
         return _lines(text)
     group, choice = found["group"], found["choice"]
     known = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-    return f"there is no {group}={choice}; choose one of {', '.join(known)}.{_near(choice, known, f'{group}=')}"
+    return f"there is no {group}={choice}; choose one of {', '.join(known)}.{near(choice, known, f'{group}=')}"
 
 
 def _wrong_override(text: str, config_name: str, overrides: Sequence[str]) -> str:
@@ -127,7 +125,7 @@ def _wrong_override(text: str, config_name: str, overrides: Sequence[str]) -> st
     choices = [one for one in overrides if one.partition("=")[0] in (*groups, "hydra.searchpath")]
     chosen = "".join(f" {one}" for one in choices if one.startswith(f"{group}="))
     known = [*_known_keys(config_name, choices), *groups]
-    return f"there is no key {key} ({given}); --help{chosen} lists all.{_near(key, known, '')}"
+    return f"there is no key {key} ({given}); --help{chosen} lists all.{near(key, known, '')}"
 
 
 def _choices_with(group: str, option: str) -> list[str]:
@@ -153,66 +151,12 @@ def _dotted(node: Any, above: str = "") -> Iterator[str]:
             yield from _dotted(value, f"{above}{key}.")
 
 
-def _near(given: str, known: Sequence[str], prefix: str) -> str:
-    """The nearest known name; of some, one with the same letters: vits41 is vits14 rather than vits16."""
-    close = get_close_matches(given, known, n=5, cutoff=0.5)
-    close.sort(key=lambda one: sorted(one) != sorted(given))
-    return f" Did you mean {prefix}{close[0]}?" if close else ""
-
-
-def _near_file(path: Path, key: str) -> str:
-    beside = [one.name for one in path.absolute().parent.glob("*")]
-    return _near(path.name, beside, f"{key}={path.parent}/".replace("=./", "="))
-
-
 def _lines(text: str) -> str:
     """A message of Hydra or OmegaConf without its notes to developers."""
     lines = [
         line for line in text.splitlines() if not line.lstrip().startswith(("full_key", "object_type", "reference"))
     ]
     return "\n".join(line for line in lines if line.strip())
-
-
-def _check_values(cfg: DictConfig, overrides: Sequence[str], elsewhere: bool) -> None:
-    """Checks what can be known without reading data or weights; ``elsewhere``: another machine has the files."""
-    if "k" in cfg:
-        numbers_of_clusters(OmegaConf.to_object(cfg.k) if OmegaConf.is_config(cfg.k) else cfg.k)
-        check(cfg)
-    if not elsewhere:
-        _check_training(cfg)
-        _check_weights(cfg)
-        _check_root(cfg, any(override.startswith("data.root=") for override in overrides))
-
-
-def _check_training(cfg: DictConfig) -> None:
-    if "schemes" not in cfg.model:  # timm knows them
-        return
-    schemes, training = [*cfg.model.schemes], str(cfg.training)
-    trained = trained_names()
-    if cfg.weights is None and training not in (*schemes, *trained) and not training.endswith(SUFFIX):
-        near = _near(training, [*schemes, *trained], "training=")
-        more = f" and {len(trained) - LISTED} more" if len(trained) > LISTED else ""
-        own = f", and of {ENCODERS} {', '.join(trained[:LISTED])}{more}" if trained else ""
-        text = f"model={cfg.model.name} has no training={training}; it has {', '.join(schemes)}{own}.{near}"
-        raise CommandLineError(text)
-
-
-def _check_weights(cfg: DictConfig) -> None:
-    file = cfg.weights and Path(cfg.weights).expanduser()
-    if file and not file.exists():
-        near = _near_file(file, "weights")
-        raise CommandLineError(f"weights={cfg.weights} does not exist; looked for {file.absolute()}.{near}")
-
-
-def _check_root(cfg: DictConfig, given: bool) -> None:
-    root = cfg.data.get("root") and Path(cfg.data.root).expanduser()
-    if given and root and not root.exists() and not cfg.data.get("download", False):
-        near = _near_file(root, "data.root")
-        raise CommandLineError(f"data.root={cfg.data.root} does not exist; looked for {root.absolute()}.{near}")
-    if cfg.data._target_ == "nave.data.folder.Folder":
-        from nave.data.folder import existing  # imports Pillow and NumPy, which other data sets do not need here
-
-        existing(root)
 
 
 def with_quoting_hint(main: Callable[[], Any]) -> Callable[[], Any]:
@@ -223,14 +167,18 @@ def with_quoting_hint(main: Callable[[], Any]) -> Callable[[], Any]:
         try:
             return main()
         except KeyboardInterrupt:
-            print("interrupted before the work began", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(_interrupted())
         except SystemExit:
             for override in filter(_is_unreadable, sys.argv[1:]):
                 print(f"Quote the value, for Hydra and for the shell: {shlex.quote(quoted(override))}", file=sys.stderr)
             raise
 
     return command
+
+
+def _interrupted() -> int:
+    print("interrupted before the work began", file=sys.stderr)
+    return 128 + signal.SIGINT
 
 
 def quoted(override: str) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nave.encoder.encoder import Encoder
-from nave.encoder.hooks import feature_info
+from nave.encoder.hooks import feature_info, layer_names
 from nave.weights.hub import hub_config
 from nave.weights.schemes import HUB, RANDOM
 
@@ -91,6 +91,18 @@ def describe(name: str | None) -> TimmNetwork:
     if takes_any_size(lifted):
         return TimmNetwork(architecture, schemes, own | lifting, None)
     return TimmNetwork(architecture, schemes, own, input_size(network))
+
+
+def check_layers(architecture: str, layers: Sequence[int | str], options: Mapping[str, Any]) -> None:
+    """Looks for layers in a copy of the network without memory, before weights are read.
+
+    Raises:
+        nave.encoder.hooks.UnknownLayerError: for layers that it does not have.
+    """
+    network = describe(architecture)
+    with torch.device("meta"):
+        copy = timm.create_model(network.architecture, num_classes=0, **(network.options | dict(options)))
+    layer_names(copy, layers)
 
 
 def _in_timm(name: str) -> Known:

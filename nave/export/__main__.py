@@ -3,21 +3,16 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nave.comparison.pictures import chosen_runs
-from nave.export.coco import write_coco
-from nave.export.fiftyone import write_fiftyone
-from nave.export.images import Images
-from nave.export.labelme import write_labelme
-from nave.runs.reader import RunAtK
 from nave.viz.terminal import command, show
 
-TARGETS: Mapping[str, Callable[[RunAtK, Images, Path], None]] = {
-    "coco": write_coco,
-    "fiftyone": write_fiftyone,
-    "labelme": write_labelme,
-}
+if TYPE_CHECKING:
+    from nave.runs.reader import RunAtK
+
+TARGETS = ("coco", "fiftyone", "labelme")  # each the function write_NAME of the module of that name
 KEYS = ("to", "k", "output")
 
 
@@ -41,12 +36,20 @@ def main(arguments: list[str] | None = None) -> None:
         help="to=coco, fiftyone or labelme; k=3,5: only these (default: all); output=FOLDER (export)",
     )
     given = parser.parse_args(arguments)
-    options = _options(given.option)
-    write = TARGETS[options["to"]]
+    _export(given.run, _options(given.option))
+
+
+def _export(run: Path, options: Mapping[str, str]) -> None:
+    # they import torch, which takes seconds that --help need not take
+    from nave.comparison.pictures import chosen_runs
+    from nave.export.images import Images
+
+    to = options["to"]
+    write: Callable[[RunAtK, Images, Path], None] = getattr(import_module(f"nave.export.{to}"), f"write_{to}")
     output = Path(options.get("output", "export"))
-    for at_k in chosen_runs([given.run], [k for k in options.get("k", "").strip("[]").split(",") if k]):
-        folder = output / at_k.results.path.relative_to(given.run)
-        write(at_k, Images.of(at_k.run, output / at_k.run.folder.path.relative_to(given.run) / "images"), folder)
+    for at_k in chosen_runs([run], [k for k in options.get("k", "").strip("[]").split(",") if k]):
+        folder = output / at_k.results.path.relative_to(run)
+        write(at_k, Images.of(at_k.run, output / at_k.run.folder.path.relative_to(run) / "images"), folder)
         show(f"written to {folder}")
 
 

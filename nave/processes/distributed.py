@@ -3,12 +3,10 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,10 +20,9 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 from omegaconf import open_dict, read_write
 
+from nave.processes.signals import end_with, stop
+
 LIGHTNINGS = "train_ddp_process"  # Hydra's names of the processes that Lightning starts
-NOTHING = b"\0"  # the number of no signal
-GRACE = 5.0  # seconds until a process that does not react to a signal is ended; what waits is written meanwhile
-PATIENCE = 0.5  # seconds until somebody who has pressed Ctrl-C is given an answer
 
 
 def is_rank_zero() -> bool:
@@ -75,91 +72,11 @@ def single_job(folder: Path) -> Iterator[None]:
             torch.distributed.destroy_process_group()
 
 
-def end_with(parent: int) -> None:
-    """Ends this process when the one that started it has vanished: it would go on writing beside the next attempt."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
-
-
-@contextmanager
-def stopped_at_once(stuck: Callable[[str], None]) -> Iterator[None]:
-    """Lets SIGTERM end the work at once, as Ctrl-C does; Lightning notes it and goes on to predict.
-
-    Python handles a signal between two of its own instructions. Where that takes longer than ``GRACE``, as within one
-    long computation or while waiting for another process, ``stuck`` is called with the signal's name and the process
-    ends without it. That holds for Ctrl-C too, unless it is ignored.
-
-    What others, such as submitit, do on SIGTERM is left alone.
-    """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-    reads, writes = socket.socketpair()
-    writes.setblocking(False)
-    done, asked = threading.Event(), list[signal.Signals]()
-    watching = threading.Thread(target=_watch, args=(reads, done, asked, stuck), name="signals", daemon=True)
-    watching.start()
-    woken = signal.set_wakeup_fd(writes.fileno(), warn_on_full_buffer=False)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        yield
-    finally:
-        done.set()
-        signal.set_wakeup_fd(woken)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        writes.send(NOTHING)  # processes that were forked meanwhile may hold it open
-        watching.join()
-        writes.close()
-        reads.close()
-    if asked:  # Python drops what a handler raises within a __del__: the next job of a sweep would begin
-        raise KeyboardInterrupt if asked[0] == signal.SIGINT else SystemExit(128 + asked[0])
-
-
-def _stop(number: int, frame: object) -> None:  # noqa: ARG001 - of signal handlers
-    raise SystemExit(128 + number)
-
-
-def _watch(
-    wakeups: socket.socket, done: threading.Event, asked: list[signal.Signals], stuck: Callable[[str], None]
-) -> None:
-    while (number := wakeups.recv(1)) != NOTHING:
-        if number[0] not in (signal.SIGINT, signal.SIGTERM):
-            continue
-        asked.append(signal.Signals(number[0]))
-        if done.wait(min(PATIENCE, GRACE)):
-            continue
-        print(f"stopping within {GRACE:.0f} seconds; what is finished is kept", file=sys.stderr, flush=True)
-        if not done.wait(GRACE):
-            stuck(asked[-1].name)
-            os._exit(128 + number[0])
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Lets SIGINT and SIGTERM wait for what must not stop half-way, such as calls that take locks in Python."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    ours = [number for number, handler in handlers.items() if callable(handler)]
-    for number in ours:
-        signal.signal(number, lambda number, frame: came.append(number))  # noqa: ARG005 - of signal handlers
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, handlers[number])
-        for late in came:
-            signal.raise_signal(late)
-
-
 class StopAtOnce(Callback):
     """Puts back the handler of :func:`stopped_at_once`, which Lightning replaces by its own when it begins."""
 
     def __init__(self) -> None:
-        self._ours = signal.getsignal(signal.SIGTERM) is _stop
+        self._ours = signal.getsignal(signal.SIGTERM) is stop
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's
         """Before the first image."""
@@ -171,7 +88,7 @@ class StopAtOnce(Callback):
 
     def _put_back(self) -> None:
         if self._ours and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _stop)
+            signal.signal(signal.SIGTERM, stop)
 
 
 def gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:

@@ -18,9 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import torch
-
-from nave.processes.distributed import end_with, uninterrupted
+from nave.processes.signals import end_with, uninterrupted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -146,7 +144,8 @@ def _begin(function: Callable[[Any], Any], parent: int) -> None:
     as_child()
     threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
     gc.freeze()  # what is inherited stays shared
-    torch.set_num_threads(1)
+    if torch := sys.modules.get("torch"):  # what was not inherited has no threads
+        torch.set_num_threads(1)
 
 
 def as_child(number: int = 0) -> None:  # noqa: ARG001 - of a worker of a data loader

@@ -5,7 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-from nave.report.page import write_page
 from nave.runs.layout import PAGE
 from nave.viz.terminal import command, show
 
@@ -18,6 +17,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help=f"file to write; default: {PAGE} in the folder that contains all")
     options = parser.parse_args(arguments)
     page = options.output or Path(os.path.commonpath([folder.absolute() for folder in options.folder])) / PAGE
+    from nave.report.page import write_page  # with torch, which takes seconds that --help need not take
+
     write_page(options.folder, page)
     show(f"written to {os.path.relpath(page)}, {page.stat().st_size / 1e6:.1f} MB")
 

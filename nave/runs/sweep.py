@@ -179,7 +179,7 @@ def follow_up(run: Run, page: bool) -> None:
 
 def _write_page(folder: Path) -> list[str]:
     """Writes the report on a run or sweep; why it could not be written, and the command that writes it."""
-    from nave.report import write_report  # plots need matplotlib, which takes its time to import
+    from nave.report.page import write_report  # plots need matplotlib, which takes its time to import
 
     try:
         show(f"look at {write_report(folder)}")

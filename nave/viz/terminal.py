@@ -1,6 +1,7 @@
 """Output in a terminal: tables that are also readable in a log file, and errors in one line."""
 
 import re
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -10,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
 
+from nave.command_line.pipe import ended_with_its_reader
 from nave.metrics.bootstrap import Score
 
 P = ParamSpec("P")
@@ -134,15 +136,19 @@ def score_text(score: Score) -> str:
 def command(main: Callable[P, int | None]) -> Callable[P, int]:
     """Decorates the ``main`` of a command: FileNotFoundError and ValueError become a line and exit code 1.
 
-    These are the errors that a user can fix. Other exceptions are bugs and keep their traceback.
+    These are the errors that a user can fix. Other exceptions are bugs and keep their traceback. Ctrl-C gives 130.
     """
 
     @wraps(main)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
-            return main(*args, **kwargs) or 0
+            with ended_with_its_reader():
+                return main(*args, **kwargs) or 0
         except (FileNotFoundError, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 128 + signal.SIGINT
 
     return guarded

@@ -1,12 +1,14 @@
-"""Settings of torch during and after clustering; each in a process of its own, as they are the process's."""
+"""Settings of torch during and after clustering; each in a forked process, as they are the process's."""
 
 import subprocess
 import sys
 
-import pytest
 import torch
 
 CHECK = """
+import os
+import sys
+
 import torch
 from nave.clustering.precision import full_precision
 
@@ -18,25 +20,35 @@ def settings():
         except RuntimeError:
             yield "refused"
 
-{set}
-before = list(settings())
-with full_precision():
-    assert not torch.backends.cuda.matmul.allow_tf32
-assert list(settings()) == before or before[0] == "none", (before, list(settings()))
+def check(setting):
+    exec(setting)
+    before = list(settings())
+    with full_precision():
+        assert not torch.backends.cuda.matmul.allow_tf32
+    assert list(settings()) == before or before[0] == "none", (setting, before, list(settings()))
+
+failed = []
+for setting in sys.argv[1:]:
+    if not (child := os.fork()):
+        try:
+            check(setting)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        failed.append(setting)
+assert not failed, failed
 """
+SETTINGS = [
+    "",
+    "torch.backends.cuda.matmul.allow_tf32 = True",
+    "torch.set_float32_matmul_precision('high')",
+    "torch.set_float32_matmul_precision('medium')",
+    "torch.backends.cuda.matmul.fp32_precision = 'tf32'",
+]
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "",
-        "torch.backends.cuda.matmul.allow_tf32 = True",
-        pytest.param("torch.set_float32_matmul_precision('high')", marks=pytest.mark.slow),
-        pytest.param("torch.set_float32_matmul_precision('medium')", marks=pytest.mark.slow),
-        "torch.backends.cuda.matmul.fp32_precision = 'tf32'",
-    ],
-)
-def test_products_are_exact_and_settings_restored(setting):
-    if "fp32_precision" in setting and not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
-        pytest.skip("needs a newer torch")
-    subprocess.run([sys.executable, "-c", CHECK.replace("{set}", setting)], check=True, timeout=120)
+def test_products_are_exact_and_settings_restored():
+    known = [one for one in SETTINGS if "fp32_" not in one or hasattr(torch.backends.cuda.matmul, "fp32_precision")]
+    subprocess.run([sys.executable, "-c", CHECK, *known], check=True, timeout=120)

@@ -61,7 +61,17 @@ def test_what_hydra_cannot_read_is_quoted(
         ("config", ["model=vits41"], r"Did you mean model=vits14\?"),
         ("config", ["data=shapes", "data.image=3"], r"--help data=shapes lists all\. Did you mean data\.images\?"),
         ("config", ["weights=phtos"], r"weights=phtos does not exist.* Did you mean weights=photos\?"),
+        (
+            "config",
+            ["model=timm", "architecture=resnt50"],
+            r"has no such network\. Did you mean architecture=res",
+        ),
+        ("config", ["model=timm", "architecture=resnet18", "training=tv_in1"], "no training=tv_in1; it has default, "),
+        ("config", ["layers=[-99]"], "layer -99 is out of range: VisionTransformer has 12 layers, -12 to 11"),
+        ("config", ["trainer.devices=two"], r"trainer\.devices=two: give a number, a list .* or auto"),
+        ("config", ["trainer.devices=0"], r"trainer\.devices=0: give a number"),
         ("train", ["ephocs=3"], "Did you mean epochs"),
+        ("train", ["model=timm", "architecture=resnt50", "data=shapes"], "Did you mean architecture=res"),
         ("train", ["scheme=simclrr"], "Did you mean scheme=simclr"),
     ],
 )
@@ -73,6 +83,23 @@ def test_a_typo_is_named_with_what_was_meant(
     with pytest.raises(ValueError, match=message):
         check_overrides(config, overrides)
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+@pytest.mark.parametrize("data", ["voc07", "coco20k", "stl10", "chestxray14", "image_folder"])
+def test_a_data_set_that_is_not_there_is_missed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str
+) -> None:
+    monkeypatch.delenv("NAVE_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"looked in nowhere|no image folder given"):
+        check_overrides("config", [f"data={data}"])
+    if data in ("voc07", "stl10"):  # others read all they have: their folder alone is looked for
+        with pytest.raises(FileNotFoundError, match=r"Expected layout:\n"):
+            check_overrides("config", [f"data={data}", f"data.root={tmp_path}"])
+
+
+@pytest.mark.parametrize("devices", ["3", "-1", "auto", "[0,1]", "'0,1'", "'2,'"])
+def test_devices_are_what_lightning_takes(devices: str) -> None:
+    check_overrides("config", [f"trainer.devices={devices}"])
 
 
 def test_of_many_encoders_trained_here_few_are_listed_and_the_nearest_is_meant(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from nave.processes.distributed import GRACE
+from nave.processes.signals import GRACE
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 from tests.faults.test_killed import explained, trained

@@ -103,7 +103,7 @@ def test_a_process_that_is_killed_ends_the_run() -> None:
 
 SCRIPT = """
 import faulthandler, os, signal, time
-from nave.processes.distributed import stopped_at_once
+from nave.processes.signals import stopped_at_once
 from nave.processes.pool import Pool
 
 faulthandler.dump_traceback_later(40)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from nave.diff import main as diff
-from nave.report import write_report
+from nave.report.page import write_report
 from tests.helpers.pages import write_run, write_sweep
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

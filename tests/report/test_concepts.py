@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nave.diff import main
-from nave.report import write_report
+from nave.report.page import write_report
 from tests.runs.test_concepts import with_centroids
 
 

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from nave.report import write_page, write_report
 from nave.report.__main__ import main
+from nave.report.page import write_page, write_report
 from nave.runs.layout import PAGE, RUN, write_json
 from tests.helpers.pages import configuration, write_run, write_sweep
 

@@ -1,6 +1,7 @@
 """The foreground head of a run: learnt, given or none; and the choice that is repeated from disk."""
 
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,7 +10,9 @@ import pytest
 from nave.evaluate import main
 from nave.localization import teaching
 from nave.localization.foreground import Head
+from nave.localization.switch import OFF, switched
 from nave.runs.layout import RunFolder
+from tests.helpers.compositions import composed
 from tests.helpers.running import into, nave_run, record, voc
 
 IMAGES = 4
@@ -22,13 +25,26 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [*voc(tmp_path), "overlays=0", "foreground=auto"]
 
 
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A run that learnt its head, and its overrides; it is only read."""
+    root = tmp_path_factory.mktemp("learnt")
+    overrides = [*voc(root), "overlays=0", "foreground=auto"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(teaching, "FEWEST", IMAGES)
+        assert nave_run(*overrides, into(root / "run")) == 0
+    return root / "run", overrides
+
+
 def predictions(folder: Path) -> bytes:
     return (folder / "predictions.jsonl").read_bytes()
 
 
-def test_a_run_learns_a_head_and_the_choice_is_repeated_byte_for_byte(tmp_path: Path, data: list[str]) -> None:
+def test_a_run_learns_a_head_and_the_choice_is_repeated_byte_for_byte(
+    tmp_path: Path, learnt: tuple[Path, list[str]]
+) -> None:
     run = tmp_path / "run"
-    assert nave_run(*data, into(run)) == 0
+    shutil.copytree(learnt[0], run)
     head = Head.read(RunFolder(run).foreground)
     assert record(run)["foreground"] == {"source": "learnt", "sha256": head.sha256, "images": IMAGES}
     assert [len(fold) for fold in head.card["images"]] == [IMAGES // 2] * 2
@@ -44,16 +60,18 @@ def test_a_run_learns_a_head_and_the_choice_is_repeated_byte_for_byte(tmp_path: 
     assert predictions(run) == before
 
 
-def test_the_same_run_gives_the_same_head_and_boxes_in_larger_batches(tmp_path: Path, data: list[str]) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    assert nave_run(*data, into(one)) == nave_run(*data, "loader.batch_size=3", into(other)) == 0
+def test_the_same_run_gives_the_same_head_and_boxes_in_larger_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learnt: tuple[Path, list[str]]
+) -> None:
+    monkeypatch.setattr(teaching, "FEWEST", IMAGES)
+    one, other = learnt[0], tmp_path / "other"
+    assert nave_run(*learnt[1], "loader.batch_size=3", into(other)) == 0
     assert RunFolder(one).foreground.read_bytes() == RunFolder(other).foreground.read_bytes()
     assert predictions(one) == predictions(other)
 
 
-def test_truth_does_not_change_a_box(tmp_path: Path, data: list[str]) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    assert nave_run(*data, into(one)) == 0
+def test_truth_does_not_change_a_box(tmp_path: Path, data: list[str], learnt: tuple[Path, list[str]]) -> None:
+    one, other = learnt[0], tmp_path / "other"
     for path in tmp_path.rglob("Annotations/*.xml"):
         tree = ElementTree.parse(path)
         for name in ("xmin", "ymin"):
@@ -67,9 +85,10 @@ def test_truth_does_not_change_a_box(tmp_path: Path, data: list[str]) -> None:
         assert [line[key] for line in lines[0]] == [line[key] for line in lines[1]]
 
 
-def test_a_head_is_given_by_its_file_and_belongs_to_its_encoder(tmp_path: Path, data: list[str]) -> None:
-    one, other, file = tmp_path / "one", tmp_path / "other", tmp_path / "head.safetensors"
-    assert nave_run(*data, into(one)) == 0
+def test_a_head_is_given_by_its_file_and_belongs_to_its_encoder(
+    tmp_path: Path, data: list[str], learnt: tuple[Path, list[str]]
+) -> None:
+    one, other, file = learnt[0], tmp_path / "other", tmp_path / "head.safetensors"
     Head.read(RunFolder(one).foreground).save(file)
     assert nave_run(*data, f"foreground={file}", into(other)) == 0
     assert record(other)["foreground"]["source"] == str(file)
@@ -91,9 +110,11 @@ def test_without_a_head_the_box_is_that_of_the_rule(tmp_path: Path, data: list[s
     assert predictions(few) == predictions(off)
 
 
-def test_a_run_that_continues_keeps_its_head(tmp_path: Path, data: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    run = tmp_path / "run"
-    assert nave_run(*data, into(run)) == 0
+def test_a_run_that_continues_keeps_its_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learnt: tuple[Path, list[str]]
+) -> None:
+    run, data = tmp_path / "run", learnt[1]
+    shutil.copytree(learnt[0], run)
     before = predictions(run)
     with monkeypatch.context() as no_lesson:
         no_lesson.setattr("nave.runs.head.learn", lambda *_: pytest.fail("learnt again"))
@@ -107,8 +128,12 @@ def test_a_foreground_that_is_no_file_is_refused_first(tmp_path: Path, data: lis
 
 
 @pytest.mark.parametrize("spelling", ["off", "OFF", "false", "False"])
-def test_off_is_false_in_yaml(tmp_path: Path, data: list[str], spelling: str) -> None:
-    assert nave_run(*data, f"foreground={spelling}", into(tmp_path / "run")) == 0
+def test_off_is_false_in_yaml(spelling: str) -> None:
+    assert switched(composed("config", f"foreground={spelling}").foreground) == OFF
+
+
+def test_false_is_no_head(tmp_path: Path, data: list[str]) -> None:
+    assert nave_run(*data, "foreground=False", into(tmp_path / "run")) == 0
     assert not RunFolder(tmp_path / "run").foreground.exists()
     assert "foreground" not in record(tmp_path / "run")
 

@@ -1,0 +1,139 @@
+"""Values of a configuration that cannot be, found before a folder is made, and without torch where that is possible."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from nave.command_line.timm_names import is_unknown, timm_names, timm_version
+from nave.config import ASKED, check, numbers_of_clusters
+from nave.weights.naming import ENCODERS, SUFFIX, trained_names
+
+LISTED = 3  # encoders trained here, whose names are long
+DEVICES = re.compile(r"auto|-1|[1-9]\d*|\d+(,\d+)+,?|\d+,")  # what Lightning takes in a string
+LISTS = ("nave.data.voc.VOC", "nave.data.stl10.STL10")  # opened in a tenth of a second; others read all they have
+ENCODER, TIMM = "nave.encoder.encoder.Encoder", "nave.encoder.timm_network.timm_encoder"
+
+
+class CommandLineError(ValueError):
+    """An override that cannot be; the message names it, the choices and the nearest one."""
+
+
+def check_values(cfg: DictConfig, overrides: Sequence[str], elsewhere: bool) -> None:
+    """Checks what can be known without reading data or weights; ``elsewhere``: another machine has the files.
+
+    What needs torch comes last; whoever asks for it imports it anyway.
+    """
+    given = {override.partition("=")[0] for override in overrides}
+    if "k" in cfg:
+        numbers_of_clusters(OmegaConf.to_object(cfg.k) if OmegaConf.is_config(cfg.k) else cfg.k)
+    _check_architecture(cfg)
+    _check_devices(cfg)
+    if not elsewhere:
+        _check_weights(cfg)
+        _check_root(cfg, "data.root" in given)
+    if "k" in cfg:
+        check(cfg)
+    if not elsewhere:
+        _check_training(cfg)
+        if "layers" in given:
+            _check_layers(cfg)
+
+
+def near(given: str, known: Sequence[str], prefix: str) -> str:
+    """The nearest known name; of some, one with the same letters: vits41 is vits14 rather than vits16."""
+    close = get_close_matches(given, known, n=5, cutoff=0.5)
+    close.sort(key=lambda one: sorted(one) != sorted(given))
+    return f" Did you mean {prefix}{close[0]}?" if close else ""
+
+
+def _near_file(path: Path, key: str) -> str:
+    beside = [one.name for one in path.absolute().parent.glob("*")]
+    return near(path.name, beside, f"{key}={path.parent}/".replace("=./", "="))
+
+
+def _check_architecture(cfg: DictConfig) -> None:
+    asked = ASKED in OmegaConf.to_container(cfg.model).values()  # type: ignore[union-attr]
+    if asked and cfg.architecture is not None and is_unknown(cfg.architecture):
+        close = near(cfg.architecture.partition(".")[0], sorted(timm_names()), "architecture=")
+        more = close or " python -c \"import timm; print(timm.list_models('*vit*'))\" lists those with vit in them"
+        raise CommandLineError(f"architecture={cfg.architecture}: timm {timm_version()} has no such network.{more}")
+
+
+def _check_devices(cfg: DictConfig) -> None:
+    devices = cfg.trainer.get("devices", "auto")
+    several = OmegaConf.is_list(devices) and all(isinstance(one, int) for one in devices)
+    if not several and not DEVICES.fullmatch(str(devices)):
+        choices = "a number, a list of devices such as [0,1], or auto"
+        raise CommandLineError(f"trainer.devices={devices}: give {choices}")
+
+
+def _check_training(cfg: DictConfig) -> None:
+    trained = trained_names()
+    if cfg.weights is not None or str(cfg.training) in trained or str(cfg.training).endswith(SUFFIX):
+        return
+    schemes, training = _schemes(cfg), str(cfg.training)
+    if schemes and training not in schemes:
+        hint = near(training, [*schemes, *trained], "training=")
+        more = f" and {len(trained) - LISTED} more" if len(trained) > LISTED else ""
+        own = f", and of {ENCODERS} {', '.join(trained[:LISTED])}{more}" if trained else ""
+        text = f"model={cfg.model.name} has no training={training}; it has {', '.join(schemes)}{own}.{hint}"
+        raise CommandLineError(text)
+
+
+def _schemes(cfg: DictConfig) -> list[str]:
+    """Those of the model; empty if it is one of somebody's own."""
+    if "schemes" in cfg.model or cfg.model._target_ != TIMM:
+        return [*cfg.model.get("schemes", [])]
+    from nave.encoder.timm_network import describe
+
+    return [*describe(cfg.model.architecture).schemes]
+
+
+def _check_layers(cfg: DictConfig) -> None:
+    """On a network without memory; an encoder that is read from a file may be another one."""
+    if cfg.model._target_ not in (ENCODER, TIMM) or cfg.weights is not None or str(cfg.training) not in _schemes(cfg):
+        return
+    from nave.encoder.timm_network import check_layers
+
+    options: Any = OmegaConf.to_container(cfg.model.options) if "options" in cfg.model else {}
+    check_layers(cfg.model.architecture, [*cfg.layers], options)
+
+
+def _check_weights(cfg: DictConfig) -> None:
+    file = cfg.weights and Path(cfg.weights).expanduser()
+    if file and not file.exists():
+        hint = _near_file(file, "weights")
+        raise CommandLineError(f"weights={cfg.weights} does not exist; looked for {file.absolute()}.{hint}")
+
+
+def _check_root(cfg: DictConfig, given: bool) -> None:
+    root = cfg.data.get("root") and Path(cfg.data.root).expanduser()
+    if given and root and not root.exists() and not cfg.data.get("download", False):
+        hint = _near_file(root, "data.root")
+        raise CommandLineError(f"data.root={cfg.data.root} does not exist; looked for {root.absolute()}.{hint}")
+    if cfg.data._target_ == "nave.data.folder.Folder":
+        from nave.data.folder import existing  # imports Pillow and NumPy, which other data sets do not need here
+
+        existing(root)
+    elif "root" in cfg.data and (cfg.data._target_ in LISTS or _is_nowhere(cfg.data, root)):
+        _open(OmegaConf.to_yaml(cfg.data, resolve=True))
+
+
+def _is_nowhere(data: DictConfig, root: Path | None) -> bool:
+    return data.get("annotations") is None and (root is None or not root.exists())
+
+
+@cache
+def _open(node: str) -> None:
+    """Looks for a data set, once for all jobs of a sweep."""
+    try:
+        instantiate(OmegaConf.create(node), _convert_="all")
+    except InstantiationException as error:
+        raise error.__cause__ or error from None
