@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -185,6 +185,13 @@ def finish(folder: Path, table_lines: Sequence[Line], start: float) -> None:
     content = [{"condition": line.condition, "scores": line.scores, "seeds": line.seeds} for line in table_lines]
     write_json(folder / "outcome.json", content)
     _write_outcome(folder, [table(table_lines)], start)
+
+
+def finish_parts(folder: Path, parts: Mapping[str, Sequence[Line]], start: float) -> None:
+    """Does what :func:`finish` does for several tables, by their titles."""
+    content = {title: [asdict(line) for line in part] for title, part in parts.items()}
+    write_json(folder / "outcome.json", content)
+    _write_outcome(folder, [text for title, part in parts.items() for text in (f"**{title}**", table(part))], start)
 
 
 def _write_outcome(folder: Path, paragraphs: Sequence[str], start: float) -> None:

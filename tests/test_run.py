@@ -291,6 +291,16 @@ def command_line(folder: Path, *overrides: str, **environment: str) -> subproces
     )
 
 
+def on_two_nodes(folder: Path, *overrides: str) -> list[subprocess.Popen[str]]:
+    """One process a node, started as torchrun does it; both nodes are this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    shared = meeting | {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0", "TORCHELASTIC_RUN_ID": "test"}
+    ranks = [{"RANK": rank, "GROUP_RANK": rank} for rank in ("0", "1")]
+    return [command_line(folder, *overrides, "trainer.num_nodes=2", **shared, **rank) for rank in ranks]
+
+
 def told(process: subprocess.Popen[str]) -> str:
     """What a process that ends well, and warns of nothing, writes to its end."""
     out, errors = process.communicate(timeout=300)
@@ -319,7 +329,7 @@ def damaged(root: Path, count: int) -> list[str]:
 
 def assert_same(one: Path, two: Path, images: int) -> None:
     assert results(one) == results(two)
-    assert len(results(two)) == 2 * (2 + 2 * (images - 1))
+    assert len(results(two)) == 2 * (3 + 2 * (images - 1))  # scores, predictions and concepts, maps and overlays
     assert [image["image_id"] for image in record(two)["unreadable"]] == ["000007"]
     assert record(two)["device"].startswith("2 x cpu")
 
@@ -359,19 +369,30 @@ def test_two_processes_write_what_one_writes(tmp_path: Path, count: int) -> None
 
 @pytest.mark.slow
 def test_two_nodes_write_what_one_process_writes(tmp_path: Path) -> None:
-    """One process a node, started as torchrun does it; both nodes are this machine."""
     overrides = damaged(tmp_path, 13)
     with one_thread():
         assert nave_run(*overrides, into(tmp_path / "one")) == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    shared = meeting | {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0", "TORCHELASTIC_RUN_ID": "test"}
-    nodes = [*QUICK, *overrides, "trainer.num_nodes=2", "trainer.strategy=ddp", into(tmp_path / "two")]
-    ranks = [{"RANK": rank, "GROUP_RANK": rank} for rank in ("0", "1")]
-    for process in [command_line(tmp_path, *nodes, **shared, **rank) for rank in ranks]:
+    nodes = [*QUICK, *overrides, "trainer.strategy=ddp", into(tmp_path / "two")]
+    for process in on_two_nodes(tmp_path, *nodes):
         told(process)
     assert_same(tmp_path / "one", tmp_path / "two", 13)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nodes", [False, True])
+def test_two_processes_choose_the_boxes_of_the_head_that_one_learns(tmp_path: Path, nodes: bool) -> None:
+    """Where Lightning starts the second it finds the head of the first; where both start at once, each learns it."""
+    overrides = [*damaged(tmp_path, 60), "foreground=auto"]
+    with one_thread():
+        assert nave_run(*overrides, into(tmp_path / "one")) == 0
+    two = [*QUICK, *overrides, "trainer.strategy=ddp", into(tmp_path / "two")]
+    processes = on_two_nodes(tmp_path, *two) if nodes else [command_line(tmp_path, *two, "trainer.devices=2")]
+    for process in processes:
+        told(process)
+    assert_same(tmp_path / "one", tmp_path / "two", 60)
+    assert record(tmp_path / "two")["foreground"] == record(tmp_path / "one")["foreground"]
+    heads = [(tmp_path / run / "foreground.safetensors").read_bytes() for run in ("one", "two")]
+    assert heads[0] == heads[1]
 
 
 def test_a_data_set_is_fetched_before_it_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

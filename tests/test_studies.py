@@ -1,6 +1,7 @@
 """The studies in experiments/: from training to table, and the figures of tables."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from experiments import study
+from tests.helpers.datasets import Thing, write_voc
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_all_of_the_papers_questions_are_there():
-    expected = {"training_set", "missing_class", "architecture", "scheme", "watermark", "registers", "k_and_layers"}
-    assert {path.parent.name for path in (ROOT / "experiments").glob("*/study.py")} == expected
+    papers = {"training_set", "missing_class", "architecture", "scheme", "watermark", "registers", "k_and_layers"}
+    assert {path.parent.name for path in (ROOT / "experiments").glob("*/study.py")} == {*papers, "one_box"}
 
 
 def test_lines_have_intervals_over_seeds_and_differences_pair_them():
@@ -38,3 +40,18 @@ def test_a_study_on_drawn_shapes_runs_from_training_to_table(name, tmp_path):
     assert len(outcome) >= 3
     for suffix in ("outcome.md", "figure.png", "figure.pdf", "maps.png"):
         assert (tmp_path / "study" / suffix).stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_the_study_of_the_one_box_runs_to_its_tables_and_pictures(tmp_path):
+    """Few images: the trained encoder takes its packaged head, the random one has none."""
+    write_voc(tmp_path, things={f"{number:06}": [Thing("cat", (5, 3, 30, 28))] for number in range(4)}, size=(60, 80))
+    command = [sys.executable, "-m", "experiments.one_box.study", "--data", "voc07", "--models", "efficientnet_lite0"]
+    output = tmp_path / "study"
+    environment = os.environ | {"NAVE_DATA": str(tmp_path)}
+    subprocess.run([*command, "--output", str(output)], check=True, cwd=ROOT, env=environment, timeout=500)
+    parts = json.loads((output / "outcome.json").read_text())
+    assert [len(part) for part in parts.values()] == [9, 14, 2, 22, 4]
+    for name in ("outcome.md", "figure.png", "images_1.png"):
+        assert (output / name).stat().st_size > 0
+    assert (output / "pictures.txt").read_text().count(" -> ") >= 4

@@ -57,7 +57,7 @@ def measure(images: int, repeats: int, with_growth: bool) -> Figures:
     figures |= end_to_end("native", NATIVE, images, 8 if on_gpu else 1, repeats, image_size=None)
     figures |= pipeline(NATIVE, 3 * images, repeats) | finishing(NATIVE, images, repeats)
     figures |= folded(NATIVE, repeats)
-    figures |= reading(NATIVE, images, repeats) | main_process(NATIVE, 32 * images, repeats)
+    figures |= reading(NATIVE, images, repeats) | main_process(NATIVE, 3 * images, repeats)
     return figures | (growth(repeats) if with_growth else {})
 
 

@@ -62,8 +62,9 @@ def job(folder: RunFolder, no_news: Sequence[str] = ()) -> Iterator[None]:
 
 def _exit_code(end: KeyboardInterrupt | SystemExit) -> str | int | None:
     """A shell's code of the signal; Lightning turns Ctrl-C into an exit with 1."""
-    interrupted = isinstance(end, KeyboardInterrupt) or isinstance(end.__context__, KeyboardInterrupt)
-    return 128 + signal.SIGINT if interrupted else end.code
+    if isinstance(end, KeyboardInterrupt) or isinstance(end.__context__, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return end.code
 
 
 def _claimed(folder: RunFolder) -> AbstractContextManager[None]:

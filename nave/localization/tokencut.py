@@ -3,9 +3,12 @@
 import numpy as np
 import scipy.linalg
 from jaxtyping import Bool, Float64
+from threadpoolctl import ThreadpoolController
 from torch.nn import functional
 
 from nave.localization.interface import Baseline, Localization, Map, PatchTokens, component_at
+
+LIBRARIES = ThreadpoolController()  # those loaded by now, SciPy's BLAS among them: looking for them takes milliseconds
 
 
 class TokenCut(Baseline):
@@ -47,7 +50,8 @@ class TokenCut(Baseline):
 def normalised_cut(links: Float64[np.ndarray, "N N"]) -> tuple[Bool[np.ndarray, " N"], int]:
     """Splits the tokens at the mean of y, the second smallest eigenvector of ``(D - E) y = lambda D y``.
 
-    A single token is one side.
+    A single token is one side. One thread solves: several wait for each other at every step of so small a problem, for
+    most of the time where other processes work too.
 
     Returns:
         The side with the largest ``|y|``, the object (the paper's section 3), and the token that has it.
@@ -56,7 +60,8 @@ def normalised_cut(links: Float64[np.ndarray, "N N"]) -> tuple[Bool[np.ndarray, 
         return np.ones(1, bool), 0
     scale = 1 / np.sqrt(links.sum(1))
     symmetric = np.eye(len(links)) - scale[:, None] * links * scale
-    _, vectors = scipy.linalg.eigh(symmetric, subset_by_index=[1, 1], overwrite_a=True, check_finite=False)
+    with LIBRARIES.limit(limits=1, user_api="blas"):
+        _, vectors = scipy.linalg.eigh(symmetric, subset_by_index=[1, 1], overwrite_a=True, check_finite=False)
     vector = scale * vectors[:, 0]
     seed = int(np.abs(vector).argmax())
     above = vector > vector.mean()

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from nave.localization.teaching import FEWEST
 from tests.helpers import training
 from tests.helpers.faults import ENDS, Fault, run
 from tests.helpers.running import QUICK, into, record, results, voc
 
 pytestmark = pytest.mark.slow
 SHARES = (0, 0.05, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.96, 1)  # of all operations on files
-FEW = (0.03, 0.3, 0.6, 0.93)
+FEW = (0.03, 0.3, 0.6, 0.93)  # with the first, a head is being written
 EXPLAINING = tuple(override for override in QUICK if override not in ("k=2", "photographs=null"))
 RUN = (*EXPLAINING, "k=[2,3]", "photographs=20")
 
@@ -100,6 +101,23 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Case:
 @pytest.mark.parametrize("kind", ENDS)
 def test_a_packed_run_survives(packed: Case, kind: str, share: float) -> None:
     packed.survives(kind, share)
+
+
+@pytest.fixture(scope="module")
+def with_head(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A run of as many images as teach a foreground head."""
+    root = tmp_path_factory.mktemp("head")
+
+    def kept(folder: Path) -> dict[str, bytes]:
+        return explained(folder) | {"head": (folder / "run" / "foreground.safetensors").read_bytes()}
+
+    return Case(root, "nave.run", [*RUN, *voc(root, FEWEST), "overlays=0", "foreground=auto"], single, kept)
+
+
+@pytest.mark.parametrize("share", FEW)
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_run_with_a_foreground_head_survives(with_head: Case, kind: str, share: float) -> None:
+    with_head.survives(kind, share)
 
 
 @pytest.fixture(scope="module")
