@@ -511,7 +511,7 @@ def test_a_failing_logger_is_repeated_alone(
 def test_a_failing_report_leaves_a_run_that_is_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("nave.report.write_report", lambda *_: 1 / 0)
+    monkeypatch.setattr("nave.report.page.write_report", lambda *_: 1 / 0)
     assert nave_run(*photographs(tmp_path), "report=true", into(tmp_path / "run")) == 1
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("error")]
     assert line.endswith(f"to write it: python -m nave.report {tmp_path / 'run'}")

@@ -56,7 +56,7 @@ def test_a_failing_report_or_logger_fails_a_sweep_whose_jobs_are_complete(
 ) -> None:
     folder, overrides = tmp_path / "sweep", [*voc(tmp_path, 1), "logger=[csv]", "k=2,3"]
     with monkeypatch.context() as patch:
-        place = "nave.report.write_report" if choice == "sweep" else "nave.loggers.lightning.LightningLogger.log"
+        place = "nave.report.page.write_report" if choice == "sweep" else "nave.loggers.lightning.LightningLogger.log"
         patch.setattr(place, lambda *_: 1 / 0)
         assert nave_sweep(folder, *overrides, "report=true") == 1
     out = capsys.readouterr().out
