@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from PIL import Image
 from torch import Tensor
 
 from nave.data.input_size import InputSize
@@ -20,7 +21,6 @@ from nave.data.interface import (
     meaning_of,
 )
 from nave.data.pixels import remarks
-from nave.data.resizing import write_pixels
 
 OWN_SIZE = InputSize()
 Shape = tuple[int, int, int, int]
@@ -132,12 +132,18 @@ def load_part(dataset: Dataset, indices: Sequence[int], input_size: InputSize, r
             raise ValueError(
                 f"{part.image_ids[-1]}: {own} pixels (height, width): has its file changed during the run?"
             )
-        write_pixels(entry.image, part.pixels[len(part.sizes)])
+        part.pixels[len(part.sizes)] = _resized(entry.image, shape[3], shape[2]).transpose(2, 0, 1)
         part.sizes.append(own)
         part.truths.append(entry.truth)
     if part.pixels is not None:
         part.pixels = part.pixels[: len(part.sizes)]
     return part
+
+
+def _resized(image: Image.Image, width: int, height: int) -> UInt8[np.ndarray, "H W 3"]:
+    return np.asarray(
+        image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
+    )
 
 
 def _noted(part: Part, dataset: Dataset, index: int) -> Entry | None:

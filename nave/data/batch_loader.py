@@ -17,7 +17,6 @@ from torch.utils.data import Dataset as TorchDataset
 from nave.data.batch import Batch, Part, Shape, empty, joined, load_batch, load_part
 from nave.data.input_size import InputSize
 from nave.data.interface import Dataset, MalformedDataError
-from nave.data.resizing import compile_once
 from nave.processes.pool import begin_reading
 
 PIECES = 8  # of a batch: the processes share the first one, for which the device waits
@@ -119,7 +118,6 @@ class BatchLoader:
             worker_init_fn=begin_reading,
             multiprocessing_context="fork" if FORKS else None,
         )
-        compile_once()
         answers = iter(loader)
         for batch, parts in zip(self.batches, split, strict=True):
             yield self._assembled(islice(answers, len(parts)), len(batch), slots, free)
