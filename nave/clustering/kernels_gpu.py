@@ -103,26 +103,15 @@ class FusedIterations:
         (B, K, M), (h, w) = state.coefficients.shape, self.points.composite.blocks[0].features.shape[2:]
         if self.corners is None:
             self.corners = state.products.new_full((B, 4, K, (h + 1) * (w + 1)), -1)
-        lanes, vector = min(1 << (self.cols.longest - 1).bit_length(), LANES), 4 if M % 4 == 0 else 1
-        cells = 32 * WARPS // lanes
-        parts = programs(state.products.device, B, -(-(h + 1) * (w + 1) // cells))
-        copies, means = state.products.new_empty((B, parts, 2, K, M)), state.products.new_empty((B, parts, K, M))
-        products, counts = torch.empty_like(state.products), state.products.new_empty((B, K))
-        arrived, flags = state.status.new_zeros(B), state.status.new_empty((B, parts))
-        lloyd_gpu.iterate[(B, parts)](
+        means, products = torch.empty_like(state.coefficients), torch.empty_like(state.products)
+        counts, lanes = state.products.new_empty((B, K)), min(1 << (self.cols.longest - 1).bit_length(), LANES)
+        vector = 4 if M % 4 == 0 else 1
+        lloyd_gpu.iterate[(B,)](
             state.coefficients, state.products, state.half_norms, mode, state.status, state.iterations, state.changed,
-            state.labels, copies, means, products, counts, self.corners, arrived, flags, self.points.gram.matrices[0],
-            self.near, self.stop.moved, self.rows.start, self.cols.start, self.rows.weight, self.cols.weight,
-            self.rows.longest, self.cols.longest, self.stop.iterations, K, M // vector, h, w,
-            *self.points.composite.size, CLUSTERS=max(triton.next_power_of_2(K), 4), CELLS=cells, LANES=lanes,
+            state.labels, means, products, counts, self.corners, self.points.gram.matrices[0], self.near,
+            self.stop.moved, self.rows.start, self.cols.start, self.rows.weight, self.cols.weight, self.rows.longest,
+            self.cols.longest, self.stop.iterations, K, M // vector, h, w, *self.points.composite.size,
+            CLUSTERS=max(triton.next_power_of_2(K), 4), CELLS=32 * WARPS // lanes, LANES=lanes,
             VECTOR=vector, num_warps=WARPS, enable_fp_fusion=True,
-            **({"launch_cooperative_grid": True} if parts > 1 else {}),
         )  # fmt: skip
-        return means[:, 0], counts
-
-
-def programs(device: torch.device, images: int, most: int) -> int:
-    """The number of programs that share an image: as many as run at once on the GPU, at most ``most``."""
-    if device.type != "cuda":
-        return 1  # Triton's interpreter runs one after the other
-    return max(1, min(most, torch.cuda.get_device_properties(device).multi_processor_count // images))
+        return means, counts

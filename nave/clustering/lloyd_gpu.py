@@ -1,12 +1,9 @@
-"""All of Lloyd's iterations on a GPU in one launch, without the host: a few Triton programs per image share its work.
+"""All of Lloyd's iterations on a GPU in one launch: a Triton program per image, without the host.
 
 A cell is the area between four neighbouring grid points. Its pixels depend on the scores of these four points alone and
-contribute to the sums of these four alone. A lane of a program works on every ``LANES``-th column of pixels of a cell
-and holds the scores of all clusters. Each cell writes its own sums, so the order of additions is fixed, however many
-programs share an image. Sizes are no constants of the compiled code, so that images of any size share it.
-
-Programs of an image have copies of its centroids. They wait for each other twice an iteration: when the cells' sums are
-there, and when the products are. So all of them must run at once: the launch is cooperative.
+contribute to the sums of these four alone. A lane of the program works on every ``LANES``-th column of pixels of a cell
+and holds the scores of all clusters. Each cell writes its own sums, so the order of additions is fixed. Sizes are no
+constants of the compiled code, so that images of any size share it.
 """
 
 from typing import no_type_check  # innermost: Triton compiles no wrapper that checks shapes in tests
@@ -17,126 +14,78 @@ import triton.language as tl
 from nave.clustering import batched
 
 BLOCK = tl.constexpr(256)  # grid points at a time
-DEPTH = tl.constexpr(64)  # rows of the Gram matrix at a time
-COLUMNS = tl.constexpr(128)  # and columns
+DEPTH = tl.constexpr(16)  # rows of the Gram matrix at a time
+COLUMNS = tl.constexpr(512)  # and columns
 NEAR = tl.constexpr(1e-5)  # squared distance, relative to squared length, that float32 products tell from zero
 ACTIVE, PAUSED, ASSIGN = tl.constexpr(batched.ACTIVE), tl.constexpr(batched.PAUSED), tl.constexpr(3)  # done: 0
 
 
 @triton.jit(do_not_specialize=["tall", "wide", "max_iter", "K", "vectors", "h", "w", "H", "W"])
 @no_type_check
-def iterate(  # noqa: PLR0915 - the loop of one kernel
-    coefficients, products, half_norms, mode, status, iterations, changed, labels, copies, means, new_products, counts,
-    corners, arrived, flags, matrix, near, limit, row_start, col_start, row_weight, col_weight, tall, wide, max_iter,
-    K, vectors, h, w, H, W,
+def iterate(
+    coefficients, products, half_norms, mode, status, iterations, changed, labels, means, new_products, counts, corners,
+    matrix, near, limit, row_start, col_start, row_weight, col_weight, tall, wide, max_iter, K, vectors, h, w, H, W,
     CLUSTERS: tl.constexpr, CELLS: tl.constexpr, LANES: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
-    """Iterates until the image is done or pauses; ``mode`` ``ASSIGN`` assigns every point and updates nothing.
-
-    Program ``(b, part)`` is one of those of image ``b``; part 0 writes the state.
-    """
-    b, part, parts = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
+    """Iterates until the image is done or pauses; ``mode`` ``ASSIGN`` assigns every point and updates nothing."""
+    b = tl.program_id(0).to(tl.int64)
     M = vectors * VECTOR  # so that the compiler knows the alignment of rows
-    first, own = b * K, b * parts + part
-    coefficients, products, new_products = coefficients + first * M, products + first * M, new_products + first * M
-    half_norms, counts, means = half_norms + first, counts + first, means + own * K * M
-    own_coefficients, own_products = copies + 2 * own * K * M, copies + (2 * own + 1) * K * M
+    first = b * K
+    coefficients, products, means = coefficients + first * M, products + first * M, means + first * M
+    new_products, half_norms, counts = new_products + first * M, half_norms + first, counts + first
     corners += 4 * first * (h + 1) * (w + 1)
     labels += b * H * W
     matrix += b * M * M
-    arrived, flags = arrived + b, flags + b * parts
-    ids = tl.arange(0, CLUSTERS)
-    halves = tl.load(half_norms + ids, mask=ids < K, other=float("inf"))
-    count, stage = tl.load(iterations + b), tl.load(mode + b)
-    moving, waits, outcome, iterates = 0, 0, 0, stage == ACTIVE
-    if stage != 0:
-        _copy(coefficients, own_coefficients, K, M, CLUSTERS)
-        _copy(products, own_products, K, M, CLUSTERS)
-        tl.debug_barrier()
+    count = tl.load(iterations + b)
+    stage = tl.load(mode + b)
     while (stage == ACTIVE) | (stage == ASSIGN):
-        change = _assign(
-            own_products, halves, corners, labels, row_start, col_start, row_weight, col_weight,
-            (stage == ASSIGN).to(tl.int32), part, parts, tall, wide, K, M, h, w, W, CLUSTERS, CELLS, LANES,
+        any_change = _assign(
+            products, half_norms, corners, labels, row_start, col_start, row_weight, col_weight,
+            (stage == ASSIGN).to(tl.int32), tall, wide, K, M, h, w, W, CLUSTERS, CELLS, LANES,
         )  # fmt: skip
-        tl.store(flags + part, change)
-        waits = _wait(arrived, waits + parts, parts)
-        any_change = _any(flags, parts)
-        smallest = _average(corners, own_coefficients, means, counts, part, K, M, h, w, CLUSTERS)
+        tl.debug_barrier()
+        smallest = _average(corners, coefficients, means, counts, K, M, h, w, CLUSTERS)
         tl.debug_barrier()
         if stage == ASSIGN:
             stage = 0
         else:
-            _multiply(means, matrix, new_products, part, parts, K, M, CLUSTERS)
-            waits = _wait(arrived, waits + parts, parts)
-            norms, shift = _measure(own_coefficients, own_products, means, new_products, K, M, CLUSTERS)
+            _multiply(means, matrix, new_products, K, M, CLUSTERS)
+            tl.debug_barrier()
+            norms, shift = _measure(coefficients, products, means, new_products, K, M, CLUSTERS)
             coincide = _coincide(means, new_products, norms, tl.load(near + b), K, M, CLUSTERS)
-            moving = any_change
+            tl.store(changed + b, any_change)
             if (smallest <= 0) | (coincide > 0):
-                outcome = PAUSED.value
-                stage = ASSIGN.value  # the host needs the labels
+                tl.store(status + b, PAUSED)
+                stage = 3  # the host needs the labels
             else:
-                tl.debug_barrier()
-                _copy(means, own_coefficients, K, M, CLUSTERS)
-                _copy(new_products, own_products, K, M, CLUSTERS)
-                halves = tl.where(ids < K, norms / 2, float("inf"))
+                _copy(means, coefficients, K, M, CLUSTERS)
+                _copy(new_products, products, K, M, CLUSTERS)
+                ids = tl.arange(0, CLUSTERS)
+                tl.store(half_norms + ids, norms / 2, mask=ids < K)
                 count += 1
                 still = (any_change > 0) & (shift > tl.load(limit + b)) & (count < max_iter)
                 stage = still.to(tl.int32)
+                tl.store(status + b, stage)
+                tl.store(iterations + b, count)
         tl.debug_barrier()
-    if iterates & (part == 0):
-        _copy(own_coefficients, coefficients, K, M, CLUSTERS)
-        _copy(own_products, products, K, M, CLUSTERS)
-        tl.store(half_norms + ids, halves, mask=ids < K)
-        _note(status + b, outcome, iterations + b, count, changed + b, moving)
-
-
-@triton.jit
-@no_type_check
-def _note(status, outcome, iterations, count, changed, moving):
-    tl.store(status, outcome)
-    tl.store(iterations, count)
-    tl.store(changed, moving)
-
-
-@triton.jit
-@no_type_check
-def _wait(arrived, target, parts):
-    """Waits until the programs of an image have come so often; what they have written before can be read then."""
-    tl.debug_barrier()
-    if parts > 1:
-        here = tl.atomic_add(arrived, 1, sem="acq_rel") + 1
-        while here < target:
-            here = tl.atomic_add(arrived, 0, sem="acq_rel")
-        tl.debug_barrier()
-    return target
-
-
-@triton.jit
-@no_type_check
-def _any(flags, parts):
-    """Returns the largest flag."""
-    found = tl.load(flags)
-    for other in range(1, parts):
-        found = tl.maximum(found, tl.load(flags + other))
-    return found
 
 
 @triton.jit
 @no_type_check
 def _assign(
-    products, halves, corners, labels, row_start, col_start, row_weight, col_weight, write, part, parts, tall, wide,
+    products, half_norms, corners, labels, row_start, col_start, row_weight, col_weight, write, tall, wide,
     K, M, h, w, W, CLUSTERS: tl.constexpr, CELLS: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """Sums the weights of the points of every cell of the part at its four corners; returns whether a sum has changed.
+    """Sums the weights of every cell's points at its four corners; returns whether a sum has changed.
 
     If none has, no label has, or the means are equal all the same.
     """
     cells = (h + 1) * (w + 1)
     k = tl.arange(0, CLUSTERS)[None, :]
-    half = halves[None, :]
+    half = tl.load(half_norms + k, mask=k < K, other=float("inf"))
     lane = tl.arange(0, CELLS * LANES)
     change = tl.zeros((CELLS, CLUSTERS), tl.int32)
-    for start in range(part * CELLS, cells, parts * CELLS):
+    for start in range(0, cells, CELLS):
         cell = start + lane // LANES
         exists = cell < cells
         i, j = cell // (w + 1), cell % (w + 1)
@@ -213,7 +162,7 @@ def _replace(out, lanes, known, CLUSTERS: tl.constexpr, CELLS: tl.constexpr, LAN
 
 @triton.jit
 @no_type_check
-def _average(corners, coefficients, means, counts, part, K, M, h, w, CLUSTERS: tl.constexpr):
+def _average(corners, coefficients, means, counts, K, M, h, w, CLUSTERS: tl.constexpr):
     """Writes the clusters' sizes and means, of empty ones the centroids; returns the smallest size."""
     ids = tl.arange(0, CLUSTERS)
     k = ids[:, None]
@@ -231,8 +180,7 @@ def _average(corners, coefficients, means, counts, part, K, M, h, w, CLUSTERS: t
         tl.store(means + k * M + p, pooled, mask=inside)
         total += pooled
     count = tl.sum(total, axis=1)
-    if part == 0:
-        tl.store(counts + ids, count, mask=ids < K)
+    tl.store(counts + ids, count, mask=ids < K)
     tl.debug_barrier()
     size = count[:, None]
     for start in range(0, M, BLOCK):
@@ -246,10 +194,10 @@ def _average(corners, coefficients, means, counts, part, K, M, h, w, CLUSTERS: t
 
 @triton.jit
 @no_type_check
-def _multiply(means, matrix, products, part, parts, K, M, CLUSTERS: tl.constexpr):
-    """Multiplies the means with the part's columns of the Gram matrix in float32."""
+def _multiply(means, matrix, products, K, M, CLUSTERS: tl.constexpr):
+    """Multiplies the means with the Gram matrix in float32."""
     k = tl.arange(0, CLUSTERS)[:, None]
-    for start in range(part * COLUMNS, M, parts * COLUMNS):
+    for start in range(0, M, COLUMNS):
         j = start + tl.arange(0, COLUMNS)[None, :]
         total = tl.zeros((CLUSTERS, COLUMNS), tl.float32)
         for first in range(0, M, DEPTH):

@@ -18,19 +18,7 @@ INTEGERS = {"trials", "tall", "wide", "max_iter", "K", "M", "vectors", "h", "w",
 TYPES = {
     **dict.fromkeys(INTEGERS, "i32"),
     **dict.fromkeys(
-        (
-            "mode",
-            "status",
-            "iterations",
-            "changed",
-            "arrived",
-            "flags",
-            "row_start",
-            "col_start",
-            "row_cell",
-            "col_cell",
-        ),
-        "*i32",
+        ("mode", "status", "iterations", "changed", "row_start", "col_start", "row_cell", "col_cell"), "*i32"
     ),
     **dict.fromkeys(("limit", "draws", "cumulative"), "*fp64"),
     "labels": "*u8",
