@@ -25,10 +25,10 @@ from nave.encoder.module import module_encoder
 from nave.localization.foreground import card_of
 from nave.localization.switch import OFF
 from nave.module import Explanation
+from nave.runs.finishing import at_original_size, line_of
 from nave.runs.head import given
 from nave.runs.prediction import Line
 from nave.runs.provenance import of_encoder
-from nave.runs.writer import at_original_size, line_of
 from nave.viz.overlay import overlay
 from nave.viz.palette import align, colours
 

@@ -21,9 +21,9 @@ from nave.data.folder import Folder
 from nave.data.input_size import InputSize
 from nave.module import ClusteredImage, Explainer
 from nave.processes.distributed import share_of_cores
+from nave.runs.finishing import Finisher, Task
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
-from nave.runs.writer import Finisher, Task
 
 SPEED = 100.0  # images per second of the device that sleeps
 COPIES = 16  # of every photograph: a run that lasts, though its few photographs alone are encoded
