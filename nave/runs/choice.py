@@ -103,12 +103,15 @@ def _chosen_again(results: ResultsFolder, localization: Localizer, input_size: I
 
 
 def _scaled(box: Box, scale: tuple[float, float]) -> BoxLine:
-    return [plain(round(side * scale[axis % 2], 3)) for axis, side in enumerate(box)]
+    x, y = scale
+    left, top, right, bottom = box
+    return [plain(round(side, 3)) for side in (left * x, top * y, right * x, bottom * y)]
 
 
 def plain(number: float) -> float:
     """Writes whole numbers as integers, which makes lines shorter."""
-    return int(number) if float(number).is_integer() else number
+    whole = int(number)
+    return whole if whole == number else number
 
 
 def rounded(number: float) -> float:

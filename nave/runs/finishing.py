@@ -4,6 +4,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,18 +121,22 @@ class Finisher:
             results.centroids(image_id).unlink(missing_ok=True)
         return {}
 
+    @cached_property
+    def _masked(self) -> Masked | None:
+        return self.dataset if isinstance(self.dataset, Masked) else None  # a protocol, which takes time to recognise
+
     def _masks(self, index: int) -> tuple[Any, Any] | None:
         """The masks of classes and objects of an image that has them."""
-        if not isinstance(self.dataset, Masked) or (mask := self.dataset.mask(index)) is None:
+        if self._masked is None or (mask := self._masked.mask(index)) is None:
             return None
-        return mask, self.dataset.object_mask(index)
+        return mask, self._masked.object_mask(index)
 
     def _describe(
         self, line: Line, labels: UInt8[np.ndarray, "H W"], masks: tuple[Any, Any] | None, index: int
     ) -> None:
         """Adds to a line what only those of images with masks or watermarks say."""
-        if masks is not None and isinstance(self.dataset, Masked):
-            line["segmentation"] = agreement(labels, *masks, self.dataset.mask_classes())
+        if masks is not None and self._masked is not None:
+            line["segmentation"] = agreement(labels, *masks, self._masked.mask_classes())
         if isinstance(self.dataset, Watermarked) and (region := self.dataset.region(index)) is not None:
             line["watermark"] = list(region)
 

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 from uuid import uuid4
 
 import numpy as np
@@ -290,15 +290,25 @@ def write_chunks(path: Path, chunks: Iterable[bytes], via: Path | None = None) -
     No other process, thread or machine writes to the same temporary file, and a file that shares its bytes with
     another folder (a hard link) is replaced, not written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if via is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path if via is None else via / path.name)
     try:
-        with temporary.open("wb") as file:
+        with _opened(temporary) as file:
             file.writelines(chunks)
         temporary.replace(path)
     except BaseException:  # such as a full disk
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A new file; that its folder is missing is rarer than a look for it is cheap."""
+    try:
+        return path.open("wb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
 
 
 def temporary_path(path: Path) -> Path:
