@@ -123,6 +123,11 @@ class Explainer(LightningModule):
         self.encoded: dict[str, Activations] = {}  # of images that will come by themselves, by id
         self.stages = Stages()
 
+    @property
+    def ahead(self) -> int:
+        """Batches that are best encoded before one is clustered: a GPU works on both at once."""
+        return 1 if self.device.type == "cuda" else 0
+
     def explain(self, batch: Batch) -> list[Explanation]:
         """Explains the images of the batch, each for every K; as :meth:`predict_step` and what is left to do."""
         return [one for image in self.predict_step(batch)() for one in image.explained(self.localization)]

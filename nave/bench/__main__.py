@@ -1,4 +1,4 @@
-"""Measures speed and memory and writes ``outputs/bench/<date_time>.json``; about four minutes on two idle cores.
+"""Measures speed and memory and writes ``outputs/bench/<date_time>.json``; about seven minutes on two idle cores.
 
 Keys end in their unit; ``a_over_b`` is the figure of a divided by that of b. ``kmeans_…`` is k-means alone on four
 layers of a ViT-S (``seconds`` and ``megabytes`` per image, K = 5), ``end_to_end_…`` a run from decoding to the last

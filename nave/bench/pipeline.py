@@ -48,18 +48,26 @@ class SleepingExplainer(Explainer):
             explainer.seed,
         )
         self._speed, self._photographs, self._known = speed, photographs, dict[int, ClusteredImage]()
+        self._busy_until = 0.0
+
+    @property
+    def ahead(self) -> int:
+        """As on a GPU, which works while the host does."""
+        return 1
 
     def predict_step(self, batch: Batch, batch_idx: int = 0) -> Callable[[], list[ClusteredImage]]:
-        """The clusters, once ``B / speed`` seconds are over."""
-        end = time.perf_counter() + len(batch.image_ids) / self._speed
+        """The clusters, once the device has spent ``B / speed`` seconds on them after those before."""
         if not {index % self._photographs for index in batch.indices} <= self._known.keys():
             clustered = super().predict_step(batch, batch_idx)()
             self._known |= {image.index % self._photographs: image for image in clustered}
+        end = self._busy_until = max(self._busy_until, time.perf_counter()) + len(batch.image_ids) / self._speed
+        return partial(self._slept, batch, end)
+
+    def _slept(self, batch: Batch, end: float) -> list[ClusteredImage]:
+        time.sleep(max(0.0, end - time.perf_counter()))
         known = [self._known[index % self._photographs] for index in batch.indices]
         named = zip(known, batch.image_ids, batch.indices, strict=True)
-        images = [replace(image, image_id=image_id, index=index) for image, image_id, index in named]
-        time.sleep(max(0.0, end - time.perf_counter()))
-        return lambda: images
+        return [replace(image, image_id=image_id, index=index) for image, image_id, index in named]
 
 
 def pipeline(size: tuple[int, int], images: int, repeats: int) -> Figures:

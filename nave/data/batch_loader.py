@@ -20,6 +20,7 @@ from nave.data.interface import Dataset, MalformedDataError
 from nave.processes.pool import begin_reading
 
 PIECES = 8  # of a batch: the processes share the first one, for which the device waits
+LEAST = 4  # images of a piece, unless its batch has fewer: to hand one over takes about half a millisecond
 AHEAD = 2  # batches that are read before they are asked for
 SLOT = 4 << 20  # bytes of shared memory for a piece; what is larger, such as eight images of 500 x 375, is sent
 FORKS = sys.platform == "linux"
@@ -140,7 +141,7 @@ class BatchLoader:
 
 def pieces(batch: Sequence[int]) -> list[list[int]]:
     """A batch in pieces for single processes."""
-    size = math.ceil(len(batch) / PIECES)
+    size = max(LEAST, math.ceil(len(batch) / PIECES))
     return [list(batch[first : first + size]) for first in range(0, len(batch), size)]
 
 

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from lightning import LightningModule, Trainer
@@ -16,7 +16,7 @@ from nave.data.interface import Dataset
 from nave.localization.foreground import Foreground
 from nave.localization.interface import Localizer
 from nave.localization.switch import OFF
-from nave.module import ClusteredImage
+from nave.module import ClusteredImage, Explainer
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import CHUNK, FEW, Pool, finishers
 from nave.runs.finishing import Finished, Finisher, Task, WritingError, with_content
@@ -84,7 +84,7 @@ class Writer(Callback):
             note = Note(index=index, unreadable=Unreadable(image_id=image_id, reason=reason))
             self.journal.append(trainer.global_rank, with_content(note, batch.contents.get(index)))
         self._encoded.append((outputs, batch))
-        self._hand_over(keep=1 if batch.images.is_cuda else 0)
+        self._hand_over(keep=cast(Explainer, pl_module).ahead)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Waits until everything is written."""

@@ -5,9 +5,10 @@ from pathlib import Path
 from unittest import mock
 
 import torch
-from lightning import LightningModule, Trainer
+from lightning import Trainer
 
 from nave.data.batch import Batch
+from nave.module import Explainer
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 from nave.runs.writer import Writer
@@ -21,7 +22,7 @@ def test_every_image_is_noted_in_its_processes_name(tmp_path: Path) -> None:
     writer = Writer(made.journal, made.dataset, made.localization, images=2)
     trainer, module = (
         mock.Mock(Trainer, strategy=ON_CPU, global_rank=3, world_size=1, num_devices=1),
-        mock.Mock(LightningModule),
+        mock.Mock(Explainer, ahead=0),
     )
     batch = Batch(["trip/a"], [0], torch.zeros(1, 3, 15, 20, dtype=torch.uint8), [(30, 40)], [None], [(1, "b", "torn")])
     writer.setup(trainer, module, "predict")
@@ -37,7 +38,7 @@ def test_what_waits_is_finished_when_the_run_is_interrupted(tmp_path: Path) -> N
     writer = Writer(made.journal, made.dataset, made.localization, images=16)
     trainer, module = (
         mock.Mock(Trainer, strategy=ON_CPU, global_rank=0, world_size=1, num_devices=2),
-        mock.Mock(LightningModule),
+        mock.Mock(Explainer, ahead=0),
     )
     batch = Batch(["trip/a"], [0], torch.zeros(1, 3, 15, 20, dtype=torch.uint8), [(30, 40)], [None], [])
     writer.setup(trainer, module, "predict")
