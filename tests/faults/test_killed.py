@@ -117,7 +117,7 @@ def with_head(tmp_path_factory: pytest.TempPathFactory) -> Case:
 @pytest.mark.parametrize("share", FEW)
 @pytest.mark.parametrize("kind", ENDS)
 def test_a_run_with_a_foreground_head_survives(with_head: Case, kind: str, share: float) -> None:
-    with_head.survives(kind, share)
+    with_head.survives(kind, share, ends=(1,))  # so many images have processes of their own, one of which it can hit
 
 
 @pytest.fixture(scope="module")
