@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nave.runs.record import Record
 
 log = logging.getLogger(__name__)
-QUIET_WARNINGS = ("smaller than the logging interval", "have no `val_dataloader`", "across ranks is zero")
+OF_TRAINING = ("smaller than the logging interval", "have no `val_dataloader`", "across ranks is zero")
 register()
 
 
@@ -28,7 +28,7 @@ def train(cfg: DictConfig) -> None:
     from nave.training.fit import fit
 
     folder = job_folder()
-    with job(folder, QUIET_WARNINGS):
+    with job(folder, OF_TRAINING):
         record = fit(cfg, folder, HydraConfig.get().runtime.choices["scheme"])
         if is_rank_zero():
             _announce(record, folder)

@@ -7,12 +7,10 @@ image. ``224`` and ``native`` are the same JPEG files of 500 x 375, resized or n
 
 import argparse
 import json
-import logging
 import sys
 import tempfile
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -29,7 +27,7 @@ from nave.bench.engines import LAST, compared, over_batch_sizes
 from nave.bench.gpu_tests import gpu_tests
 from nave.bench.throughput import decode, encode, load, traced_run, whole_run
 from nave.bench.trained import training
-from nave.command_line.job import QUIET_WARNINGS
+from nave.command_line.job import quiet_lightning
 from nave.runs.layout import write_json
 from nave.runs.provenance import commit, device_name, versions
 
@@ -142,13 +140,6 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _quiet() -> None:
-    for package in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(package).setLevel(logging.WARNING)
-    for message in (*QUIET_WARNINGS, "LeafSpec"):
-        warnings.filterwarnings("ignore", f".*{message}.*")
-
-
 def _failures(figures: Figures) -> Iterator[str]:
     return (key.removesuffix("_error") for key in figures if key.endswith("_error"))
 
@@ -156,7 +147,7 @@ def _failures(figures: Figures) -> Iterator[str]:
 def main() -> None:
     """Runs the command; the exit code is 1 if a section failed."""
     arguments = _arguments()
-    _quiet()
+    quiet_lightning()
     path = arguments.out or Path(f"outputs/bench/gpu_{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}.json")
     settings = QUICK if arguments.quick else {"overrides": ()}
     settings = settings | {"overrides": (*settings["overrides"], *arguments.overrides)}

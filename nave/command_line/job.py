@@ -33,16 +33,16 @@ def job_folder() -> RunFolder:
 
 
 @contextmanager
-def job(folder: RunFolder, no_news: Sequence[str] = ()) -> Iterator[None]:
+def job(folder: RunFolder, further: Sequence[str] = ()) -> Iterator[None]:
     """Around the work of one job. An error becomes one line; alone, the job ends the command with exit code 1.
 
     One process at a time works in a folder; those of one job are one. SIGTERM and Ctrl-C interrupt the job at once,
     and a line says what is kept and which command goes on.
 
     In a multirun the failure is noted in the job's run.json and the next job is done; the sweep fails in the end.
-    ``no_news``: further warnings of Lightning that tell a user nothing.
+    ``further``: warnings of Lightning that tell a user nothing, beside QUIET_WARNINGS.
     """
-    _quiet((*QUIET_WARNINGS, *no_news))
+    quiet_lightning(further)
     try:
         with stopped_at_once(partial(_stuck, folder)), single_job(folder.path), _claimed(folder):
             yield
@@ -93,10 +93,10 @@ def how_to_go_on(folder: RunFolder) -> str:
     return f"interrupted; kept in {folder.path}: {finished}. To go on: {command}"
 
 
-def _quiet(messages: Sequence[str]) -> None:
+def quiet_lightning(further: Sequence[str] = ()) -> None:
     """Lightning's advice to trainers is no news to somebody who explains images."""
     for package in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(package).setLevel(logging.WARNING)
-    for message in messages:
+    for message in (*QUIET_WARNINGS, *further):
         warnings.filterwarnings("ignore", f".*{message}.*")
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
