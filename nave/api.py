@@ -22,13 +22,10 @@ from nave.data.pixels import InMemory, Pixels
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations
 from nave.encoder.module import module_encoder
-from nave.localization.foreground import card_of
-from nave.localization.switch import OFF
 from nave.module import Explanation
 from nave.runs.finishing import at_original_size, line_of
-from nave.runs.head import given
+from nave.runs.head import head_outside_runs
 from nave.runs.prediction import Line
-from nave.runs.provenance import of_encoder
 from nave.viz.overlay import overlay
 from nave.viz.palette import align, colours
 
@@ -94,8 +91,7 @@ class LoadedExplainer:
 
     def __init__(self, cfg: DictConfig, device: str | None = None, encoder: Encoder | None = None) -> None:
         self._cfg, self._explainer = cfg, build_explainer(cfg, encoder)
-        if (option := self._explainer.localization.foreground) != OFF:
-            self._explainer.foreground = given(option, card_of(of_encoder(self._explainer.encoder)))
+        self._explainer.foreground = head_outside_runs(self._explainer)
         self._explainer.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     @property

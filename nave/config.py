@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nave.clustering.number import NumberOfClusters, check_k
-from nave.localization.switch import AUTO, OFF, switched
+from nave.localization.switch import AUTO, CHOICES, SOURCES, switched
 from nave.metrics import FIGURES
 from nave.weights.naming import file_name, plain
 
@@ -201,10 +201,8 @@ def check(cfg: DictConfig) -> None:
         raise ValueError(f"concepts={cfg.concepts}: give a number, 0 for none, or auto")
     if cfg.pack is not None and cfg.pack < 1:
         raise ValueError(f"pack={cfg.pack}: give a number of images from 1 on, or null to pack none")
-    if switched(cfg.foreground) not in (AUTO, OFF) and not Path(cfg.foreground).is_file():
-        raise ValueError(
-            f"foreground={cfg.foreground} is no file: give the foreground.safetensors of a run, auto, or off"
-        )
+    if switched(cfg.foreground) not in SOURCES and not Path(cfg.foreground).is_file():
+        raise ValueError(f"foreground={cfg.foreground} is no file: choose {CHOICES}")
     if cfg.cache is not None and Path(cfg.cache).exists() and not Path(cfg.cache).is_dir():
         raise ValueError(f"cache={cfg.cache} is a file: name a folder")
 

@@ -98,14 +98,14 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
         if is_rank_zero():
             _draw(cfg, folder, record, dataset)
         return
-    journal = Journal(folder, explainer.ks)
     if before and before["status"] == "ok" and "unlogged" not in before and is_rank_zero():
-        journal.clear()
+        Journal(folder, explainer.ks).clear()
     if before and is_rank_zero():
         remove_temporary(folder.path)
     if explainer.localization.foreground != OFF:
         explainer.to(trainer.strategy.root_device)
-        explainer.foreground = prepare_head(explainer, instantiate(cfg.loader, dataset=dataset), journal, record)
+        explainer.foreground = prepare_head(explainer, instantiate(cfg.loader, dataset=dataset), folder, record)
+    journal = Journal(folder, explainer.ks, explainer.foreground and explainer.foreground.sha256)
     explain(cfg, explainer, dataset, journal, record, trainer)
     if is_rank_zero():
         evaluate(folder)
@@ -130,7 +130,7 @@ def explain(
     cfg: DictConfig, explainer: Explainer, dataset: Dataset, journal: Journal, record: Record, trainer: Trainer
 ) -> None:
     """Adds to the folder what it lacks, on all devices, and to ``record`` the figures of the work."""
-    current = Current(journal.folder, journal.ks, dataset, bool(cfg.concepts))
+    current = Current(journal, dataset, bool(cfg.concepts))
     notes = journal.read(current)
     images: ImageModule = instantiate(cfg.loader, dataset=dataset, skip=frozenset(notes.finished()))
     if changed := list(current.changed):

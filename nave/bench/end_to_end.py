@@ -19,6 +19,7 @@ from nave.data.sample import Sample
 from nave.module import Explainer
 from nave.pipeline import explain
 from nave.processes.device import Stages
+from nave.runs.head import head_outside_runs
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 from nave.runs.record import Record
@@ -122,6 +123,7 @@ def encoder_only(cfg: DictConfig, explainer: Explainer, dataset: Folder) -> floa
 
 def full_run(cfg: DictConfig, explainer: Explainer, dataset: Folder, folder: Path) -> tuple[float, dict[str, float]]:
     """Seconds of a run from its first batch to its last file, and of its stages."""
+    explainer.foreground = head_outside_runs(explainer)
     record = Record(model="", training="", weights="", data=dataset.name, ks=list(explainer.ks))
     start = time.perf_counter()
     explain(cfg, explainer, dataset, Journal(RunFolder(folder), explainer.ks), record, instantiate(cfg.trainer))

@@ -22,6 +22,7 @@ from nave.data.input_size import InputSize
 from nave.module import ClusteredImage, Explainer
 from nave.processes.distributed import share_of_cores
 from nave.runs.finishing import Finisher, Task
+from nave.runs.head import head_outside_runs
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 
@@ -103,6 +104,7 @@ def finishing(size: tuple[int, int], images: int, repeats: int) -> Figures:
     """CPU time of all that follows clustering, without pictures, against that of decoding the photograph's JPEG."""
     cfg = configuration({})
     explainer = build_explainer(cfg).cpu()
+    explainer.foreground = head_outside_runs(explainer)
     with tempfile.TemporaryDirectory() as folder:
         dataset = Folder(write(Path(folder, "photographs"), photographs(images, size)))
         finisher = Finisher(Journal(RunFolder(Path(folder, "run")), explainer.ks), 0, dataset, explainer.localization)

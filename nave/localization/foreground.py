@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int8
 from torch import Tensor
 from torch.nn import functional
 
+from nave.localization.switch import CHOICES
 from nave.runs.layout import write_bytes
 
 NORM = 4.0  # length to which tokens are scaled
@@ -128,7 +129,7 @@ class Head:
             if self.card[key] != card[key]:
                 raise ValueError(
                     f"foreground={source} belongs to another encoder: its {key} is {self.card[key]!r}, this one's "
-                    f"{card[key]!r}. Give the head of this one, or foreground=auto to learn it"
+                    f"{card[key]!r}. Give the head of this one, or choose another of {CHOICES}"
                 )
         return self
 
@@ -147,10 +148,7 @@ class Head:
             with safetensors.safe_open(path, "np") as file:
                 return cls(file.get_tensor(WEIGHTS), json.loads(file.metadata()[CARD]))
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"foreground={path} is no foreground head ({error}): give the foreground.safetensors of a run, "
-                "auto, or off"
-            ) from error
+            raise ValueError(f"foreground={path} is no foreground head ({error}): choose {CHOICES}") from error
 
     def _bytes(self) -> bytes:
         content: bytes = safetensors.numpy.save({WEIGHTS: self.weights}, {CARD: json.dumps(self.card, sort_keys=True)})

@@ -86,7 +86,8 @@ class Localizer(Protocol):
 
     Attributes:
         reads_tokens: whether it needs the tokens, which then leave the device.
-        foreground: where the foreground head comes from: ``auto``, its file, or ``off`` for none.
+        foreground: where the foreground head comes from: one of ``SOURCES`` of :mod:`nave.localization.switch`, or its
+            file.
     """
 
     reads_tokens: bool

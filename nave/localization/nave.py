@@ -23,7 +23,7 @@ class Nave:
         min_area: components, and the region of the one box, have more pixels than this.
         border: rows and columns along every side that belong to no component; the one box may reach into them.
         sigma, border_penalty: see :class:`~nave.localization.objectness.Objectness`.
-        foreground: where the foreground head comes from: ``auto``, a file, or ``off``, which YAML reads as false.
+        foreground: where the foreground head comes from (:mod:`~nave.localization.switch`); ``off`` is false in YAML.
     """
 
     reads_tokens: ClassVar[bool] = False

@@ -1,6 +1,7 @@
 """The option ``foreground``; without torch, so that a command line is checked before anything else is imported."""
 
-AUTO, OFF = "auto", "off"
+AUTO, READY, LEARN, OFF = SOURCES = "auto", "ready", "learn", "off"
+CHOICES = f"{', '.join(SOURCES)}, or the foreground.safetensors of a run"
 
 
 def switched(option: str | bool) -> str:

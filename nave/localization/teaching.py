@@ -29,7 +29,7 @@ FOLDS = 2
 K = 3  # clusters of the regions that teach
 TOKENS = 256  # of an image, at regular distances
 KEPT = 2**19  # numbers of an image's activations up to which they are kept for the run: 256 MiB in all
-READY = Path(str(files("nave.localization"))) / "heads"
+HEADS = Path(str(files("nave.localization"))) / "heads"
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,5 +148,5 @@ def ready(card: Card) -> Head | None:
     """The head for this encoder that comes with the package, if there is one."""
     if card["weights_sha256"] is None:
         return None
-    path = READY / f"{card['weights_sha256'][:16]}-{card['layer']}.safetensors"
+    path = HEADS / f"{card['weights_sha256'][:16]}-{card['layer']}.safetensors"
     return Head.read(path).check(card, path) if path.is_file() else None

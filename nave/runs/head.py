@@ -1,4 +1,4 @@
-"""The foreground head of a run: given, learnt from its own images, or ready in the package."""
+"""The foreground head of a run: ready in the package, learnt from its own images, or given as a file."""
 
 import logging
 import time
@@ -8,11 +8,12 @@ from typing import Any
 
 from nave.data.datamodule import ImageModule
 from nave.localization.foreground import Card, Head, card_of
-from nave.localization.switch import AUTO, OFF
+from nave.localization.switch import AUTO, CHOICES, LEARN, OFF, READY
 from nave.localization.teaching import FEWEST, Rule, learn, pixels_sha256, ready
 from nave.module import Explainer
 from nave.processes.distributed import is_rank_zero
-from nave.runs.journal import Journal
+from nave.runs.layout import RunFolder
+from nave.runs.provenance import of_encoder
 from nave.runs.record import ForegroundRecord, Record
 
 log = logging.getLogger(__name__)
@@ -27,41 +28,69 @@ def of_foreground(explainer: Explainer, record: Record) -> Record:
 
 
 def given(option: str, card: Card) -> Head | None:
-    """The head of a file, or for ``auto`` the ready one, which do not depend on the images; None if there is none.
+    """The head that does not depend on the images: the ready one, or that of a file; None if there is none.
 
     Raises:
-        ValueError: if the file is no head, or that of another encoder.
+        ValueError: if the file is no head, or that of another encoder; if ``ready`` is asked for and none is.
     """
-    return ready(card) if option == AUTO else Head.read(Path(option)).check(card, option)
+    if option in (OFF, LEARN):
+        return None
+    if option not in (AUTO, READY):
+        return Head.read(Path(option)).check(card, option)
+    head = ready(card)
+    if head is None and option == READY:
+        raise ValueError(f"foreground={READY}: none is ready for {card['model']} at {card['layer']}; choose {CHOICES}")
+    return head
 
 
-def prepare_head(explainer: Explainer, images: ImageModule, journal: Journal, record: Record) -> Head | None:
+def head_outside_runs(explainer: Explainer) -> Head | None:
+    """The head for images that belong to no run.
+
+    Raises:
+        ValueError: if ``foreground=learn``, as a run alone has the images; and as :func:`given`.
+    """
+    option = explainer.localization.foreground
+    if option == LEARN:
+        raise ValueError(f"foreground={LEARN}: only a run learns, from its images; choose another of {CHOICES}")
+    return None if option == OFF else given(option, card_of(of_encoder(explainer.encoder)))
+
+
+def prepare_head(explainer: Explainer, images: ImageModule, folder: RunFolder, record: Record) -> Head | None:
     """The head that judges the images of a run, which lies in its folder from now on; None: none does.
 
-    A run that continues uses its head again, as long as the images that taught it are the same. If they are not, the
-    head is another, and what the old one has judged is computed again.
+    A run that continues uses its learnt head again, as long as the images that taught it are the same. Every process
+    comes to the same head by itself, whether the first one has written it yet or not.
 
     Args:
         explainer: on the device of the run.
         images: of the run, without any to skip.
-        journal: of the run.
+        folder: of the run.
         record: of the run, which will say where the head is from.
+
+    Raises:
+        ValueError: if ``foreground=learn`` and there are too few images.
     """
-    option, card = explainer.localization.foreground, card_of(record)
     start = time.perf_counter()
-    path = journal.folder.foreground
-    before = _read(path)
-    learnt = _learnt(explainer, images, before, card) if option == AUTO else None
-    head = learnt or given(option, card)
-    source = "learnt" if learnt else "none" if head is None else "ready" if option == AUTO else option
+    before = _read(folder.foreground)
+    head, source = _found(explainer, images, before, card_of(record))
     record["foreground"] = _described(source, head)
     if is_rank_zero() and (before and before.sha256) != (head and head.sha256):
-        journal.clear()
-        path.unlink(missing_ok=True)
+        folder.foreground.unlink(missing_ok=True)
         if head:
-            head.save(path)
+            head.save(folder.foreground)
     explainer.stages.add("foreground", time.perf_counter() - start)
     return head
+
+
+def _found(explainer: Explainer, images: ImageModule, before: Head | None, card: Card) -> tuple[Head | None, str]:
+    """The head, and where it is from."""
+    option = explainer.localization.foreground
+    if head := given(option, card):
+        return head, READY if option == AUTO else option
+    head = _learnt(explainer, images, before, card)
+    if head is None and option == LEARN:
+        raise ValueError(f"foreground={LEARN}: fewer than {FEWEST} images to learn from; choose another of {CHOICES}")
+    return head, "none" if head is None else "learnt"
 
 
 def _learnt(explainer: Explainer, images: ImageModule, before: Head | None, card: Card) -> Head | None:
@@ -74,7 +103,7 @@ def _learnt(explainer: Explainer, images: ImageModule, before: Head | None, card
 
 def _described(source: str, head: Head | None) -> ForegroundRecord:
     if head is None:
-        log.info("no foreground head: fewer than %d images to learn from, and none is ready for this encoder", FEWEST)
+        log.info("no foreground head: none is ready for this encoder, and it takes %d images to learn one", FEWEST)
         return ForegroundRecord(source=source, sha256=None, images=0)
     count = sum(len(fold) for fold in head.card["images"])
     log.info("foreground head: %s, taught by %d images", source, count)

@@ -16,6 +16,7 @@ from nave.runs.prediction import Line
 from nave.runs.shards import PACKED, Span
 from nave.strict_json import to_json
 
+DIGITS = 16  # of a hash that notes repeat
 PATIENCE = 60.0  # seconds until files written by another machine must be visible on a shared file system
 
 
@@ -27,10 +28,12 @@ class Journal:
     Args:
         folder: Folder of the run.
         ks: The numbers of clusters of the run.
+        head: sha256 of the foreground head that judges the images.
     """
 
-    def __init__(self, folder: RunFolder, ks: Sequence[K]) -> None:
+    def __init__(self, folder: RunFolder, ks: Sequence[K], head: str | None = None) -> None:
         self.folder, self.ks = folder, tuple(ks)
+        self.head = None if head is None else head[:DIGITS]
 
     def append(self, rank: int, *notes: Note) -> None:
         """Appends notes of the process ``rank``."""
@@ -38,7 +41,8 @@ class Journal:
 
     def lines(self, rank: int, *notes: Note) -> bytes:
         """The lines of notes of the process ``rank``."""
-        return "".join(f"{to_json(note, self.folder.part(rank))}\n" for note in notes).encode()
+        judged = Note() if self.head is None else Note(head=self.head)
+        return "".join(f"{to_json(note | judged, self.folder.part(rank))}\n" for note in notes).encode()
 
     def append_lines(self, rank: int, lines: bytes) -> None:
         """Appends whole lines of the process ``rank``."""

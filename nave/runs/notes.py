@@ -27,7 +27,8 @@ class Note(TypedDict, total=False):
     """An entry of the journal: one image finished at one K (``k``, ``line``), or unreadable.
 
     ``index`` is the image's position in the data set, ``content`` what it was read from; ``packed`` says where its
-    files lie, by their kinds, if they lie in shards (:class:`nave.runs.shards.Span`).
+    files lie, by their kinds, if they lie in shards (:class:`nave.runs.shards.Span`); ``head`` is the foreground head
+    that judged the image, by the first digits of its sha256.
     """
 
     index: int
@@ -36,6 +37,7 @@ class Note(TypedDict, total=False):
     line: Line
     unreadable: Unreadable
     packed: dict[str, list[int]]
+    head: str
 
 
 UNREADABLE = ""  # in place of a K

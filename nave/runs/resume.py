@@ -14,13 +14,13 @@ from typing import Any, Required
 
 from nave.data.interface import Content, Dataset, is_same
 from nave.processes.distributed import is_rank_zero
+from nave.runs.journal import Journal
 from nave.runs.layout import (
     CENTROIDS,
     CLAIM,
     MAPS,
     PART,
     RUN,
-    K,
     ResultsFolder,
     RunFolder,
     read_json,
@@ -204,18 +204,20 @@ def damaged_file(
 
 
 class Current:
-    """Whether a note of the journal still holds: its image and ground truth, and the files that were written.
+    """Whether a note of the journal still holds: its head, its image and ground truth, the files that were written.
 
     ``changed`` collects the ids of the images that did change; ``centroids``: see :func:`damaged_file`.
     """
 
-    def __init__(self, folder: RunFolder, ks: tuple[K, ...], dataset: Dataset, centroids: bool = False) -> None:
-        self._folder, self._ks, self._dataset, self._centroids = folder, ks, dataset, centroids
+    def __init__(self, journal: Journal, dataset: Dataset, centroids: bool = False) -> None:
+        self._journal, self._dataset, self._centroids = journal, dataset, centroids
         self._last: tuple[int, Content, bool] = -1, Content(), False  # notes over K follow each other
         self.changed: dict[str, None] = {}
 
     def __call__(self, note: Note) -> bool:
         """Whether the note holds."""
+        if note.get("head") != self._journal.head:
+            return False
         return self._is_same(note["index"], note.get("content", Content())) and self._is_whole(note)
 
     def _is_same(self, index: int, content: Content) -> bool:
@@ -229,7 +231,8 @@ class Current:
         if "line" not in note:
             return True
         packed = {kind: Span(*span) for kind, span in note.get("packed", {}).items()}
-        return not damaged_file(self._folder.at(note["k"], self._ks), note["line"], self._centroids, packed)
+        results = self._journal.folder.at(note["k"], self._journal.ks)
+        return not damaged_file(results, note["line"], self._centroids, packed)
 
 
 def reuse_results(source: RunFolder, folder: RunFolder) -> Record:

@@ -6,11 +6,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from nave.evaluate import main
 from nave.localization import teaching
 from nave.localization.foreground import Head
 from nave.localization.switch import OFF, switched
+from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
 from tests.helpers.compositions import composed
 from tests.helpers.running import into, nave_run, record, voc
@@ -22,14 +24,14 @@ IMAGES = 4
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Overrides for a data set of four images, which are enough to teach a head here."""
     monkeypatch.setattr(teaching, "FEWEST", IMAGES)
-    return [*voc(tmp_path), "overlays=0", "foreground=auto"]
+    return [*voc(tmp_path), "overlays=0"]
 
 
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """A run that learnt its head, and its overrides; it is only read."""
     root = tmp_path_factory.mktemp("learnt")
-    overrides = [*voc(root), "overlays=0", "foreground=auto"]
+    overrides = [*voc(root), "overlays=0"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(teaching, "FEWEST", IMAGES)
         assert nave_run(*overrides, into(root / "run")) == 0
@@ -138,15 +140,60 @@ def test_false_is_no_head(tmp_path: Path, data: list[str]) -> None:
     assert "foreground" not in record(tmp_path / "run")
 
 
-def test_no_head_is_learnt_unless_it_is_asked_for(tmp_path: Path, data: list[str]) -> None:
-    assert nave_run(*[option for option in data if option != "foreground=auto"], into(tmp_path / "run")) == 0
-    assert not RunFolder(tmp_path / "run").foreground.exists()
+def test_auto_takes_the_ready_head_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: list[str], learnt: tuple[Path, list[str]]
+) -> None:
+    head = Head.read(RunFolder(learnt[0]).foreground)
+    monkeypatch.setattr("nave.runs.head.ready", lambda _: head)
+    monkeypatch.setattr("nave.runs.head.learn", lambda *_: pytest.fail("learnt"))
+    run = tmp_path / "run"
+    assert nave_run(*data, into(run)) == 0
+    assert record(run)["foreground"] == {"source": "ready", "sha256": head.sha256, "images": IMAGES}
+    assert record(run)["foreground_sha256"] == head.sha256
+    assert RunFolder(run).foreground.read_bytes() == RunFolder(learnt[0]).foreground.read_bytes()
+
+
+def test_learn_learns_though_a_head_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: list[str], learnt: tuple[Path, list[str]]
+) -> None:
+    monkeypatch.setattr("nave.runs.head.ready", lambda _: pytest.fail("asked for"))
+    assert nave_run(*data, "foreground=learn", into(tmp_path / "run")) == 0
+    assert record(tmp_path / "run")["foreground"]["source"] == "learnt"
+    assert predictions(tmp_path / "run") == predictions(learnt[0])
+
+
+def test_what_is_asked_for_and_cannot_be_ends_the_run(tmp_path: Path, data: list[str]) -> None:
+    teaching.FEWEST = IMAGES + 1  # the fixture's monkeypatch puts it back
+    assert nave_run(*data, "foreground=learn", into(tmp_path / "learn")) == 1
+    assert "foreground=learn: fewer than" in record(tmp_path / "learn")["error"]
+    assert nave_run(*data, "foreground=ready", into(tmp_path / "ready")) == 1
+    assert "none is ready for efficientnet_lite0 at" in record(tmp_path / "ready")["error"]
+
+
+def test_an_unfinished_run_of_other_images_keeps_nothing_that_another_head_has_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: list[str]
+) -> None:
+    """Also in a process that sees the notes and the head of before, as the first process has not got so far."""
+    run, fresh = tmp_path / "run", tmp_path / "fresh"
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr("nave.pipeline.evaluate", lambda _: (_ for _ in ()).throw(OSError("the disk is full")))
+        assert nave_run(*data, into(run)) == 1
+    assert Journal(RunFolder(run), [2]).finished() == set(range(IMAGES))
+    old = RunFolder(run).foreground.read_bytes()
+    image = next(tmp_path.rglob("JPEGImages/000001.jpg"))
+    Image.open(image).transpose(Image.Transpose.ROTATE_180).save(image)
+    with monkeypatch.context() as second:
+        second.setattr("nave.runs.head.is_rank_zero", lambda: False)
+        assert nave_run(*data, into(run)) == 0
+    assert RunFolder(run).foreground.read_bytes() == old
+    assert nave_run(*data, into(fresh)) == 0
+    assert predictions(run) == predictions(fresh)
 
 
 @pytest.mark.slow
 def test_processes_choose_the_boxes_that_this_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teaching, "FEWEST", IMAGES)
-    data = [*voc(tmp_path, 20), "overlays=0", "foreground=auto"]
+    data = [*voc(tmp_path, 20), "overlays=0"]
     assert nave_run(*data, into(tmp_path / "pool")) == 0
     monkeypatch.setattr("nave.runs.writer.FEW", 100)
     assert nave_run(*data, into(tmp_path / "alone")) == 0
