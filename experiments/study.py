@@ -80,10 +80,11 @@ def train(folder: Path, *overrides: str) -> dict[str, Path]:
 def explain(folder: Path, encoders: Sequence[Path | str], *overrides: str) -> dict[tuple[str, str], RunAtK]:
     """Explains with ``encoders`` (files or training schemes) in a multirun of nave.run; returns runs by training and K.
 
-    Finished runs are not repeated.
+    Finished runs are not repeated. One rule chooses every encoder's boxes: a foreground head would be another learner.
     """
     trainings = ",".join(f'"{encoder}"' if isinstance(encoder, Path) else encoder for encoder in encoders)
-    command("run", "-m", f"hydra.sweep.dir={folder}", f"training={trainings}", "skip_existing=true", *overrides)
+    common = (f"hydra.sweep.dir={folder}", f"training={trainings}", "foreground=off", "skip_existing=true")
+    command("run", "-m", *common, *overrides)
     runs = {(run.run.record["training"], run.k): run for run in runs_at_k(read_runs([folder]))}
     return dict(sorted(runs.items()))
 
