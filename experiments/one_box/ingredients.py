@@ -8,8 +8,9 @@ from jaxtyping import Float64, Int32, Int64, UInt8
 from scipy import ndimage
 
 from nave.data.input_size import InputSize
+from nave.localization.basins import basins
 from nave.localization.foreground import Foreground
-from nave.localization.instances import PROMINENCE, Grid, basins, measure
+from nave.localization.instances import PROMINENCE, Grid, measure
 from nave.localization.interface import resized
 from nave.localization.objectness import Objectness, border_shares
 from nave.metrics.prediction import overlaps

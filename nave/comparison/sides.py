@@ -15,8 +15,9 @@ from nave.weights.file import WeightsError
 from nave.weights.naming import ENCODERS, SUFFIX
 from nave.weights.schemes import Card, chosen, read_card
 
-# of every diff, unless the command line says otherwise; the second seed tells how well equal encoders would agree
-DEFAULTS = ("name=diff", "skip_existing=true", "stability=1")
+# of every diff, unless the command line says otherwise; the second seed tells how well equal encoders would agree, and
+# one rule chooses all boxes, as the ready head would judge for one encoder alone
+DEFAULTS = ("name=diff", "skip_existing=true", "stability=1", "foreground=off")
 PLAIN = re.compile(r"[\w./~@+:%-]+")  # values that Hydra takes as they are
 
 

@@ -8,8 +8,8 @@ from typing import no_type_check
 import numba
 import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt8
-from scipy import ndimage
 
+from nave.localization.basins import basins, parts
 from nave.localization.components import Box
 from nave.localization.foreground import Foreground
 
@@ -106,11 +106,11 @@ def detect(labels: UInt8[np.ndarray, "H W"], foreground: Foreground, min_area: i
 
 def _rivals(grid: Grid, labels: UInt8[np.ndarray, "H W"]) -> Iterator[Int32[np.ndarray, "y x"]]:
     yield from (basins(grid.logits, 0.0, prominence) for prominence in RIVAL_PROMINENCES)
-    yield from (ndimage.label(grid.logits > level)[0] - 1 for level in RIVAL_LEVELS)
+    yield from (parts(grid.logits > level) for level in RIVAL_LEVELS)
     fine = grid.at_points(labels)
     clusters = [fine == cluster for cluster in np.unique(fine)]
-    yield from (ndimage.label(mask)[0] - 1 for mask in clusters)
-    yield from (ndimage.label(one | other)[0] - 1 for one, other in combinations(clusters, 2))
+    yield from (parts(mask) for mask in clusters)
+    yield from (parts(one | other) for one, other in combinations(clusters, 2))
 
 
 def measure(
@@ -123,83 +123,54 @@ def measure(
         confidence: from -1 to 1, that a point is foreground.
         smallest: number of points.
     """
-    area = np.bincount(ids.ravel() + 1)[1:]
-    total = np.bincount(ids.ravel() + 1, confidence.ravel())[1:]
+    area, total, extents = _sums(ids, confidence, int(ids.max(initial=-1)) + 1)
     large = np.flatnonzero(area > smallest)
-    slices = ndimage.find_objects(ids + 1)
-    extents = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in (slices[i] for i in large)]
-    return np.array(extents, np.int64).reshape(-1, 4), total[large] / np.sqrt(area[large] * ids.size)
+    return extents[large], total[large] / np.sqrt(area[large] * ids.size)
 
 
+@numba.njit(cache=True, nogil=True, boundscheck=False)
+@no_type_check
+def _sums(
+    ids: Int32[np.ndarray, "y x"], confidence: Float64[np.ndarray, "y x"], count: int
+) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"], Int64[np.ndarray, "n 4"]]:
+    """The area, the confidence and the extent of every region."""
+    area, total, extents = np.zeros(count, np.int64), np.zeros(count), np.zeros((count, 4), np.int64)
+    for y in range(ids.shape[0]):
+        for x in range(ids.shape[1]):
+            region = ids[y, x]
+            if region < 0:
+                continue
+            if area[region] == 0:
+                extents[region] = x, y, x + 1, y + 1
+            area[region] += 1
+            total[region] += confidence[y, x]
+            extents[region, 0] = min(extents[region, 0], x)
+            extents[region, 2] = max(extents[region, 2], x + 1)
+            extents[region, 3] = y + 1
+    return area, total, extents
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False)
+@no_type_check
 def distinct(boxes: Int64[np.ndarray, "n 4"], scores: Float64[np.ndarray, " n"]) -> list[int]:
     """Returns the indices of at most ``MOST`` boxes, best first, none of which overlaps a better one by ``SAME``."""
-    order = np.argsort(-scores, kind="stable")
-    kept: list[int] = []
-    while len(order) and len(kept) < MOST:
-        best = int(order[0])
-        kept.append(best)
-        order = order[1:][_overlap(boxes[best], boxes[order[1:]]) < SAME]
+    kept = [0 for _ in range(0)]
+    for candidate in np.argsort(-scores, kind="mergesort"):
+        if len(kept) == MOST:
+            break
+        new = True
+        for other in kept:
+            new = new and _overlap(boxes[candidate], boxes[other]) < SAME
+        if new:
+            kept.append(candidate)
     return kept
 
 
-def _overlap(box: Int64[np.ndarray, "4"], others: Int64[np.ndarray, "n 4"]) -> Float64[np.ndarray, " n"]:
-    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    shared = np.maximum(sides, 0).prod(axis=1)
-    areas = (others[:, 2:] - others[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    overlap: Float64[np.ndarray, " n"] = shared / np.maximum(areas - shared, 1)
-    return overlap
-
-
 @numba.njit(cache=True, nogil=True, boundscheck=False)
 @no_type_check
-def basins(heights: Float64[np.ndarray, "y x"], base: float, prominence: float) -> Int32[np.ndarray, "y x"]:
-    """Splits what lies above ``base`` into the basins of prominent peaks (ToMATo, Chazal et al. 2013).
-
-    Points are flooded from the highest down. One that touches no flooded point is a new peak, another joins its highest
-    neighbour; where two basins meet, the one with the lower peak is merged into the other unless it rises by
-    ``prominence`` above the meeting point.
-
-    Returns:
-        The basin of every point in order of their peaks' heights, -1 where there is none.
-    """
-    rows, columns = heights.shape
-    height = heights.ravel()
-    points = np.flatnonzero(height > base)
-    order = points[np.argsort(-height[points], kind="mergesort")]
-    rank = np.full(height.size, height.size)  # beyond all others: not flooded
-    root = np.full(height.size, -1)
-    steps = np.array([-columns, -1, 1, columns])
-    for number in range(len(order)):
-        point = order[number]
-        column = point % columns
-        inside = point >= columns, column > 0, column < columns - 1, point < height.size - columns
-        highest = point
-        for side in range(4):
-            if inside[side] and rank[point + steps[side]] < rank[highest]:
-                highest = point + steps[side]
-        root[point] = _find(root, highest) if highest != point else point
-        rank[point] = number
-        for side in range(4):
-            if inside[side] and rank[point + steps[side]] < number:
-                one, other = _find(root, point), _find(root, point + steps[side])
-                lower, higher = (one, other) if rank[one] > rank[other] else (other, one)
-                if height[lower] - height[point] < prominence:
-                    root[lower] = higher
-    ids = np.full(height.size, -1, np.int32)
-    count = 0
-    for point in order:
-        peak = _find(root, point)
-        if peak == point:
-            ids[point] = count
-            count += 1
-        ids[point] = ids[peak]
-    return ids.reshape(rows, columns)
-
-
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-@no_type_check
-def _find(root: Int64[np.ndarray, " n"], point: int) -> int:
-    while root[point] != point:
-        root[point] = root[root[point]]
-        point = root[point]
-    return point
+def _overlap(one: Int64[np.ndarray, "4"], other: Int64[np.ndarray, "4"]) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(width, 0) * max(height, 0)
+    area = (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1])
+    return shared / max(area - shared, 1)

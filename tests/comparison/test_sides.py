@@ -6,7 +6,7 @@ from nave.comparison.sides import snapshots, sweeps
 from nave.strict_json import to_json
 from nave.weights.schemes import CARD
 
-REST = ["data=folder", "name=diff", "skip_existing=true", "stability=1", "data.root=photos"]
+REST = ["data=folder", "name=diff", "skip_existing=true", "stability=1", "foreground=off", "data.root=photos"]
 
 
 @pytest.fixture

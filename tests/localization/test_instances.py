@@ -1,11 +1,9 @@
 """Instances on drawn maps of logits."""
 
 import numpy as np
-import pytest
-from scipy import ndimage
 
 from nave.localization.foreground import Foreground
-from nave.localization.instances import MOST, SAME, Grid, basins, detect, distinct, measure
+from nave.localization.instances import MOST, SAME, Grid, detect, distinct, measure
 from nave.metrics.prediction import overlaps
 
 
@@ -18,54 +16,6 @@ def hills(*centres: tuple[int, int], size: tuple[int, int] = (20, 30), width: fl
 
 def judged(logits: np.ndarray, patch: float = 4.0) -> Foreground:
     return Foreground(np.rint(logits * 16).astype(np.int8), (patch, patch))
-
-
-def literal_basins(heights: np.ndarray, base: float, prominence: float) -> list[set[int]]:
-    """Floods one point at a time, with sets."""
-    rows, columns = heights.shape
-    flat = heights.ravel()
-    sets: list[set[int]] = []
-    for point in sorted(np.flatnonzero(flat > base), key=lambda p: (-flat[p], p)):
-        row, column = divmod(int(point), columns)
-        steps = [(row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)]
-        near = [r * columns + c for r, c in steps if 0 <= r < rows and 0 <= c < columns]
-        touched = [(max((flat[n], -n) for n in near if n in one), one) for one in sets if one & set(near)]
-        if not touched:
-            sets.append({int(point)})
-            continue
-        own = max(touched, key=lambda pair: pair[0])[1]
-        own.add(int(point))
-        for _, other in touched:
-            if other is own or all(other is not one for one in sets):
-                continue
-            lower, higher = sorted((own, other), key=lambda one: max(flat[p] for p in one))
-            if max(flat[p] for p in lower) - flat[point] < prominence:
-                higher |= lower
-                sets.remove(lower)
-                own = higher
-    return sets
-
-
-@pytest.mark.parametrize("prominence", [0.0, 0.3, 1.0, 100.0])
-@pytest.mark.parametrize("seed", range(3))
-def test_basins_are_those_of_a_literal_flood(seed: int, prominence: float) -> None:
-    noise = np.random.default_rng(seed).normal(size=(14, 19))
-    heights = ndimage.gaussian_filter(noise, 1.2) * 5
-    ids = basins(heights, -0.2, prominence)
-    found = {frozenset(np.flatnonzero(ids.ravel() == basin).tolist()) for basin in range(ids.max() + 1)}
-    assert found == {frozenset(one) for one in literal_basins(heights, -0.2, prominence)}
-
-
-def test_a_valley_parts_two_objects_and_a_ripple_does_not() -> None:
-    two = hills((10, 8), (10, 18))
-    assert basins(two, -2.9, 1.0).max() == 1
-    assert basins(two, -2.9, 100.0).max() == 0
-    ripple = np.maximum(two, np.where(np.hypot(*(np.mgrid[:20, :30] - np.array([[[10]], [[13]]]))) < 6, 2.5, -9.0))
-    assert basins(ripple, 0.0, 1.0).max() == 0
-
-
-def test_nothing_above_the_base_has_no_basin() -> None:
-    assert (basins(np.full((4, 5), -1.0), 0.0, 1.0) == -1).all()
 
 
 def test_the_grid_interpolates_inside_the_image() -> None:
