@@ -182,7 +182,7 @@ def test_validation_images_that_are_missing_can_be_held_out(tmp_path: Path, caps
         (["loader.batch_size=1"], "batch_size=1: must be at least 2"),
         (["data=sample"], "data=sample has images of unknown class"),
         (["scheme=random", "epochs=2"], "scheme=random epochs=2: nothing is trained"),
-        (["training=nothing"], "model=resnet_tiny has no training='nothing'; it has: default, random"),
+        (["training=nothing"], "model=resnet_tiny has no training=nothing; it has default, random"),
         (["training=no.safetensors"], "there is no trained encoder"),
         (["snapshots=[0,3]"], "snapshots=[0, 3]: 3 is not from 0 to epochs=2"),
         (["snapshot_steps=[2,5]"], "snapshot_steps=[2, 5]: 5 is beyond the last step, 4; give numbers from 0 to 4"),

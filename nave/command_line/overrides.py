@@ -20,9 +20,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nave.command_line.help import help_text
-from nave.command_line.pipe import ended_with_its_reader
-from nave.command_line.values import CommandLineError, check_values, near
+from nave.command_line.values import CommandLineError, check_values
 from nave.config import CONF, register
+from nave.near_names import near
+from nave.processes.signals import ended_with_its_reader
 
 
 def answer(config_name: str) -> None:
@@ -125,7 +126,7 @@ def _wrong_override(text: str, config_name: str, overrides: Sequence[str]) -> st
     choices = [one for one in overrides if one.partition("=")[0] in (*groups, "hydra.searchpath")]
     chosen = "".join(f" {one}" for one in choices if one.startswith(f"{group}="))
     known = [*_known_keys(config_name, choices), *groups]
-    return f"there is no key {key} ({given}); --help{chosen} lists all.{near(key, known, '')}"
+    return f"there is no key {key} ({given}); --help{chosen} lists all.{near(key, known)}"
 
 
 def _choices_with(group: str, option: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Activations of named layers from one forward pass, captured by hooks that are always removed."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from nave.near_names import near
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +136,9 @@ def _layer_name(network: nn.Module, layer: int | str) -> str:
         return choices[layer]
     modules = [name for name, _ in network.named_modules() if name]
     if layer not in modules and layer not in choices:
-        close = difflib.get_close_matches(layer, modules, n=5) or choices
         raise UnknownLayerError(
-            f"{type(network).__name__} has no layer '{layer}'; close names: {', '.join(close)}; "
-            f"layers by index 0 to {len(choices) - 1}: {', '.join(choices)}"
+            f"{type(network).__name__} has no layer '{layer}'.{near(layer, modules)} "
+            f"Layers by index 0 to {len(choices) - 1}: {', '.join(choices)}"
         )
     return layer
 

@@ -4,6 +4,7 @@ import hashlib
 import netrc
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,6 @@ from nave.data.interface import Dataset
 from nave.loggers.interface import metrics_by_step, ranks, run_statistics, select_examples
 from nave.loggers.wandb_concepts import concept_tables
 from nave.loggers.wandb_media import names_sent_once, picture, thumbnail
-from nave.loggers.wandb_sync import sync_command
 from nave.runs.layout import CLAIM, WANDB, k_text
 from nave.runs.reader import Run, RunAtK
 from nave.runs.record import training_of
@@ -28,6 +28,7 @@ MODES = ("online", "offline", "disabled", "shared")
 DATED = re.compile(r"\d{4}-\d\d-\d\d_")  # folders that nobody named
 LONGEST_NAME = 128  # characters, of projects and artifacts
 LONGEST_TAG = 64
+OFFLINE = f"{WANDB}/offline-run-*"
 COLUMNS = ("picture", "image_id", "gallery", "k", "iou", "clusters", "components", "inertia")
 
 
@@ -216,3 +217,15 @@ def _staged_in(folder: Path) -> Iterator[None]:
         os.environ.pop("WANDB_DATA_DIR")
         if before is not None:
             os.environ["WANDB_DATA_DIR"] = before
+
+
+def sync_command(folder: Path) -> str:
+    """``wandb sync …`` for all that waits in the folder of a run, or of a sweep; empty if nothing does."""
+    if waiting := _waiting(folder, OFFLINE):
+        return f"wandb sync {shlex.join(waiting)}"
+    return f"wandb sync {shlex.quote(str(folder))}/*/{OFFLINE}" if _waiting(folder, f"*/{OFFLINE}") else ""
+
+
+def _waiting(folder: Path, places: str) -> list[str]:
+    """W&B's folders without the mark that ``wandb sync`` leaves; it passes over those that have it."""
+    return [str(path) for path in sorted(folder.glob(places)) if not any(path.glob("*.wandb.synced"))]

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from nave.loggers.wandb_sync import sync_command
+from nave.loggers.wandb import sync_command
 from nave.processes.distributed import is_rank_zero, tolerate_lost_jobs
 from nave.runs.folding import as_given, fold, is_grid, name_files, overrides_parser
 from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 from torchmetrics.utilities import dim_zero_cat
 
 from nave.data.interface import Dataset, Labelled
+from nave.near_names import near
 
 Labels = list[tuple[str, ...]]  # the classes of each image
 
@@ -59,7 +59,8 @@ def indices_without(dataset: Dataset, labels: Labels | None, exclude: Collection
     classes = classes_of(labels)
     for name in exclude:
         if name not in classes:
-            raise ValueError(f"exclude={name}: data={dataset.name} has no such class; {_choices(name, classes)}")
+            known = f"it has: {', '.join(classes)}.{near(name, classes)}"
+            raise ValueError(f"exclude={name}: data={dataset.name} has no such class; {known}")
     kept = [index for index, shown in enumerate(labels) if not set(shown) & set(exclude)]
     if not kept:
         raise ValueError(f"exclude={list(exclude)}: none of the {len(labels)} images of {dataset.name} is left")
@@ -86,12 +87,6 @@ def targets(labels: Labels, classes: Sequence[str], exclusive: bool) -> Targets:
     for row, shown in zip(values, labels, strict=True):
         row[[numbers[name] for name in shown if name in numbers]] = 1
     return Targets(tuple(classes), False, values)
-
-
-def _choices(name: str, classes: Sequence[str]) -> str:
-    close = get_close_matches(name, classes, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    return f"it has: {', '.join(classes)}.{hint}"
 
 
 class Classifier(nn.Module):

@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
 
-from nave.command_line.pipe import ended_with_its_reader
 from nave.metrics.bootstrap import Score
+from nave.processes.signals import ended_with_its_reader
 
 P = ParamSpec("P")
 LOG_WIDTH, NAMED = 120, 3  # columns; headings named of those that were left out

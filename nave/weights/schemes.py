@@ -1,7 +1,6 @@
 """The training schemes of a model, and the encoders trained by ``nave.train``."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypedDict
@@ -9,9 +8,10 @@ from typing import Any, TypedDict
 import safetensors
 from safetensors import SafetensorError
 
+from nave.near_names import near
 from nave.strict_json import checked, from_json
 from nave.weights.file import WeightsError
-from nave.weights.naming import ENCODERS, SUFFIX, trained_names
+from nave.weights.naming import ENCODERS, SUFFIX, no_such_training
 
 RANDOM = "random"
 PACKAGE = "package:"
@@ -85,9 +85,8 @@ def chosen(model: str) -> str:
 
 
 def _close(path: Path) -> str:
-    names = [other.name for other in path.parent.glob(f"*{SUFFIX}")]
-    close = get_close_matches(path.name, names, n=1)
-    return f". Did you mean {path.parent / close[0]}?" if close else "; python -m nave.train makes one"
+    hint = near(path.name, (other.name for other in path.parent.glob(f"*{SUFFIX}")), f"{path.parent}/")
+    return f".{hint}" if hint else "; python -m nave.train makes one"
 
 
 def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str, str]:
@@ -102,7 +101,7 @@ def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str,
     seen: list[str] = []
     while training not in seen:
         if training not in schemes:
-            raise WeightsError(_unknown(model, training, schemes))
+            raise WeightsError(no_such_training(chosen(model), training, schemes))
         place = schemes[training]
         if _is_place(place):
             return training, place
@@ -113,14 +112,6 @@ def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str,
 
 def _is_place(text: str) -> bool:
     return text == RANDOM or text.startswith((PACKAGE, HUB)) or "." in text
-
-
-def _unknown(model: str, training: str, schemes: Mapping[str, str]) -> str:
-    trained = trained_names()
-    close = get_close_matches(training, [*schemes, *trained], n=1)
-    hint = f" Did you mean training={close[0]}?" if close else ""
-    own = f", and of {ENCODERS}: {', '.join(trained)}" if trained else ""
-    return f"{chosen(model)} has no training={training!r}; it has: {', '.join(schemes)}{own}.{hint}"
 
 
 def encoder_path(folder: Path, suffix: str = "") -> Path:

@@ -162,12 +162,12 @@ def test_attention_is_no_feature_map():
 
 
 def test_an_unknown_layer_is_refused_before_any_image():
-    with pytest.raises(UnknownLayerError, match=r"has no layer 'block\.1'; close names: blocks\.1"):
+    with pytest.raises(UnknownLayerError, match=r"has no layer 'block\.1'\. Did you mean blocks\.1"):
         Encoder("vit", "test_vit", ["block.1"], UNTRAINED)
 
 
 def test_an_unknown_scheme_lists_the_choices():
-    with pytest.raises(WeightsError, match="model=vit has no training='dino'; it has: default, random"):
+    with pytest.raises(WeightsError, match="model=vit has no training=dino; it has default, random"):
         Encoder("vit", "test_vit", [-1], UNTRAINED, training="dino")
 
 
