@@ -34,11 +34,7 @@ class Evaluation:
     groups: int = MISSING
 
     def checked(self) -> "Evaluation":
-        """The options themselves.
-
-        Raises:
-            ValueError: for one that cannot be.
-        """
+        """The options themselves; raises ValueError for one that cannot be."""
         if not 0 < self.iou <= 1:
             raise ValueError(f"evaluation.iou={self.iou}: an overlap, above 0 and at most 1")
         if self.groups < 1:
@@ -147,14 +143,7 @@ def run_name(
     """``dino-layers=_-1_``: what a sweep varies, as a folder name that is unique within the sweep.
 
     ``vits14-default-k5`` where nothing varies. ``weights=`` is left out if ``named`` says which file it is.
-
-    Args:
-        model: its name.
-        training: its scheme.
-        named: what the training is called instead.
-        k: one or several numbers of clusters.
-        overrides: of the job.
-        constant: keys of those that all jobs share.
+    ``constant`` are keys of overrides that all jobs share.
     """
     ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
     keys = {override: override.lstrip("+~").partition("=")[0] for override in overrides}
@@ -184,11 +173,7 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def check(cfg: DictConfig) -> None:
-    """Finds, before the work, what would fail after it.
-
-    Raises:
-        ValueError: naming the key, its value and the choices.
-    """
+    """Finds, before the work, what would fail after it; raises ValueError naming the key, its value and the choices."""
     check_architecture(cfg)
     if cfg.objective not in FIGURES:
         raise ValueError(f"objective={cfg.objective}: choose one of {', '.join(FIGURES)}")

@@ -42,13 +42,7 @@ NATIVE = (375, 500)
 
 
 def measure(images: int, repeats: int, with_growth: bool) -> Figures:
-    """All figures by key.
-
-    Args:
-        images: number of photographs.
-        repeats: measurements of which the median is taken.
-        with_growth: also measure how time grows with K, image size, layers and images.
-    """
+    """All figures by key; those of growth (with K, image size, layers, images) take long."""
     on_gpu = torch.cuda.is_available()
     figures: Figures = {"numba_first_call_seconds": seconds(_first_call)}
     figures |= kmeans("native", NATIVE, images, repeats)

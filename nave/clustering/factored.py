@@ -20,11 +20,7 @@ from nave.composite.composite import Composite
 class Factored:
     """Exact Lloyd on the factored composite: from the same initial centroids, labels equal scikit-learn's.
 
-    Args:
-        n_init: k-means++ restarts on the grid; the best one initialises full resolution.
-        max_iter: largest number of Lloyd iterations.
-        tolerance: as in scikit-learn, stop once the centroids' squared movement is at most this share of the
-            channels' mean variance; 0 iterates until no label changes.
+    The options are those of scikit-learn's ``KMeans``; with a ``tolerance`` of 0 it iterates until no label changes.
     """
 
     n_init: int

@@ -38,11 +38,8 @@ def initial_centroids(
 def kmeans_plus_plus(X: Float[Tensor, "B N D"], draws: Float[Tensor, "B K T"]) -> Float[Tensor, "B K D"]:
     """Draws centroids by greedy k-means++ (Arthur and Vassilvitskii 2007) with ``T`` trials each, as scikit-learn.
 
-    Once every point equals a centroid, further centroids repeat an earlier one.
-
-    Args:
-        X: points of every image.
-        draws: random numbers in [0, 1) that choose the candidates.
+    Once every point equals a centroid, further centroids repeat an earlier one. ``draws`` in [0, 1) choose the
+    candidates.
     """
     images = torch.arange(len(X), device=X.device)
     norms = (X * X).sum(2)

@@ -25,11 +25,9 @@ with -m, values between commas are runs.
 
 
 def help_text(config_name: str, overrides: Sequence[str] = ()) -> str:
-    """The help of a command, as wide as the terminal.
+    """The help of ``conf/<config_name>.yaml``, as wide as the terminal.
 
-    Args:
-        config_name: its file in ``conf/``.
-        overrides: choices that are to be described.
+    Of single choices if ``overrides`` name some.
     """
     width = min(120, shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120)
     text = _read(CONF / f"{config_name}.yaml")

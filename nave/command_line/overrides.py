@@ -29,8 +29,7 @@ from nave.processes.signals import ended_with_its_reader
 def answer(config_name: str) -> None:
     """Answers ``--help``, and refuses what no job of the command line could run; else returns.
 
-    Args:
-        config_name: ``config`` for nave.run, ``train`` for nave.train.
+    ``config_name``: config or train.
     """
     given = get_args_parser().parse_args()
     if given.help:

@@ -64,12 +64,9 @@ class Diff(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two runs at one K.
+    """Two runs at one K, by their positions among those that are shown.
 
     Attributes:
-        before: Position of the first run among those that are shown.
-        after: Position of the second one.
-        changes: What became of the clusters, by image_id.
         noise: How well one encoder agrees with itself under another seed, by image_id: the mean of both.
     """
 
@@ -116,11 +113,7 @@ def _place(run: Run) -> tuple[str, int]:
 
 
 def shown(runs: Sequence[Run]) -> list[RunAtK]:
-    """The runs at each K, with their settings.
-
-    Raises:
-        ValueError: If there are fewer than two runs.
-    """
+    """The runs at each K, with their settings; raises ValueError if there are fewer than two runs."""
     if len(runs) < 2:
         raise ValueError(f"{len(runs)} finished run: a diff needs two or more")
     return distinguished(runs_at_k(runs))

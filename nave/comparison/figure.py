@@ -39,13 +39,8 @@ AT_MOST = 12
 def figure(runs: Sequence[RunAtK], shown: Sequence[Picture], *, columns: int = 2, boxes: bool = True) -> Figure:
     """Draws one row per image: the image, then its map under every run; clusters keep their colour along the row.
 
-    Boundaries and boxes are vector graphics; predicted boxes are solid, true boxes dashed.
-
-    Args:
-        runs: Runs at their K, one column each.
-        shown: The images, one row each.
-        columns: Width of the figure in columns of a journal, 1 or 2.
-        boxes: Whether to draw the boxes.
+    Boundaries and boxes are vector graphics; predicted boxes are solid, true boxes dashed. ``columns`` is the width in
+    those of a journal.
 
     Raises:
         ValueError: If the runs or their headings do not fit into the width, or ``columns`` is neither 1 nor 2.

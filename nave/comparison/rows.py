@@ -46,7 +46,6 @@ def over_seeds(values: Sequence[float], images: int) -> Score:
 
     Args:
         values: One value per seed, each a mean over images; for the interval of a difference, the paired differences.
-        images: Number of images per seed.
 
     Raises:
         ValueError: If there are fewer than two seeds.
@@ -67,9 +66,6 @@ class Row:
 
     Attributes:
         quantity: Name of the quantity; see ``TITLES`` in :mod:`nave.comparison.display`.
-        concept: A class, ``any``, or empty.
-        run: Name of the run.
-        k: K of the run.
         against: Name of the reference run of a pair; empty for a quantity of a single run.
     """
 

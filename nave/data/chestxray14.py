@@ -107,10 +107,6 @@ class ChestXray14:
 
     If images are missing, the rest is accepted as a sample, with a logged warning.
 
-    Args:
-        root: the folder that contains ``chestxray14``, or that folder itself.
-        split: all, train_val or test (the official lists), or boxes (the images of the box list).
-
     Raises:
         MissingDatasetError: if the data set, the split's list or all of its images are missing.
         MalformedDataError: for invalid tables.

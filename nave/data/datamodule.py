@@ -24,12 +24,7 @@ def batches(
     """Groups ``indices`` into batches of at most ``batch_size`` with equal keys; each index appears exactly once.
 
     Full batches come first, in the order in which they are filled; incomplete ones follow in the order of their first
-    index. The order of ``indices`` is kept inside a batch.
-
-    Args:
-        keys: the key of each index, such as its image size.
-        indices: positions in the data set.
-        batch_size: the largest number of indices in a batch; a function computes it from the key.
+    index. The order of ``indices`` is kept inside a batch. A function computes ``batch_size`` from the key.
     """
     open_batches: dict[Hashable, list[int]] = {}
     complete: list[list[int]] = []
@@ -49,20 +44,10 @@ def shard(all_batches: list[list[int]], rank: int, world_size: int) -> list[list
 class ImageModule(LightningDataModule):
     """Batches for ``Trainer.predict``: each image once over all processes, images of equal size, in a fixed order.
 
-    The batches are dealt to the processes here, so the Trainer needs ``use_distributed_sampler=False``.
-
-    Args:
-        dataset: the images.
-        image_size: None keeps each image's own size; else every image is resized to (height, width), or to a square
-            for one integer (bilinear, antialiased, aspect ratio ignored).
-        longer_side: pixels to which the longer side of a larger image is reduced, the aspect kept; None: no limit.
-        batch_size: the largest number of images in a batch; ``auto``: one on a CPU; on a GPU up to 64, as many as have
-            the pixels of 64 images of 224 x 224.
-        num_workers: processes that load images; ``auto``: on a GPU a share of the cores, of
-            which the others finish images, else one; none for a few images.
-        limit: use only the first ``limit`` images.
-        skip: positions of images to leave out; batches in which any other is left stay whole, as what else is in a
-            batch may affect an encoder's rounding.
+    The batches are dealt to the processes here, so the Trainer needs ``use_distributed_sampler=False``. What the
+    options mean is said under ``loader`` in ``conf/config.yaml``; images are resized bilinearly, antialiased. Batches
+    in which any image is left beside those to ``skip`` (positions) stay whole, as what else is in a batch may affect an
+    encoder's rounding.
 
     Raises:
         ValueError: for sizes, counts and limits below 1.

@@ -30,11 +30,8 @@ class Folder:
 
     Hidden files and folders are passed over and counted, as are broken links, folders that cannot be read, links that
     lead back to a folder around them, and formats that Pillow does not know. The image id is the path relative to
-    ``root`` without its suffix; files that differ only in the suffix keep it.
-
-    Args:
-        root: the folder, or a single image file.
-        longer_side: which a run takes over as its ``longer_side``; the images here keep their own size.
+    ``root`` without its suffix; files that differ only in the suffix keep it. ``longer_side`` is for the run to take
+    over.
 
     Raises:
         MissingDatasetError: if ``root`` is None, does not exist, is another file or contains no images.
@@ -153,11 +150,6 @@ def _hashed(path: PurePosixPath, name: str) -> str:
 class ImageFolder(Folder):
     """The images under ``<root>/<split>/<class>/`` at any depth, or ``<root>/<class>/`` if ``split`` is None.
 
-    Args:
-        root: folder of the data set.
-        split: sub-folder of the root, or None.
-        name: name of the data set in records.
-
     Raises:
         MissingDatasetError: if the folder is missing, is empty or has images outside of class folders.
     """
@@ -197,12 +189,7 @@ def leads_out(name: str) -> bool:
 
 
 def require_files(folder: Path, names: Sequence[str], listed_in: Path) -> None:
-    """Checks that every file of a list exists.
-
-    Args:
-        folder: the folder of the files.
-        names: paths relative to the folder.
-        listed_in: the list, named in the error.
+    """Checks that every file of the list ``listed_in`` exists.
 
     Raises:
         MalformedDataError: if some are missing or lead out of the folder; names the first five.

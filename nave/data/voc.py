@@ -43,8 +43,6 @@ class Annotation:
 
     Args:
         boxes: in the pixels of ``size``.
-        classes: the class of each box.
-        hard: True for difficult and truncated objects.
         where: file and object of each box.
         size: (height, width) of the image as the annotator saw it; None if the file gives none, or one that its own
             boxes leave.
@@ -127,13 +125,6 @@ def _number(bounds: ET.Element, tag: str, where: str) -> float:
 
 class VOC:
     """The images of one list ``ImageSets/<image_sets>/<split>.txt``; difficult and truncated boxes are hard.
-
-    Args:
-        root: the folder that contains ``VOCdevkit``; ``VOCdevkit`` or ``VOC<year>`` itself is accepted too.
-        year: 2007 or 2012.
-        split: name of the list, such as trainval.
-        image_sets: Main, or Segmentation for the images that have masks.
-        download: let :meth:`prepare` download train and validation if they are missing.
 
     Raises:
         MissingDatasetError: if the data set or the list is missing and ``download`` is False.

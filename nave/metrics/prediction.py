@@ -112,11 +112,7 @@ def with_objects(images: Iterable[Prediction]) -> list[Prediction]:
 
 
 def truth_of(image: Prediction) -> GroundTruth:
-    """Returns the ground truth of an image.
-
-    Raises:
-        ValueError: if it is unknown, naming the image.
-    """
+    """Returns the ground truth of an image; raises ValueError if it is unknown, naming the image."""
     if image.truth is None:
         raise ValueError(f"no ground truth is known for {image.image_id!r}: select images with `with_truth`")
     return image.truth

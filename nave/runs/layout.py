@@ -239,11 +239,7 @@ def k_order(k: K | str) -> tuple[int, str]:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file.
-
-    Raises:
-        ValueError: if the file is damaged or holds NaN, naming it and the line.
-    """
+    """Reads a JSON file; raises ValueError if the file is damaged or holds NaN, naming it and the line."""
     return from_json(path.read_bytes(), path)
 
 

@@ -128,11 +128,7 @@ CURE = "run it again in this folder, or delete the folder"
 
 
 def read_record(folder: RunFolder) -> Record | None:
-    """Reads run.json; None if there is none.
-
-    Raises:
-        ValueError: If the file is damaged, naming it.
-    """
+    """Reads run.json; None if there is none; raises ValueError if the file is damaged, naming it."""
     if not folder.record.is_file():
         return None
     record: Record = checked(read_json(folder.record), Record, folder.record, CURE)
