@@ -53,7 +53,7 @@ def photographs(number: int, size: tuple[int, int]) -> list[Image.Image]:
 def write(folder: Path, images: list[Image.Image], total: int | None = None) -> Path:
     """Writes JPEG files, so that decoding is part of the measurement; returns the folder.
 
-    ``total``: so many, repeated in order.
+    Of ``total`` files the further ones repeat the images in their order.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(images):

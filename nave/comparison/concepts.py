@@ -57,7 +57,7 @@ def concept_scores(before: RunAtK, after: RunAtK, *, seed: int = 0) -> Iterator[
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """The intersections over union of pairs of concepts over resamples of the images; ``tables``: one row an image."""
+    """The intersections over union of pairs of concepts over resamples of the images; one row of ``tables`` an image."""
 
     tables: csr_matrix
     size: tuple[int, int]
@@ -113,7 +113,7 @@ def shared_pixels(
 ) -> Int64[np.ndarray, "A B"]:
     """Counts the pixels that each concept of a map shares with each one of another map of the image.
 
-    ``size``: of all of both.
+    ``size`` holds the numbers of all concepts of both.
     """
     cells = concepts[before].astype(np.int64) * size[1] + others[after]
     return np.bincount(cells.ravel(), minlength=size[0] * size[1]).reshape(size)

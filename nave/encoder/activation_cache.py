@@ -35,7 +35,6 @@ class ActivationCache:
     files are written atomically.
 
     Args:
-        folder: created if it does not exist.
         dtype: of the files. ``float16`` halves their size and rounds the activations, those of the first job too.
         limit_gb: beyond it, the least recently used entries are removed.
 

@@ -28,20 +28,13 @@ from nave.weights.schemes import chosen
 class Encoder(nn.Module):
     """A network of timm without its head, frozen and in eval mode, that returns the activations of chosen layers.
 
-    :meth:`of_module` makes one of any other module.
+    :meth:`of_module` makes one of any other module. For layers see :func:`nave.encoder.hooks.layer_names`, for weights
+    :func:`nave.weights.checkpoint.load_checkpoint`.
 
     Args:
-        name: the model's name in the configuration, for messages and records.
         architecture: timm's name of the network.
-        layers: indices (counted as in timm's ``forward_intermediates``) or names of modules.
-        schemes: the training schemes of the model and the source of their weights; see :mod:`nave.weights`.
-        training: a scheme, or an encoder trained by ``nave.train``: its name in ``outputs/encoders`` or its file.
-        weights: a file that replaces the scheme's weights.
         weights_key: the container or the prefix of that file to take, such as ``teacher``; None for what fits best.
-        training_name: what records and pictures call the training; None for the scheme's name or that of the file.
-        options: further arguments of ``timm.create_model``.
         image_size: side or (height, width) of the images of a network of fixed input size (Mixer); None for any size.
-        seed: of the weights of ``training=random``.
 
     Raises:
         nave.weights.WeightsError: if the weights are not available or do not fit.

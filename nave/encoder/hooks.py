@@ -148,8 +148,6 @@ def capture_activations(network: nn.Module, names: Sequence[str], unwrapped: boo
     """Collects the outputs of the named modules during one forward pass; removes the hooks on exceptions too.
 
     Args:
-        network: the network.
-        names: of its modules.
         unwrapped: keep the first tensor of a tuple, a list or a mapping (an output of transformers).
 
     Raises:
@@ -207,10 +205,7 @@ def as_grid(
 
     Args:
         output: tokens ``(B, N, C)``, or maps ``(B, h, w, C)`` or ``(B, C, h, w)``.
-        name: of the layer, for the message.
         grid: (height, width) of the network's coarsest layer, which is the shape of its tokens.
-        prefix_tokens: number of class and register tokens, which are removed.
-        channels_last: whether a map is ``(B, h, w, C)`` where its shape is ambiguous.
 
     Raises:
         UnknownLayerError: if the output is no feature map (pooled, a tuple, other tokens, attention).

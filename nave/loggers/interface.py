@@ -20,21 +20,11 @@ class RunLogger(Protocol):
     """A logger of the configuration group ``logger``; checks its options when it is created, before the run."""
 
     def log(self, run: Run, dataset: Dataset | None) -> None:
-        """Logs a run, once.
-
-        Args:
-            run: A finished or failed run.
-            dataset: Data set of the run; None if the run failed.
-        """
+        """Logs a finished or failed run, once; ``dataset`` is None if it failed."""
         ...
 
     def training_logger(self, folder: Path, attempt: int) -> Logger:
-        """Creates a Lightning logger for a training.
-
-        Args:
-            folder: Folder of the training.
-            attempt: 1 for a new training, more if it is resumed.
-        """
+        """Creates a Lightning logger for a training; ``attempt`` counts from 1, more if it is resumed."""
         ...
 
 
@@ -46,12 +36,6 @@ def log_run(
     loggers: Mapping[str, RunLogger], run: Run, dataset: Dataset | None, logged: Collection[str] = ()
 ) -> list[str]:
     """Logs a run with all loggers that have not logged it before.
-
-    Args:
-        loggers: Loggers by name.
-        run: The run.
-        dataset: Data set of the run; None if the run failed.
-        logged: Names of the loggers that have logged the run before.
 
     Returns:
         Names of all loggers that have logged the run.
@@ -102,11 +86,6 @@ def select_examples(overlaps: Mapping[str, float | None], count: int, seed: int)
     deterministic, and the random images of one seed are the same in all runs, as far as they are not the worst or the
     best.
 
-    Args:
-        overlaps: Overlap of each image's box with the ground truth by image_id; None without annotated objects.
-        count: Largest number of images.
-        seed: Seed of the random images.
-
     Returns:
         ``worst``, ``best`` or ``random`` by image_id, in this order.
     """
@@ -121,11 +100,7 @@ def select_examples(overlaps: Mapping[str, float | None], count: int, seed: int)
 
 
 def ranks(chosen: Mapping[str, str]) -> dict[str, str]:
-    """Keys such as ``worst/01`` by image_id, under which the pictures of several runs stand side by side.
-
-    Args:
-        chosen: Groups by image_id, from :func:`select_examples`.
-    """
+    """Keys such as ``worst/01`` by image_id, under which the pictures of several runs stand side by side."""
     counts = Counter[str]()
     keys = {}
     for image_id, group in chosen.items():

@@ -18,7 +18,6 @@ class LightningLogger:
 
     Args:
         logger: Creates the Lightning logger from ``save_dir``, the folder of the run.
-        images: Largest number of overlays.
     """
 
     def __init__(self, logger: Callable[..., Logger], images: int = 0) -> None:

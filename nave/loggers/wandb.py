@@ -36,11 +36,6 @@ class WandbLogger:
     """Logs configuration, scores with intervals, times, and images with maps and boxes that can be toggled.
 
     Args:
-        project: W&B project.
-        entity: W&B team or user; None for the owner of the key.
-        images: Largest number of images: the worst, the best and random ones, a third each.
-        artifact: Whether to upload the run folder as an artifact.
-        tags: W&B tags, beside the names of model, training and data set.
         mode: W&B mode; None for WANDB_MODE, else ``online`` if there is a key and ``offline`` if not, without a prompt.
 
     Raises:

@@ -36,10 +36,7 @@ def _kind(value: Any) -> str | None:
 def workspace(entity: str, project: str, logged: dict[str, str]) -> workspaces.Workspace:
     """The workspace, not yet saved: a view of the project that changes no run.
 
-    Args:
-        entity: W&B user or team.
-        project: W&B project.
-        logged: What :func:`logged_keys` has found; the tables among it have a panel each.
+    The tables among what was ``logged`` have a panel each.
     """
     pictures = [key for key, kind in logged.items() if kind == "image-file"]
     tables = [key for key, kind in logged.items() if kind == "table-file"]

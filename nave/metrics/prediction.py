@@ -99,7 +99,6 @@ def with_truth(images: Iterable[Prediction], *, hard: bool = True) -> list[Predi
     Images without objects remain, as average precision counts their boxes as false positives.
 
     Args:
-        images: of a run.
         hard: False removes difficult and truncated boxes, and the images that lose all their boxes (as in LOST).
     """
     known = [image for image in images if image.truth is not None]

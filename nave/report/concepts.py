@@ -32,11 +32,7 @@ def context(shown: Sequence[RunAtK]) -> list[dict[str, Any]]:
 def pairs_of(measured: Sequence[Row], before: RunAtK, after: RunAtK, names: tuple[str, str]) -> list[dict[str, Any]]:
     """Every concept of ``before`` with its counterpart in ``after``, None where it has vanished; the vanished last.
 
-    Args:
-        measured: The rows of a diff.
-        before: The first run.
-        after: The second one.
-        names: What rows call them.
+    ``names`` are those in rows.
     """
     found = [read_concepts(run.results) for run in (before, after)]
     where = (OVERLAP, names[1], after.k, names[0])

@@ -88,10 +88,7 @@ class ResultsFolder:
     def stored(self, kind: str, image_id: str, span: Span | None = None) -> Stored:
         """Where the map or the centroids of one image lie, in a file of their own or in a shard.
 
-        Args:
-            kind: The sub-folder.
-            image_id: Of the image.
-            span: Where they lie in a shard, if that is known already; else the index is asked.
+        Without a ``span`` the index is asked.
         """
         packed = find(self.path / kind, image_id) if span is None else at(self.path / kind, image_id, span)
         return packed or Stored(self.of_image(kind, image_id), image_id)

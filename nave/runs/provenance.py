@@ -81,10 +81,8 @@ def code_sha256() -> str:
 def commit(file: Path = Path(__file__)) -> str | None:
     """Commit of the checkout, with ``-dirty`` if files have changed.
 
-    None for an installed package, also where it lies inside another repository, and without Git.
-
-    Args:
-        file: this module; it must be the file ``nave/runs/provenance.py`` of the repository.
+    None for an installed package, also where it lies inside another repository, and without Git. ``file`` is this
+    module.
     """
     if _git(file.parent, "ls-files", "--full-name", "--error-unmatch", file.name) != "nave/runs/provenance.py":
         return None
@@ -158,12 +156,7 @@ def device_name(device: torch.device, processes: int = 1) -> str:
 
 
 def begin(config: dict[str, Any], before: Record | None) -> Record:
-    """The record of a run that starts now or is resumed; it keeps the earlier attempts.
-
-    Args:
-        config: The resolved configuration.
-        before: The record in the run's folder, if the run is resumed.
-    """
+    """The record of a run that starts now or is resumed; it keeps the earlier attempts, those of ``before``."""
     started = datetime.now().astimezone().isoformat(timespec="microseconds")
     attempt = Attempt(started=started, commit=commit(), versions=versions())
     earlier = before or Record()

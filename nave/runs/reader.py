@@ -68,8 +68,6 @@ class Run:
     """A run and its record; the run may have failed.
 
     Args:
-        folder: Folder of the run.
-        record: Its run.json.
         ks: The K to look at; None for all.
     """
 
@@ -128,8 +126,6 @@ class RunAtK:
     """A run at one K: the map and the prediction of every image, and the scores.
 
     Args:
-        run: The run.
-        results: Folder of the results at this K.
         k: The requested number of clusters, ``auto``, or a dash for a baseline, which does not cluster.
         settings: What distinguishes this run from the others it is shown with; see :mod:`nave.runs.settings`.
     """

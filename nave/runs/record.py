@@ -149,10 +149,7 @@ def flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 def state(record: Record, folder: RunFolder, ended: bool = False) -> str:
     """The status of a run: that of run.json, or ``killed`` if it says ``running`` but the process has vanished.
 
-    Args:
-        record: Record of the run.
-        folder: Folder of the run.
-        ended: Whether the run belongs to a sweep that has ended, so that it cannot be running.
+    No job of a sweep that has ``ended`` can be running.
     """
     running = record["status"] == "running"
     return "killed" if running and (ended or not _is_alive(record["process"], folder)) else record["status"]
@@ -170,7 +167,6 @@ def claimed(folder: RunFolder, deep: bool = True) -> Iterator[None]:
     removed.
 
     Args:
-        folder: folder of a run, or of a sweep.
         deep: whether everything below belongs to the claim; in a sweep the jobs have claims of their own.
 
     Raises:

@@ -56,11 +56,6 @@ def check_same(before: Record | None, now: Record, folder: RunFolder) -> None:
 
     Parts that a record lacks are not compared. A run that ended before it had read its data has no results to protect.
 
-    Args:
-        before: The record in ``folder``; None if the folder is empty.
-        now: The record of the run to be started.
-        folder: Folder of the run.
-
     Raises:
         ConflictingResultsError: If keys differ, naming them with both values.
     """
@@ -118,11 +113,6 @@ def named(changed: Sequence[str]) -> str:
 
 def changed_images(path: Path, dataset: Dataset, count: int) -> list[str]:
     """Ids of the images whose files or ground truth are not what they were.
-
-    Args:
-        path: what each image was read from, one line an image.
-        dataset: the data set as it is.
-        count: number of images that were read.
 
     Raises:
         ValueError: if the file is missing or damaged, naming it.
@@ -186,8 +176,6 @@ def damaged_file(
     """The first file of one image that is missing or cut off; pictures are drawn anew where they are missing.
 
     Args:
-        results: Where they lie.
-        line: Of the image.
         centroids: Whether those of every image are kept.
         packed: Where they lie in shards, as far as that is known without an index.
     """

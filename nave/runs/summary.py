@@ -81,8 +81,6 @@ class Row:
     """One job of a sweep at one K.
 
     Attributes:
-        job: Name of the job's folder.
-        choices: The job's overrides by key.
         k: A number of clusters, ``auto`` or, for a baseline, a dash; all requested ones if the job did not finish.
         images: Number of finished images, of ``total``.
     """
@@ -107,12 +105,7 @@ class Row:
 
 
 def summary(folder: Path, ended: bool = False) -> list[Row]:
-    """The rows of all jobs of a sweep, failed ones too, by name.
-
-    Args:
-        folder: Folder of the sweep.
-        ended: Whether the sweep has ended, so that jobs whose status is ``running`` were killed.
-    """
+    """The rows of all jobs of a sweep, failed ones too, by name; in a sweep that has ``ended`` none is running."""
     jobs = [Run.read(path.parent) for path in sorted(folder.glob(f"*/{RUN}"))]
     return [row for job in jobs for row in _rows(job, ended)]
 

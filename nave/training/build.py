@@ -24,10 +24,6 @@ def split(image_ids: Sequence[str], share: float) -> tuple[list[int], list[int]]
 
     The split depends only on the image ids, not on the seed of the training, so that trainings compare.
 
-    Args:
-        image_ids: the ids of the images.
-        share: share of validation images; 0 for none, otherwise at least one image.
-
     Raises:
         ValueError: for a share outside [0, 1), or one that leaves no image for training.
     """
@@ -161,13 +157,6 @@ def build_trainer(
     cfg: DictConfig, folder: Path, attempt: int, data: TrainingData, callbacks: Sequence[Callback]
 ) -> Trainer:
     """The trainer with its loggers, and a checkpoint after each epoch.
-
-    Args:
-        cfg: the configuration.
-        folder: the folder of the training.
-        attempt: number of this attempt, from 1 on, for the loggers.
-        data: the images.
-        callbacks: further callbacks.
 
     Raises:
         ValueError: for ``patience`` without validation images.

@@ -24,8 +24,6 @@ class Targets:
     """The classification targets of N images.
 
     Args:
-        classes: the C names.
-        exclusive: whether an image has exactly one class.
         values: class indices ``(N,)`` if exclusive, else zeros and ones ``(N, C)``.
     """
 
@@ -90,13 +88,7 @@ def targets(labels: Labels, classes: Sequence[str], exclusive: bool) -> Targets:
 
 
 class Classifier(nn.Module):
-    """A linear layer, trained by cross entropy if an image has one class, else by binary cross entropy.
-
-    Args:
-        width: number of features.
-        targets: the targets of the training images.
-        label_smoothing: of the cross entropy.
-    """
+    """A linear layer, trained by cross entropy if an image has one class, else by binary cross entropy."""
 
     def __init__(self, width: int, targets: Targets, label_smoothing: float) -> None:
         super().__init__()
@@ -109,13 +101,7 @@ class Classifier(nn.Module):
         return logits
 
     def loss(self, logits: Float[Tensor, "B C"], values: Shaped[Tensor, "B ..."], smooth: bool = True) -> Tensor:
-        """The mean loss over images (and classes).
-
-        Args:
-            logits: of :meth:`forward`.
-            values: as in :class:`Targets`.
-            smooth: apply the label smoothing.
-        """
+        """The mean loss over images (and classes)."""
         if not self.exclusive:
             return functional.binary_cross_entropy_with_logits(logits, values)
         return functional.cross_entropy(logits, values, label_smoothing=self.label_smoothing if smooth else 0.0)

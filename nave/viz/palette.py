@@ -52,7 +52,6 @@ def align(
     id without a pixel gets the index after all others.
 
     Args:
-        maps: The maps, of one size.
         encoders: What made each map; maps of equal keys form a chain. None: one encoder made them all.
 
     Raises:

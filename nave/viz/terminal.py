@@ -37,10 +37,8 @@ class FittedTable(Table):
     Intervals go to a line of their own first. Columns that are justified to the right are never broken otherwise.
 
     Args:
-        columns: headings.
         expendable: headings of what may be left out, the first ones first; the list may grow with the table.
         kept_in: the file that has all.
-        options: those of Rich.
     """
 
     def __init__(self, *columns: str, expendable: Sequence[str] = (), kept_in: str = "", **options: Any) -> None:

@@ -35,10 +35,6 @@ CONFIG = "config.json"
 def hub_file(tag: str, repository: str) -> Path:
     """The path of a weights file in the hub's cache, downloaded if necessary; its folder is named by the commit.
 
-    Args:
-        tag: timm's name ``architecture.tag``, for messages.
-        repository: the hub's repository.
-
     Raises:
         WeightsError: if the file is not cached and the hub does not answer in ANSWER_SECONDS; names three cures.
     """
@@ -46,10 +42,7 @@ def hub_file(tag: str, repository: str) -> Path:
 
 
 def hub_config(name: str) -> dict[str, Any]:
-    """What a repository that was pushed by timm says of its network.
-
-    Args:
-        name: ``hf-hub:owner/repository``.
+    """What a repository that was pushed by timm says of its network; ``name`` is ``hf-hub:owner/repository``.
 
     Raises:
         WeightsError: if the repository's config.json is not to be had, or names no network of timm.

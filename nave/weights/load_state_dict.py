@@ -33,9 +33,6 @@ def load_best(
     needs, such as a decoder, may lie beside the network.
 
     Args:
-        model: the network.
-        sets: the file's tensors by container.
-        source: name of the weights in errors.
         key: of containers or prefixes, to choose among several sets, such as ``teacher``.
 
     Returns:

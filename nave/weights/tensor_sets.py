@@ -22,7 +22,6 @@ class TensorSet:
 
     Attributes:
         place: keys of containers and parts of the prefix that lead to them: ``("teacher", "module", "backbone")``.
-        tensors: by what is left of their names.
     """
 
     place: tuple[str, ...]
