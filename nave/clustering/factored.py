@@ -8,7 +8,7 @@ from torch import Tensor
 from nave.clustering.batched import finish, iterate
 from nave.clustering.batched_seeding import initial_coefficients
 from nave.clustering.gram import Gram, Points
-from nave.clustering.interface import Clusters, concatenate
+from nave.clustering.interface import Clusters
 from nave.clustering.lloyd import lloyd
 from nave.clustering.number import check_k
 from nave.clustering.precision import full_precision
@@ -40,9 +40,7 @@ class Factored:
             with full_precision():
                 return self._cluster_batch(composite, k, seeds, init)
         centroids = initial_centroids(composite, k, seeds, self.n_init) if init is None else init
-        # image by image: a batch gains nothing on a CPU, and rounding would depend on the other images
-        images = zip(composite.split(), centroids[:, None], strict=True)
-        return concatenate([lloyd(image, start, self.max_iter, self.tolerance) for image, start in images])
+        return lloyd(composite, centroids, self.max_iter, self.tolerance)
 
     def _cluster_batch(
         self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None

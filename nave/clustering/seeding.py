@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nave.clustering.batched_seeding import initial_coefficients
 from nave.clustering.gram import Gram
-from nave.clustering.lloyd import lloyd, lloyd_centroids
+from nave.clustering.lloyd import lloyd
 from nave.clustering.precision import full_precision
 from nave.clustering.sampling import grid_points, sample, uniforms
 from nave.composite.composite import Composite
@@ -27,8 +27,6 @@ def initial_centroids(
     X = points.materialise()
     draws = uniforms(seeds, restarts, k)
     seeded = [kmeans_plus_plus(X, draws[:, restart]) for restart in range(restarts)]
-    if restarts == 1:
-        return lloyd_centroids(points, seeded[0])[0]
     runs = [lloyd(points, centroids) for centroids in seeded]
     centroids = torch.stack([run.centroids for run in runs])
     best = torch.stack([run.inertia for run in runs]).argmin(0)

@@ -57,7 +57,7 @@ def concept_scores(before: RunAtK, after: RunAtK, *, seed: int = 0) -> Iterator[
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """The intersections over union of pairs of concepts over resamples of the images; one row of ``tables`` an image."""
+    """The intersections over union of pairs of concepts over resamples; ``tables`` have a row an image."""
 
     tables: csr_matrix
     size: tuple[int, int]
