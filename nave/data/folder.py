@@ -25,7 +25,34 @@ OTHER_SUFFIXES = (
 IMAGE, FOLDER = "image", "folder"
 
 
-class Folder:
+class ImageFiles:
+    """Images in files of their own, which a data set gives with their ids."""
+
+    _paths: Sequence[Path]
+    _ids: Sequence[str]
+    _upright = True  # the EXIF orientation counts
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def image_id(self, index: int) -> str:
+        """The file's name or path without its suffix, such as ``trip/beach``."""
+        return self._ids[index]
+
+    def image(self, index: int) -> Image.Image:
+        """The image; raises UnreadableImageError, also for a text file with the suffix of an image."""
+        return open_image(self._paths[index], self._ids[index], self._upright)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) from the header; raises UnreadableImageError."""
+        return image_size(self._paths[index], self._ids[index], self._upright)
+
+    def files(self, index: int) -> list[Path]:
+        """The image."""
+        return [self._paths[index]]
+
+
+class Folder(ImageFiles):
     """Every image file under ``root``, at any depth and through links to folders, sorted by path.
 
     Hidden files and folders are passed over and counted, as are broken links, folders that cannot be read, links that
@@ -42,31 +69,13 @@ class Folder:
     def __init__(self, root: str | Path | None, longer_side: int | None = None) -> None:
         place, self.longer_side = existing(root), longer_side
         self._root, single = (place.parent, [Path(place.name)]) if place.is_file() else (place, None)
-        self._files, self.passed_over = (single, Counter[str]()) if single else _scan(self._root)
-        if not self._files:
+        files, self.passed_over = (single, Counter[str]()) if single else _scan(self._root)
+        if not files:
             found = f"; passed over: {dict(self.passed_over)}" if self.passed_over else ""
             text = f"no images under {self._root.absolute()}, looked for {' '.join(SUFFIXES)}{found}"
             raise MissingDatasetError(text)
-        self._ids = unique_ids(_legible([file.as_posix() for file in self._files]))
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def image_id(self, index: int) -> str:
-        """The path relative to the root, such as ``trip/beach``."""
-        return self._ids[index]
-
-    def image(self, index: int) -> Image.Image:
-        """The image, upright; raises UnreadableImageError, also for a text file with the suffix of an image."""
-        return open_image(self._root / self._files[index], self._ids[index])
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) from the header; raises UnreadableImageError."""
-        return image_size(self._root / self._files[index], self._ids[index])
-
-    def files(self, index: int) -> list[Path]:
-        """The image."""
-        return [self._root / self._files[index]]
+        self._paths = [self._root / file for file in files]
+        self._ids = unique_ids(_legible([file.as_posix() for file in files]))
 
     def truth(self, index: int) -> None:
         """None: folders have no ground truth."""
