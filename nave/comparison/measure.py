@@ -181,18 +181,6 @@ def _best_by_class(classes: tuple[str, ...], best: Float[np.ndarray, " M"]) -> d
     return by_class
 
 
-def present_at(shares: Mapping[int, float], at_least: float = 50.0) -> tuple[int, ...]:
-    """The K, ascending, at which a concept has a cluster in ``at_least`` percent of its images.
-
-    Not only the smallest one, since an object often splits into several clusters at a larger K.
-
-    Args:
-        shares: Percentage of images by K.
-        at_least: Required percentage.
-    """
-    return tuple(k for k in sorted(shares) if shares[k] >= at_least)
-
-
 Box = Sequence[float]
 Figures = dict[tuple[str, str], dict[str, float]]  # (quantity, concept) -> image_id -> figure
 

@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nave.data.input_size import height_width
 from nave.encoder.hooks import (
     Activations,
     UnknownLayerError,
@@ -95,7 +96,7 @@ class Encoder(nn.Module):
         made_for: tuple[int, int] | None,
     ) -> None:
         self.name, self.network, self.checkpoint = name, network, checkpoint
-        self.only_size = None if image_size is None else _height_width(image_size)
+        self.only_size = height_width(image_size)
         self._made_for, self.reader = made_for, LayerReader(network)
         self.select_layers(layers)
         self.register_buffer("mean", torch.tensor(checkpoint.mean).view(3, 1, 1), persistent=False)
@@ -179,11 +180,6 @@ class Encoder(nn.Module):
         """Puts the network into training mode with gradients; returns the encoder."""
         self.network.train().requires_grad_(True)
         return self
-
-
-def _height_width(image_size: int | Sequence[int]) -> tuple[int, int]:
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    return height, width
 
 
 def fixed_size(network: nn.Module) -> tuple[int, int] | None:

@@ -4,14 +4,14 @@ A resample is a weight per image, so boxes are matched once and each resample co
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of
+from nave.metrics.prediction import Prediction, overlaps, truth_of
 
 IOUS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -77,12 +77,6 @@ def matches(images: Sequence[Prediction]) -> Matches:
         recalled=np.array([hit.sum() for hit in hits], np.int64),
         objects=np.array([len(truth) for truth in truths], np.int64),
     )
-
-
-def rank(images: Iterable[Prediction]) -> Ranking:
-    """Ranks the 100 best boxes of each image together by score; equal scores keep the order of images."""
-    parts = [matches(chunk) for chunk in chunks(images)]
-    return ranking(parts, np.arange(sum(len(part.boxes) for part in parts)))
 
 
 def ranking(parts: Sequence[Matches], order: Int[np.ndarray, " N"]) -> Ranking:

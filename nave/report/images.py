@@ -1,7 +1,6 @@
 """The data of the images in a report: JPEG and PNG files as data URIs, boxes and overlaps."""
 
 import base64
-import io
 from collections.abc import Sequence
 from typing import TypedDict
 
@@ -11,6 +10,7 @@ from PIL import Image
 
 from nave.comparison.pictures import Picture
 from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of, with_objects, with_truth
+from nave.runs.layout import encoded
 from nave.runs.prediction import BoxLine, Line, TruthLine, read_lines
 from nave.runs.reader import RunAtK
 from nave.viz.palette import PaletteIndex
@@ -102,15 +102,8 @@ def _map(line: Line, labels: UInt8[np.ndarray, "h w"], palette_index: PaletteInd
         Component(cluster=part["cluster"], score=part["score"], box=part["box"], inner_box=part["inner_box"])
         for part in line["components"]
     ]
-    ids = data_uri(grey_png(labels), "image/png")
+    ids = data_uri(encoded(Image.fromarray(labels), "PNG", optimize=True), "image/png")
     return Map(ids=ids, palette_index=palette_index, box=line["box"], components=components)
-
-
-def grey_png(labels: UInt8[np.ndarray, "h w"]) -> bytes:
-    """Encodes a map as a grey PNG whose pixels are cluster ids, which the page's script colours."""
-    file = io.BytesIO()
-    Image.fromarray(labels).save(file, "PNG", optimize=True)
-    return file.getvalue()
 
 
 def data_uri(content: bytes, kind: str) -> str:

@@ -20,26 +20,23 @@ from nave.runs.layout import PAGE, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.runs.settings import axes, distinguished, label, spelled
 from nave.strict_json import to_json
-from nave.viz.palette import colours
+from nave.viz.palette import hex_colours
 
 EMBEDDED = 20_000_000  # characters of images in the page itself, so that it can be mailed
 
 
 def write_report(folder: Path) -> Path:
-    """Writes ``report.html`` into the folder of a run, or of a sweep and all its runs.
+    """Writes ``report.html`` into the folder of a run, or of a sweep and all its runs; returns its path."""
+    return write_page([folder], folder / PAGE)
 
-    Returns:
-        Path of the page.
+
+def write_page(folders: Sequence[Path], page: Path) -> Path:
+    """Writes one page on several runs or sweeps.
 
     Raises:
         FileNotFoundError: If there is no finished run, or a map is missing.
         ValueError: If a file is damaged, naming it.
     """
-    return write_page([folder], folder / PAGE)
-
-
-def write_page(folders: Sequence[Path], page: Path) -> Path:
-    """Writes one page on several runs or sweeps; raises the errors of :func:`write_report`."""
     if (folders[0] / DIFF).is_file() and len(folders) == 1:
         diff, runs = read_diff(folders[0])
     else:
@@ -102,7 +99,7 @@ def _data(shown: Sequence[RunAtK]) -> dict[str, Any]:
             {"label": label(run, keys), "settings": run.settings, "training": spelled(run, "training")} for run in shown
         ],
         "iou": shown[0].run.record["config"]["evaluation"]["iou"],
-        "palette": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours(256).tolist()],
+        "palette": hex_colours(256),
     }
 
 

@@ -123,11 +123,6 @@ class ResultsFolder:
             raise ValueError(f"{stored}: {labels.dtype} pixels {labels.shape} are no map: run the images again")
         return labels, np.array(palette, np.uint8).reshape(-1, 3)
 
-    def write_centroids(self, image_id: str, centroids: Float[np.ndarray, "K D"]) -> None:
-        """Writes the centroids of one image to a file of their own, unless there are none."""
-        if centroids.size:
-            write_bytes(self.centroids(image_id), npy(centroids))
-
     def read_centroids(self, image_id: str, span: Span | None = None) -> Float32[np.ndarray, "K D"]:
         """The centroids of one image; ``span`` as in :meth:`stored`.
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -24,35 +24,12 @@ from nave.encoder.encoder import Encoder
 from nave.processes.distributed import is_rank_zero
 from nave.runs.layout import K, RunFolder, write_chunks, write_json
 from nave.runs.record import Attempt, Record, this_process
-from nave.runs.resume import ConflictingResultsError
+from nave.runs.resume import DECISIVE, ConflictingResultsError
 from nave.strict_json import to_json
 
-PACKAGES = (
-    "nave",
-    "torch",
-    "torchvision",
-    "timm",
-    "lightning",
-    "torchmetrics",
-    "scikit-learn",
-    "numpy",
-    "scipy",
-    "numba",
-    "pillow",
-)
-KEPT: tuple[
-    Literal[
-        "weights_sha256", "foreground_sha256", "data_sha256", "engine", "device_type", "seconds", "images_per_second"
-    ],
-    ...,
-] = (
-    *(
-        "weights_sha256",
-        "foreground_sha256",
-        "data_sha256",
-        "engine",
-        "device_type",
-    ),  # what a resumed run must agree with
+PACKAGES = ("nave", "lightning", "torchmetrics", *DECISIVE)
+KEPT = (
+    *("weights_sha256", "foreground_sha256", "data_sha256", "engine", "device_type"),  # a resumed run must agree
     *("seconds", "images_per_second"),  # of the attempt that computed, if nothing is left to compute
 )
 NOT_COMPUTING = (  # rooms and commands that no result passes through
@@ -174,9 +151,8 @@ def begin(config: dict[str, Any], before: Record | None) -> Record:
         record["overrides"] = [str(override) for override in HydraConfig.get().overrides.task]
     if "unlogged" in earlier:
         record["logged"] = earlier.get("logged", [])
-    for key in KEPT:
-        if key in earlier:
-            record[key] = earlier[key]
+    kept: Any = {key: value for key, value in earlier.items() if key in KEPT}
+    record.update(kept)
     return record
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from nave.weights.file import WeightsError, file_weights
 from nave.weights.hub import hub_config, hub_file
-from nave.weights.load_state_dict import Resampled, load_best
+from nave.weights.loading import Resampled, load_best
 from nave.weights.naming import file_name
 from nave.weights.packaged import packaged_weights
 from nave.weights.packages import PACKAGES
@@ -50,7 +50,7 @@ class Checkpoint:
         ``key`` is that of :func:`load_best`.
 
         Raises:
-            WeightsError: see :func:`nave.weights.load_state_dict.load_best`.
+            WeightsError: see :func:`nave.weights.loading.load_best`.
         """
         if not self.tensor_sets:
             if key is not None:

@@ -10,7 +10,7 @@ import yaml
 from torch import nn
 
 from nave.config import CONF
-from nave.weights.load_state_dict import load_state_dict
+from nave.weights.loading import load_state_dict
 from nave.weights.packages import PACKAGES
 from nave.weights.schemes import PACKAGE, RANDOM, resolve
 
