@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations
 from nave.runs.layout import PART, write_bytes
+from nave.weights.tensor_sets import tensors_sha256
 
 GRID = "grid"  # name of the only tensor in a file
 STALE_AFTER = 3600.0  # seconds after which a partial file belongs to a killed process
@@ -86,7 +87,7 @@ class ActivationCache:
         compiled = any("forward" in vars(module) for module in encoder.network.modules())
         reduced = torch.is_autocast_enabled(device)
         if encoder.network not in self._digests:
-            self._digests[encoder.network] = network_sha256(encoder.network)
+            self._digests[encoder.network] = f"{encoder.network!r} {tensors_sha256(encoder.network.state_dict())}"
         return [
             *(self._digests[encoder.network], encoder.mean.tolist(), encoder.std.tolist()),
             *(str(self.dtype), str(torch.get_autocast_dtype(device)) if reduced else "full", device, compiled),
@@ -159,12 +160,3 @@ def _layer_digest(digest: Any, layer: str) -> str:
     layer_digest.update(layer.encode())
     name: str = layer_digest.hexdigest()
     return name
-
-
-def network_sha256(network: nn.Module) -> str:
-    """Hashes the network's structure and all its tensors."""
-    digest = hashlib.sha256(repr(network).encode())
-    for name, tensor in network.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -53,12 +53,8 @@ def log_run(
     return sorted({*logged, *names})
 
 
-def metrics_by_step(run: Run) -> list[tuple[int, dict[str, float]]]:
-    """The step and the flattened scores with their intervals, for every K."""
-    return [(at_k.step, _flat_scores(at_k)) for at_k in run.at_k]
-
-
-def _flat_scores(run: RunAtK) -> dict[str, float]:
+def flat_scores(run: RunAtK) -> dict[str, float]:
+    """The scores and the ends of their intervals, by name."""
     flat: dict[str, float] = {}
     for name, score in run.scores.items():
         values = {name: score["value"], f"{name}_low": score["low"], f"{name}_high": score["high"]}

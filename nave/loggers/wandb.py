@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nave.data.interface import Dataset
-from nave.loggers.interface import metrics_by_step, ranks, run_statistics, select_examples
+from nave.loggers.interface import flat_scores, ranks, run_statistics, select_examples
 from nave.loggers.wandb_concepts import concept_tables
 from nave.loggers.wandb_media import names_sent_once, picture, thumbnail
 from nave.runs.layout import CLAIM, WANDB, k_text
-from nave.runs.reader import Run, RunAtK
+from nave.runs.reader import Run, RunAtK, mean_overlaps
 from nave.runs.record import training_of
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ class WandbLogger:
         )
 
     def _fill(self, board: "wandb.Run", run: Run, dataset: Dataset | None) -> None:
-        ((_, metrics),) = metrics_by_step(run)
-        board.log({**_k(run), **metrics})  # a plot's axis takes what was logged, not what was configured
+        (at_k,) = run.at_k
+        board.log({**_k(run), **flat_scores(at_k)})  # a plot's axis takes what was logged, not what was configured
         board.summary.update(run_statistics(run))
         if dataset is not None and self.images:
             self._show(board, run, dataset)
@@ -122,7 +122,7 @@ class WandbLogger:
         import wandb
 
         (at_k,) = run.at_k
-        chosen = select_examples(run.overlaps(), self.images, run.record["config"]["seed"])
+        chosen = select_examples(mean_overlaps(run.at_k), self.images, run.record["config"]["seed"])
         keys, indices = ranks(chosen), {dataset.image_id(index): index for index in range(len(dataset))}
         # one key per image, since W&B requires all images under a key to have the same size
         gallery = {keys[name]: picture(run, dataset, indices[name], group) for name, group in chosen.items()}
@@ -137,7 +137,7 @@ class WandbLogger:
 
 def _cells(run: RunAtK, image_id: str) -> list[Any]:
     line = run.lines[image_id]
-    return [run.k, run.overlap(image_id), line["clusters"], len(line["components"]), line["inertia"]]
+    return [run.k, run.overlaps[image_id], line["clusters"], len(line["components"]), line["inertia"]]
 
 
 def default_mode() -> str:

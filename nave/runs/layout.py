@@ -22,9 +22,10 @@ The folder of a sweep holds sweep.json, summary.csv, summary.md and one run fold
 why a job was refused its folder.
 """
 
+import csv
 import io
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -243,6 +244,15 @@ def write_json(path: Path, content: Any, via: Path | None = None) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Writes a text file atomically; creates its folder."""
     write_bytes(path, text.encode())
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a CSV file atomically; the keys of the first row are its columns."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
 
 
 def write_bytes(path: Path, content: bytes, via: Path | None = None) -> None:

@@ -111,10 +111,6 @@ class Run:
         """The run as one of a single K, for every K; itself if it did not finish."""
         return [replace(self, ks=(k,)) for k in sorted(self.record["ks"], key=k_order)] if self.finished else [self]
 
-    def overlaps(self) -> dict[str, float | None]:
-        """Overlap of each image's box with the ground truth, averaged over K; None if no object is annotated."""
-        return mean_overlaps(self.at_k)
-
     def newer_than(self, path: Path) -> bool:
         """Whether record, predictions or scores changed after the file ``path``, or there is no such file."""
         files = [self.folder.record, *(file for at_k in self.at_k for file in at_k.results.files())]
@@ -164,10 +160,6 @@ class RunAtK:
     def overlaps(self) -> Mapping[str, float | None]:
         """Overlap of each image's box with the best true box; None if no object is annotated."""
         return {line["image_id"]: best_overlap(Prediction.from_line(line)) for line in read_lines(self.results)}
-
-    def overlap(self, image_id: str) -> float | None:
-        """One of :attr:`overlaps`."""
-        return self.overlaps[image_id]
 
     def read_map(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
         """The map of one image at the original image's size."""

@@ -1,7 +1,5 @@
 """Summary tables: the images of a run, and the jobs of a sweep."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -175,15 +173,10 @@ def overrides_of(job: RunFolder) -> list[str]:
     return [str(override) for override in yaml.safe_load(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    """The rows as CSV; a score has three columns: value, low and high end of its interval."""
+def flat(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows for a CSV file; a score has three columns: value, low and high end of its interval."""
     names = [name for name in varied(rows) if name not in ("model", "training", "training_name")]
-    flat = [_flat(row, names) for row in rows]
-    file = io.StringIO()
-    writer = csv.DictWriter(file, fieldnames=list(flat[0]) if flat else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return file.getvalue()
+    return [_flat(row, names) for row in rows]
 
 
 def _flat(row: Row, names: Sequence[str]) -> dict[str, Any]:

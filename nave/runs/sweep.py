@@ -18,10 +18,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from nave.loggers.wandb import sync_command
 from nave.processes.distributed import is_rank_zero, tolerate_lost_jobs
 from nave.runs.folding import as_given, fold, is_grid, name_files, overrides_parser
-from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_json, write_whole
+from nave.runs.layout import PLAN, RUN, RunFolder, read_json, write_csv, write_json, write_whole
 from nave.runs.reader import Run
 from nave.runs.record import FolderInUseError, claimed, read_record
-from nave.runs.summary import Row, as_csv, as_markdown, as_table, overrides_of, summary
+from nave.runs.summary import Row, as_markdown, as_table, flat, overrides_of, summary
 from nave.strict_json import checked
 from nave.viz.terminal import show
 
@@ -82,7 +82,7 @@ class Summary(Callback):
 
     def _end(self, config: DictConfig, folder: Path) -> None:
         rows = summary(folder, ended=True)
-        write_whole(folder / "summary.csv", as_csv(rows))
+        write_csv(folder / "summary.csv", flat(rows))
         write_whole(folder / "summary.md", as_markdown(rows))
         show(as_table(rows), f"written to {folder}")
         failed = _write_page(folder) if config.report and any(row.status == "ok" for row in rows) else []

@@ -16,8 +16,8 @@ from nave.strict_json import to_json
 from nave.training.images import TrainingData
 from nave.weights.file import WeightsError
 from nave.weights.naming import SUFFIX
-from nave.weights.packaged import tensors_sha256
 from nave.weights.schemes import CARD, Card, encoder_path, read_card
+from nave.weights.tensor_sets import tensors_sha256
 
 
 def begun_card(cfg: DictConfig, encoder: Encoder, scheme: str) -> Card:

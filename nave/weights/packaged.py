@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Mapping
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from nave.weights.file import WeightsError
 from nave.weights.packages import Package
+from nave.weights.tensor_sets import tensors_sha256
 
 log = logging.getLogger(__name__)
 
@@ -92,16 +92,6 @@ def cache_folder() -> Path:
     except OSError as error:
         raise WeightsError(f"the cache folder {folder} cannot be created ({error}); set NAVE_CACHE") from error
     return folder
-
-
-def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
-    """Digest of names, types, shapes and values, sorted by name: independent of the file format."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
 
 
 Weights = tuple[dict[str, Tensor], str]  # tensors, sha256 of their file
