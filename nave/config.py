@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -97,6 +98,13 @@ def register() -> None:
     OmegaConf.register_new_resolver("one_size", one_size, replace=True)
     OmegaConf.register_new_resolver("if_equal", lambda a, b, then, other: then if a == b else other, replace=True)
     OmegaConf.register_new_resolver("either", lambda value, default: default if value is None else value, replace=True)
+
+
+def composed(overrides: Sequence[str], name: str = "config") -> DictConfig:
+    """``conf/<name>.yaml`` with overrides, as a command composes it."""
+    register()
+    with initialize_config_module("nave.conf", version_base="1.3"):
+        return compose(name, overrides=[*overrides])
 
 
 def _gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
@@ -213,14 +221,8 @@ def numbers_of_clusters(k: Any) -> tuple[NumberOfClusters, ...]:
 
 NAMED = ("model", "architecture", "data", "scheme", "seed")  # part of the name of an encoder anyway
 UNNAMED = (
-    "name",
-    "outputs",
-    "logger",
-    "snapshots",
-    "snapshot_steps",
-    "loader.num_workers",
-    "data.root",
-    "data.download",
+    *("name", "outputs", "logger", "snapshots", "snapshot_steps", "loader.num_workers"),
+    *("data.root", "data.download"),
 )
 OWN = ("folder", "image_folder")  # data sets that only their data.root tells apart
 UNNAMED_GROUPS = ("logger.", "trainer.", "hydra.", "hydra/")
