@@ -93,11 +93,7 @@ def _line(image_id: str, change: Change, noise: float | None) -> ImageChange:
 
 
 def ordered(folders: Sequence[Path]) -> list[Run]:
-    """The finished runs in or below the folders, those of a sweep in the order of its command line.
-
-    Raises:
-        FileNotFoundError: If a folder holds no run.
-    """
+    """The finished runs in or below the folders, those of a sweep in the order of its command line."""
     return [run for folder in folders for run in sorted(read_runs([folder]), key=_place) if run.finished]
 
 
@@ -127,10 +123,9 @@ def step_names(runs: Sequence[RunAtK]) -> list[str]:
 
 
 def pairs(runs: Sequence[RunAtK], steps: bool) -> list[Pair]:
-    """The first run with every other one at each K; of the steps of a training also neighbours, and all with the last.
+    """The first run with every other one at each K.
 
-    Raises:
-        ValueError: If two runs have no image in common.
+    Of the steps of a training also neighbours, and all with the last.
     """
     found = []
     for k in dict.fromkeys(run.k for run in runs):

@@ -82,11 +82,7 @@ def _heading(run: RunAtK, keys: Sequence[str]) -> list[str]:
 
 
 def _fitting(headings: Sequence[str], inches: float) -> tuple[list[str], float]:
-    """Headings broken to the width of a picture, and the largest size in points at which their words fit into it.
-
-    Raises:
-        ValueError: If a word does not fit at ``SMALLEST`` points.
-    """
+    """Headings broken to the width of a picture, and the largest size in points at which their words fit into it."""
     words = [word.strip() for heading in headings for line in heading.splitlines() for word in BREAKS.split(line)]
     longest = max(words, key=_width)
     letters = min(LETTERS, LETTERS * 70 * inches / _width(longest))

@@ -46,9 +46,6 @@ def over_seeds(values: Sequence[float], images: int) -> Score:
 
     Args:
         values: One value per seed, each a mean over images; for the interval of a difference, the paired differences.
-
-    Raises:
-        ValueError: If there are fewer than two seeds.
     """
     if len(values) < 2:
         raise ValueError(f"{len(values)} seed: an interval over seeds needs at least two")

@@ -134,10 +134,6 @@ class ChestXray14(ImageFiles):
         """The boxes of the box list, scaled if the image is no longer 1024 x 1024.
 
         None for an image that is not in it, since NIH annotated only 880 images.
-
-        Raises:
-            UnreadableImageError: if the image cannot be read or is no square.
-            MalformedDataError: for boxes outside of the image.
         """
         entries = self._boxes.get(self._names[index])
         if entries is None:

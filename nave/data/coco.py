@@ -84,11 +84,7 @@ class Coco:
         return self._ids[index]
 
     def image(self, index: int) -> Image.Image:
-        """The image as stored, or upright if only then it has the size that the JSON gives.
-
-        Raises:
-            UnreadableImageError: if it cannot be read, or has another size that is no plain rescale.
-        """
+        """The image as stored, or upright if only then it has the size that the JSON gives."""
         return open_image(self._image_file(index), self._ids[index], self._fit(index).upright)
 
     def size(self, index: int) -> tuple[int, int]:
@@ -107,11 +103,7 @@ class Coco:
         return tuple(sorted(set(self._rows[index].truth.classes)))
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
-        """Category id of every pixel (1 to 182), 255 unlabelled; None if the image has no mask.
-
-        Raises:
-            MalformedDataError: for a mask that cannot be read or differs in size from its image.
-        """
+        """Category id of every pixel (1 to 182), 255 unlabelled; None if the image has no mask."""
         file = self._mask_file(index)
         if file is None or not file.is_file():
             return None

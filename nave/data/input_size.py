@@ -31,11 +31,7 @@ class InputSize:
 
 
 def height_width(image_size: int | Sequence[int] | None) -> Size | None:
-    """The option ``image_size`` as (height, width); None for images of their own size.
-
-    Raises:
-        ValueError: for sides below 1.
-    """
+    """The option ``image_size`` as (height, width); None for images of their own size."""
     if image_size is None:
         return None
     sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)

@@ -106,11 +106,7 @@ class VOC:
         return Entry(image, truth, _sorted_classes(truth))
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
-        """Class of every pixel: 0 background, 1 to 20 as CLASSES, 255 void; None if the image has no mask.
-
-        Raises:
-            MalformedDataError: for a mask that cannot be read or differs in size from its image.
-        """
+        """Class of every pixel: 0 background, 1 to 20 as CLASSES, 255 void; None if the image has no mask."""
         return self._mask(MASKS[0], index)
 
     def object_mask(self, index: int) -> Int[np.ndarray, "H W"] | None:

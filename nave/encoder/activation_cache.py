@@ -55,11 +55,7 @@ class ActivationCache:
         self._free = 0
 
     def __call__(self, encoder: Encoder, images: UInt8[Tensor, "B 3 H W"]) -> Activations:
-        """Returns the activations of the batch, from disk if all of its entries exist.
-
-        Raises:
-            OSError: if the folder cannot be written.
-        """
+        """Returns the activations of the batch, from disk if all of its entries exist."""
         paths = [self._paths(encoder, images, image) for image in images]
         known = {path: grid for path in chain(*paths) if (grid := self._read(path, images.device)) is not None}
         if all(path in known for path in chain(*paths)):

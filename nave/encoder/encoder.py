@@ -76,11 +76,7 @@ class Encoder(nn.Module):
         checkpoint: Checkpoint,
         image_size: int | Sequence[int] | None = None,
     ) -> "Encoder":
-        """An encoder around a module as it is; ``checkpoint`` says what is known of its weights.
-
-        Raises:
-            nave.encoder.hooks.UnknownLayerError: for layers that the module does not have.
-        """
+        """An encoder around a module as it is; ``checkpoint`` says what is known of its weights."""
         encoder = cls.__new__(cls)
         nn.Module.__init__(encoder)
         encoder._hold(name, module, layers, checkpoint, image_size, None)
@@ -129,11 +125,7 @@ class Encoder(nn.Module):
         return f"{chosen(self.name)} takes images of {height} x {width} only, not {size[0]} x {size[1]}: {cure}"
 
     def select_layers(self, layers: Sequence[int | str]) -> None:
-        """Replaces the layers given to the constructor.
-
-        Raises:
-            nave.encoder.hooks.UnknownLayerError: for layers that the network does not have.
-        """
+        """Replaces the layers given to the constructor."""
         self.layers = layer_names(self.network, layers)
 
     @torch.inference_mode()

@@ -55,9 +55,6 @@ def timm_encoder(
     """Any network of timm as an encoder; ``options`` and schemes are timm's, as :func:`describe` finds them.
 
     The other arguments are those of :class:`Encoder`.
-
-    Raises:
-        UnknownArchitectureError: for a name that timm does not have; and what :class:`Encoder` raises.
     """
     network = describe(architecture)
     given = network.options | dict(options or {})
@@ -94,11 +91,7 @@ def describe(name: str | None) -> TimmNetwork:
 
 
 def check_layers(architecture: str, layers: Sequence[int | str], options: Mapping[str, Any]) -> None:
-    """Looks for layers in a copy of the network without memory, before weights are read.
-
-    Raises:
-        nave.encoder.hooks.UnknownLayerError: for layers that it does not have.
-    """
+    """Looks for layers in a copy of the network without memory, before weights are read."""
     network = describe(architecture)
     with torch.device("meta"):
         copy = timm.create_model(network.architecture, num_classes=0, **(network.options | dict(options)))

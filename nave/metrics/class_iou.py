@@ -94,12 +94,7 @@ def class_miou(images: Callable[[], Iterator[ClusteredImage]], *, groups: int, s
 
     The figure is None if there are fewer distinct centroids than groups. ``images`` is called twice, and a sample of
     centroids stays in memory.
-
-    Raises:
-        ValueError: if ``groups`` is below 1.
     """
-    if groups < 1:
-        raise ValueError(f"evaluation.groups={groups}: must be at least 1")
     try:
         grouping = group_centroids((image.centroids for image in images()), groups=groups, seed=seed)
     except TooFewCentroidsError:

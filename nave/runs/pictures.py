@@ -14,9 +14,9 @@ from PIL import Image
 from nave.data.interface import Dataset, UnreadableImageError
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import each
+from nave.runs.damage import is_whole
 from nave.runs.layout import MAPS, ResultsFolder, RunFolder, write_image
 from nave.runs.prediction import Line, read_lines
-from nave.runs.resume import is_whole
 from nave.viz.overlay import QUALITY, overlay, shrunk
 
 FEW = 8  # images that are not worth processes of their own

@@ -12,11 +12,12 @@ from rich.table import Table
 from nave.metrics import FIGURES, PROTOCOLS
 from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap
+from nave.runs.claim import state
 from nave.runs.journal import Journal
 from nave.runs.layout import RUN, RunFolder, k_text
 from nave.runs.prediction import Line, read_lines
 from nave.runs.reader import Run
-from nave.runs.record import read_record, state, training_of
+from nave.runs.record import read_record, training_of
 from nave.viz.terminal import FittedTable, score_table, score_text, show
 
 NUMBERS = ("k", "images", *FIGURES, "images/s")

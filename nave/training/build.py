@@ -156,11 +156,7 @@ def build_module(cfg: DictConfig, encoder: Encoder, scheme: Scheme, data: Traini
 def build_trainer(
     cfg: DictConfig, folder: Path, attempt: int, data: TrainingData, callbacks: Sequence[Callback]
 ) -> Trainer:
-    """The trainer with its loggers, and a checkpoint after each epoch.
-
-    Raises:
-        ValueError: for ``patience`` without validation images.
-    """
+    """The trainer with its loggers, and a checkpoint after each epoch."""
     if cfg.patience is not None and data.validation is None:
         raise ValueError(f"patience={cfg.patience} needs the validation loss: give validation images with classes")
     stop = [] if cfg.patience is None else [Patience(cfg.patience)]

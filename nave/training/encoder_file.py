@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 from torch import nn
 
 from nave.encoder.encoder import Encoder
+from nave.runs.damage import is_whole
 from nave.runs.layout import RunFolder, read_json, write_bytes, write_json
-from nave.runs.resume import is_whole
 from nave.strict_json import to_json
 from nave.training.images import TrainingData
 from nave.weights.file import WeightsError

@@ -77,9 +77,6 @@ class TrainingData(LightningDataModule):
 
     An incomplete last batch of an epoch is dropped, unless it is the only one: the batch statistics of one or two
     images would harm the network.
-
-    Raises:
-        ValueError: for a batch size below 2.
     """
 
     def __init__(

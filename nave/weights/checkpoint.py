@@ -48,9 +48,6 @@ class Checkpoint:
         """Loads the tensors that fit the network best; returns the checkpoint without them, and what was loaded.
 
         ``key`` is that of :func:`load_best`.
-
-        Raises:
-            WeightsError: see :func:`nave.weights.loading.load_best`.
         """
         if not self.tensor_sets:
             if key is not None:

