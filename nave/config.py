@@ -14,7 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nave.clustering.number import NumberOfClusters, check_k
 from nave.localization.switch import AUTO, OFF, switched
-from nave.metrics import FIGURES
+from nave.metrics import SCORES
 from nave.runs.folder_names import encoder_name, run_name
 from nave.weights.naming import file_name
 
@@ -147,8 +147,8 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 def check(cfg: DictConfig) -> None:
     """Finds, before the work, what would fail after it; raises ValueError naming the key, its value and the choices."""
     check_architecture(cfg)
-    if cfg.objective not in FIGURES:
-        raise ValueError(f"objective={cfg.objective}: choose one of {', '.join(FIGURES)}")
+    if cfg.objective not in SCORES:
+        raise ValueError(f"objective={cfg.objective}: choose one of {', '.join(SCORES)}")
     evaluation = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Evaluation), cfg.evaluation))
     assert isinstance(evaluation, Evaluation)
     evaluation.checked()

@@ -15,7 +15,7 @@ import torch
 
 from nave.runs.layout import RUN
 from nave.training.training_module import TrainingModule
-from nave.weights.packaged import tensors_sha256
+from nave.weights.wheels import tensors_sha256
 from tests.helpers.datasets import write_stl10
 from tests.helpers.parts import encoder as untrained_encoder
 from tests.helpers.running import into, photographs

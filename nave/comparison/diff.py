@@ -14,10 +14,10 @@ from nave.comparison.measure import Change, changes
 from nave.comparison.rows import Row, average, check_common, difference, rows
 from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
+from nave.runs.labels import distinguished, names_without_k
 from nave.runs.layout import PLAN, read_json, write_csv, write_json
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.runs.record import training_of
-from nave.runs.settings import distinguished, names_without_k
 from nave.strict_json import checked
 
 DIFF = "diff.json"

@@ -17,9 +17,9 @@ from matplotlib.textpath import TextPath
 from PIL import Image
 
 from nave.comparison.pictures import Picture
+from nave.runs.labels import axes, label
 from nave.runs.prediction import BoxLine, Line
 from nave.runs.reader import RunAtK
-from nave.runs.settings import axes, label
 from nave.viz.overlay import OPACITY, TRUTH, muted
 from nave.viz.palette import PaletteIndex, colours
 

@@ -13,10 +13,10 @@ from PIL import Image
 
 from nave.build import instantiate
 from nave.data.interface import Dataset, MissingDatasetError, UnreadableImageError
+from nave.runs.labels import distinguished, without_k
 from nave.runs.layout import encoded
 from nave.runs.prediction import Line
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
-from nave.runs.settings import distinguished, without_k
 from nave.viz.overlay import QUALITY, shrunk, shrunk_size
 from nave.viz.palette import PaletteIndex, align
 

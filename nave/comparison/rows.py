@@ -12,9 +12,9 @@ from nave.comparison.concepts import concept_scores
 from nave.comparison.measure import Box, Figures, changes, figures
 from nave.comparison.scores import SCORE, box_differences, known_scores, map_figures
 from nave.metrics.bootstrap import DIGITS, Score, mean, proportion, score
+from nave.runs.labels import names_without_k
 from nave.runs.layout import k_text
 from nave.runs.reader import RunAtK
-from nave.runs.settings import names_without_k
 
 PerImage = Mapping[str, float]  # a value in 0 to 1 (for differences -1 to 1) by image_id
 

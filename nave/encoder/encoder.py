@@ -21,7 +21,7 @@ from nave.encoder.hooks import (
     layer_modules,
     layer_names,
 )
-from nave.encoder.reading import LayerReader
+from nave.encoder.layer_reader import LayerReader
 from nave.weights.checkpoint import Checkpoint, load_checkpoint
 from nave.weights.schemes import chosen
 

@@ -16,9 +16,9 @@ from nave.comparison.diff import read as read_diff
 from nave.comparison.pictures import pictures
 from nave.report import changes, concepts, plots, tables
 from nave.report.images import detail, index
+from nave.runs.labels import axes, distinguished, label, spelled
 from nave.runs.layout import PAGE, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
-from nave.runs.settings import axes, distinguished, label, spelled
 from nave.strict_json import to_json
 from nave.viz.palette import hex_colours
 

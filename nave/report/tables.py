@@ -7,9 +7,9 @@ from typing import TypedDict
 from urllib.parse import quote
 
 from nave.metrics.bootstrap import Score
+from nave.runs.labels import axes, spelled
 from nave.runs.layout import k_order
 from nave.runs.reader import Run, RunAtK
-from nave.runs.settings import axes, spelled
 
 PROTOCOLS = {  # those without ground truth first
     "corloc": ("CorLoc", "one box per image, chosen without ground truth, hits an object"),

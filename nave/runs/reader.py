@@ -123,7 +123,7 @@ class RunAtK:
 
     Args:
         k: The requested number of clusters, ``auto``, or a dash for a baseline, which does not cluster.
-        settings: What distinguishes this run from the others it is shown with; see :mod:`nave.runs.settings`.
+        settings: What distinguishes this run from the others it is shown with; see :mod:`nave.runs.labels`.
     """
 
     run: Run

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from rich.table import Table
 
-from nave.metrics import FIGURES, PROTOCOLS
+from nave.metrics import PROTOCOLS, SCORES
 from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap
 from nave.runs.claim import state
@@ -20,7 +20,7 @@ from nave.runs.reader import Run
 from nave.runs.record import read_record, training_of
 from nave.viz.terminal import FittedTable, score_table, score_text, show
 
-NUMBERS = ("k", "images", *FIGURES, "images/s")
+NUMBERS = ("k", "images", *SCORES, "images/s")
 ROWS = 20  # images in the table of a run
 NAMED = ("weights", "weights_key", "training_name")  # keys that the name of the training stands for
 
@@ -122,7 +122,7 @@ def shown_choices(rows: Sequence[Row]) -> list[str]:
 
 def figures(rows: Sequence[Row]) -> list[str]:
     """The scores to show: the box protocols, or all others if no job has scored boxes."""
-    known = [name for name in FIGURES if any(row.value(name) is not None for row in rows)]
+    known = [name for name in SCORES if any(row.value(name) is not None for row in rows)]
     return list(PROTOCOLS) if set(PROTOCOLS) & set(known) or not known else known
 
 
@@ -183,7 +183,7 @@ def flat(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def _flat(row: Row, names: Sequence[str]) -> dict[str, Any]:
     flat = {key: value for key, value in vars(row).items() if key not in ("choices", "scores")}
     flat |= {name: row.choices.get(name) for name in names}
-    for name in FIGURES:
+    for name in SCORES:
         score: Mapping[str, Any] = row.scores.get(name, {})
         flat |= {name: score.get("value"), f"{name}_low": score.get("low"), f"{name}_high": score.get("high")}
     return flat

@@ -14,7 +14,7 @@ from nave.data.interface import Dataset, Labelled, MissingDatasetError, prepare
 from nave.data.seed import seed_of
 from nave.encoder.encoder import Encoder
 from nave.training.classifier import Labels, Targets, classes_of, indices_without, labels_of, targets
-from nave.training.images import TrainingData, TrainingImages, resized, single_view
+from nave.training.data import TrainingData, TrainingImages, resized, single_view
 from nave.training.schemes import Scheme
 from nave.training.training_module import EpochCheckpoint, EpochLog, Patience, TrainingModule, feature_width
 

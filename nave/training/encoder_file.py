@@ -13,7 +13,7 @@ from nave.encoder.encoder import Encoder
 from nave.runs.damage import is_whole
 from nave.runs.layout import RunFolder, read_json, write_bytes, write_json
 from nave.strict_json import to_json
-from nave.training.images import TrainingData
+from nave.training.data import TrainingData
 from nave.weights.file import WeightsError
 from nave.weights.naming import SUFFIX
 from nave.weights.schemes import CARD, Card, encoder_path, read_card

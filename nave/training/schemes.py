@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from nave.training.images import Transform, as_uint8
+from nave.training.data import Transform, as_uint8
 
 
 @runtime_checkable

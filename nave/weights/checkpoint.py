@@ -12,10 +12,10 @@ from nave.weights.file import WeightsError, file_weights
 from nave.weights.hub import hub_config, hub_file
 from nave.weights.loading import Resampled, load_best
 from nave.weights.naming import file_name
-from nave.weights.packaged import packaged_weights
 from nave.weights.packages import PACKAGES
 from nave.weights.schemes import HUB, PACKAGE, RANDOM, check_fits, read_card, resolve, trained_file
 from nave.weights.tensor_sets import TensorSet
+from nave.weights.wheels import packaged_weights
 
 Sourced = tuple[tuple[TensorSet, ...], str, str | None]  # tensors by container, source, sha256
 

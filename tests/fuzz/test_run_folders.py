@@ -20,12 +20,12 @@ from nave.data.folder import Folder
 from nave.runs.claim import claimed
 from nave.runs.damage import damaged
 from nave.runs.journal import Journal
+from nave.runs.labels import axes, distinguished
 from nave.runs.layout import ResultsFolder, RunFolder
 from nave.runs.prediction import read_lines
 from nave.runs.reader import Run, read_runs
 from nave.runs.resume import changed_images, matching_run
 from nave.runs.scoring import evaluate
-from nave.runs.settings import axes, distinguished
 from nave.runs.summary import show_run, summary
 from nave.runs.sweep import report
 from tests.fuzz.harness import expensive, lawful, read, thorough
