@@ -13,7 +13,7 @@ from nave.config import check, resolved
 from nave.data.datamodule import ImageModule
 from nave.data.interface import Dataset, prepare
 from nave.localization.switch import OFF
-from nave.loggers.interface import LoggerError, RunLogger, log_run, select_examples
+from nave.loggers.interface import RunLogger, select_examples
 from nave.module import Explainer
 from nave.processes.distributed import StopAtOnce, is_rank_zero, leave_process_group
 from nave.runs.duration import announce_large_images
@@ -172,11 +172,12 @@ def _log(loggers: Mapping[str, RunLogger], folder: RunFolder, record: Record, da
     if not is_rank_zero() or not loggers:
         return
     failed = {}
-    for name, logger in loggers.items():
+    for name in [name for name in loggers if name not in record.get("logged", [])]:
         try:
-            record["logged"] = log_run({name: logger}, Run(folder, record), dataset, record.get("logged", []))
-        except LoggerError as error:
-            failed[name] = str(error)
+            loggers[name].log(Run(folder, record), dataset)
+            record["logged"] = sorted({*record.get("logged", []), name})
+        except Exception as error:
+            failed[name] = f"logger={name}: {error.__cause__ or error}; run again to log the results"
     if failed and dataset is not None:
         record["unlogged"] = failed
     save(folder, record)

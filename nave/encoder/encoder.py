@@ -138,8 +138,8 @@ class Encoder(nn.Module):
         """
         pixels = self.pixels(images)
         padded = (pixels.shape[2], pixels.shape[3])
-        with self.size_named(padded, (images.shape[2], images.shape[3])), evaluating(self.network):
-            grids = self.reader(pixels, self.layers)
+        with self.size_named(padded, (images.shape[2], images.shape[3])):
+            grids = self._read(pixels)
         return Activations(grids, padded, (images.shape[2], images.shape[3]))
 
     @contextmanager
@@ -150,10 +150,24 @@ class Encoder(nn.Module):
         except UnknownLayerError:
             raise
         except (AssertionError, RuntimeError, ValueError, TypeError, IndexError) as error:
-            if self._made_for == padded or isinstance(error, torch.OutOfMemoryError):
+            if self._made_for == padded or isinstance(error, torch.OutOfMemoryError) or self._fails_anyway():
                 raise
             cause = f"({type(error).__name__}: {error})"
             raise ValueError(f"{self._refused(size)} {cause}") from error
+
+    def _read(self, pixels: Float[Tensor, "B 3 H W"]) -> dict[str, Tensor]:
+        with evaluating(self.network):
+            return self.reader(pixels, self.layers)
+
+    def _fails_anyway(self) -> bool:
+        """Whether the network fails at the size for which it was made too: then the size is not the reason."""
+        if self._made_for is None:
+            return False
+        try:
+            self._read(self.mean.new_zeros(1, 3, *self._made_for))
+        except Exception:
+            return True
+        return False
 
     def _refused(self, size: tuple[int, int]) -> str:
         if self._made_for is not None:

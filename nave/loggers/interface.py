@@ -5,7 +5,7 @@ A run is logged from disk after it has finished, so that a killed run leaves no 
 
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -26,31 +26,6 @@ class RunLogger(Protocol):
     def training_logger(self, folder: Path, attempt: int) -> Logger:
         """Creates a Lightning logger for a training; ``attempt`` counts from 1, more if it is resumed."""
         ...
-
-
-class LoggerError(RuntimeError):
-    """A logger failed to log a run, whose results are on disk."""
-
-
-def log_run(
-    loggers: Mapping[str, RunLogger], run: Run, dataset: Dataset | None, logged: Collection[str] = ()
-) -> list[str]:
-    """Logs a run with all loggers that have not logged it before.
-
-    Returns:
-        Names of all loggers that have logged the run.
-
-    Raises:
-        LoggerError: If a logger fails, naming it and the reason.
-    """
-    names = [name for name in loggers if name not in logged]
-    for name in names:
-        try:
-            loggers[name].log(run, dataset)
-        except Exception as error:
-            reason = error.__cause__ or error
-            raise LoggerError(f"logger={name}: {reason}; run again to log the results") from error
-    return sorted({*logged, *names})
 
 
 def flat_scores(run: RunAtK) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from jaxtyping import UInt8
@@ -30,22 +30,13 @@ class Entry(TypedDict):
     overlaps: list[tuple[float, float] | None]
 
 
-class Component(TypedDict):
-    """A component of a map; see :class:`nave.runs.prediction.ComponentLine`."""
-
-    cluster: int
-    score: float
-    box: BoxLine
-    inner_box: BoxLine
-
-
 class Map(TypedDict):
     """A map in the report; ``ids`` is a grey PNG of cluster ids as a data URI."""
 
     ids: str
     palette_index: PaletteIndex
     box: BoxLine
-    components: list[Component]
+    components: list[dict[str, Any]]  # what the page shows of a ComponentLine
 
 
 class Detail(TypedDict):
@@ -98,10 +89,8 @@ def detail(picture: Picture) -> Detail:
 
 
 def _map(line: Line, labels: UInt8[np.ndarray, "h w"], palette_index: PaletteIndex) -> Map:
-    components = [
-        Component(cluster=part["cluster"], score=part["score"], box=part["box"], inner_box=part["inner_box"])
-        for part in line["components"]
-    ]
+    shown = ("cluster", "score", "box", "inner_box")
+    components = [{key: value for key, value in part.items() if key in shown} for part in line["components"]]
     ids = data_uri(encoded(Image.fromarray(labels), "PNG", optimize=True), "image/png")
     return Map(ids=ids, palette_index=palette_index, box=line["box"], components=components)
 

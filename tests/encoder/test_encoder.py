@@ -236,6 +236,17 @@ def test_a_network_of_one_size_names_image_size(architecture, size):
         model(pictures((128, 96), 1))
 
 
+def test_a_network_that_always_fails_does_not_blame_the_size(monkeypatch):
+    model = Encoder("vit", "test_vit", (-1,), UNTRAINED, options={"dynamic_img_size": True})
+
+    def fail(*_):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(model.reader.network, "forward_features", fail)
+    with pytest.raises(RuntimeError, match="^CUDA error"):
+        model(pictures((128, 96), 1))
+
+
 FIXED = {"dynamic_img_size": False}
 
 
