@@ -161,7 +161,8 @@ def explain(
             name: round(seconds, 3) for name, seconds in (explainer.stages.seconds | writer.seconds).items()
         }
     if not record["images"]:
-        raise NothingExplainedError(f"none of {total} images of {dataset.name} could be read: {_reasons(record)}")
+        reasons = "; ".join(f"{image['image_id']}: {image['reason']}" for image in record["unreadable"][:3])
+        raise NothingExplainedError(f"none of {total} images of {dataset.name} could be read: {reasons}")
 
 
 def _log(loggers: Mapping[str, RunLogger], folder: RunFolder, record: Record, dataset: Dataset | None) -> None:
@@ -193,7 +194,3 @@ def _announce(record: Record, images: ImageModule, k: object, folder: RunFolder)
         *(record["model"], record["training"], record["weights"], record["device"]),
         *(images.count, record["data"], done, clusters, folder.path),
     )
-
-
-def _reasons(record: Record, first: int = 3) -> str:
-    return "; ".join(f"{image['image_id']}: {image['reason']}" for image in record["unreadable"][:first])

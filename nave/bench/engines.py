@@ -33,7 +33,10 @@ def over_batch_sizes(bench: Bench, size: str, layers: str) -> Figures:
     figures: Figures = {}
     for batch_size in bench.clustered:
         count = min(8 * batch_size, len(activations.last))
-        parts = [_images(activations, slice(i, i + batch_size)) for i in range(0, count, batch_size)]
+        parts = [
+            replace(activations, grids={name: grid[i : i + batch_size] for name, grid in activations.grids.items()})
+            for i in range(0, count, batch_size)
+        ]
         key = f"{_key('clustering', size, activations)}_batch_{batch_size}"
         took, results = paced(partial(_cluster_all, parts))
         figures[f"{key}_milliseconds"] = 1e3 * took / count
@@ -100,10 +103,6 @@ def seeds_of(composite: Composite) -> torch.Tensor:
 def _cluster_all(parts: Sequence[Activations]) -> list[Clusters]:
     composites = map(COMPOSER, parts)
     return [ENGINES["factored"](composite, K, seeds_of(composite)) for composite in composites]
-
-
-def _images(activations: Activations, part: slice) -> Activations:
-    return replace(activations, grids={name: grid[part] for name, grid in activations.grids.items()})
 
 
 def _key(what: str, size: str, activations: Activations) -> str:

@@ -6,7 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -44,8 +44,9 @@ def job(folder: RunFolder, further: Sequence[str] = ()) -> Iterator[None]:
     ``further``: warnings of Lightning that tell a user nothing, beside QUIET_WARNINGS.
     """
     quiet_lightning(further)
+    claim = claimed(folder) if is_rank_zero() else nullcontext()
     try:
-        with stopped_at_once(partial(_stuck, folder)), single_job(folder.path), _claimed(folder):
+        with stopped_at_once(partial(_stuck, folder)), single_job(folder.path), claim:
             yield
     except (KeyboardInterrupt, SystemExit) as end:
         if is_rank_zero():
@@ -66,10 +67,6 @@ def _exit_code(end: KeyboardInterrupt | SystemExit) -> str | int | None:
     if isinstance(end, KeyboardInterrupt) or isinstance(end.__context__, KeyboardInterrupt):
         return 128 + signal.SIGINT
     return end.code
-
-
-def _claimed(folder: RunFolder) -> AbstractContextManager[None]:
-    return claimed(folder) if is_rank_zero() else nullcontext()
 
 
 def _stuck(folder: RunFolder, name: str) -> None:

@@ -121,7 +121,7 @@ def _wrong_override(text: str, config_name: str, overrides: Sequence[str]) -> st
     if having := _choices_with(group, option):
         meant = f"{group}={'folder' if 'folder' in having else having[0]} {given}"
         return f"{given} belongs to {group}={', '.join(having)}, and none of them is chosen. Did you mean {meant}?"
-    groups = _group_names()
+    groups = [path.relative_to(CONF).as_posix() for path in CONF.rglob("*") if path.is_dir()]
     choices = [one for one in overrides if one.partition("=")[0] in (*groups, "hydra.searchpath")]
     chosen = "".join(f" {one}" for one in choices if one.startswith(f"{group}="))
     known = [*_known_keys(config_name, choices), *groups]
@@ -132,10 +132,6 @@ def _choices_with(group: str, option: str) -> list[str]:
     """The choices of a group that have a key."""
     files = sorted((CONF / group).glob("*.yaml")) if option and "/" not in group else []
     return [path.stem for path in files if option in (yaml.safe_load(path.read_text(encoding="utf-8")) or {})]
-
-
-def _group_names() -> list[str]:
-    return [path.relative_to(CONF).as_posix() for path in CONF.rglob("*") if path.is_dir()]
 
 
 def _known_keys(config_name: str, choices: Sequence[str]) -> list[str]:

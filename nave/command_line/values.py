@@ -111,12 +111,10 @@ def _check_root(cfg: DictConfig, given: bool) -> None:
         from nave.data.folder import existing  # imports Pillow and NumPy, which other data sets do not need here
 
         existing(root)
-    elif "root" in cfg.data and (cfg.data._target_ in LISTS or _is_nowhere(cfg.data, root)):
+        return
+    nowhere = cfg.data.get("annotations") is None and (root is None or not root.exists())
+    if "root" in cfg.data and (cfg.data._target_ in LISTS or nowhere):
         _open(OmegaConf.to_yaml(cfg.data, resolve=True))
-
-
-def _is_nowhere(data: DictConfig, root: Path | None) -> bool:
-    return data.get("annotations") is None and (root is None or not root.exists())
 
 
 @cache

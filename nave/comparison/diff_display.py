@@ -37,11 +37,8 @@ def lines(measured: Sequence[Row], runs: Sequence[RunAtK], before: int, after: i
     found = {row.quantity: row.score for row in of_pair}
     agreement = [(name, found[quantity]) for quantity, name in QUANTITIES.items() if quantity in found]
     gains = {row.concept: row.score for row in of_pair if row.quantity == SCORE}
-    return agreement + [(f"{_plain(name)}, after - before", gains[name]) for name in SCORES if name in gains]
-
-
-def _plain(name: str) -> str:
-    return f"{name} of masks" if name in ("ari", "nmi") else name
+    named = {name: f"{name} of masks" if name in ("ari", "nmi") else name for name in SCORES if name in gains}
+    return agreement + [(f"{shown}, after - before", gains[name]) for name, shown in named.items()]
 
 
 def tables(runs: Sequence[RunAtK], found: Sequence[Pair], measured: Sequence[Row], count: int) -> Iterator[Table]:

@@ -52,7 +52,9 @@ def figure(runs: Sequence[RunAtK], shown: Sequence[Picture], *, columns: int = 2
         raise ValueError(f"{len(runs)} runs and K, but a page shows {AT_MOST} at most: name fewer runs, or choose --k")
     width = WIDTHS[columns]
     cell = (width - GAP * len(runs)) / (len(runs) + 1)
-    headings, letters = _fitting(["photograph", *("\n".join(_heading(run, list(axes(runs)))) for run in runs)], cell)
+    settings = [[key] for key in axes(runs)] or [[]]
+    lines = ("\n".join(label(run, keys) for keys in settings) for run in runs)
+    headings, letters = _fitting(["photograph", *lines], cell)
     heights = [cell * picture.line["height"] / picture.line["width"] for picture in shown]
     band = letters / 72 * 1.25 * max(text.count("\n") + 1 for text in headings) + 0.05
     height = band + sum(heights) + GAP * (len(shown) - 1)
@@ -74,11 +76,6 @@ def save(page: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE | {"svg.hashsalt": "nave"}):
         page.savefig(path, dpi=DPI, metadata=metadata)
-
-
-def _heading(run: RunAtK, keys: Sequence[str]) -> list[str]:
-    """The settings of a run, one per line."""
-    return [label(run, [key]) for key in keys] or [label(run, [])]
 
 
 def _fitting(headings: Sequence[str], inches: float) -> tuple[list[str], float]:

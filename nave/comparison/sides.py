@@ -84,12 +84,9 @@ def snapshots(training: str) -> list[Path]:
         return []
     name = re.compile(re.escape(final.name.removesuffix(SUFFIX)) + r"-(epoch|step)\d+" + re.escape(SUFFIX))
     found = [path for path in final.parent.iterdir() if name.fullmatch(path.name)]
-    by_steps = {_steps(path): path for path in [*sorted(found, key=_is_epoch), final]}  # the later of equal ones stays
+    found.sort(key=lambda path: "-epoch" in path.name)
+    by_steps = {_steps(path): path for path in [*found, final]}  # the later of equal ones stays
     return [path for _, path in sorted(by_steps.items())]
-
-
-def _is_epoch(path: Path) -> bool:
-    return "-epoch" in path.name
 
 
 def _steps(path: Path) -> int:

@@ -125,7 +125,8 @@ class ChestXray14(ImageFiles):
         self._folder = _find(self._root)
         tables = (self._folder / name for name in _TABLES)
         self._findings = read_findings(next(table for table in tables if table.is_file()))
-        self._files = _image_files(self._folder)
+        places = [self._folder / "images", *sorted(self._folder.glob("images_*/images"))]
+        self._files = {path.name: path for place in places if place.is_dir() for path in place.iterdir()}
         self._names = self._present()
         self._paths = [self._files[name] for name in self._names]
         self._ids = [Path(name).stem for name in self._names]  # patient and follow-up, such as 00001369_000
@@ -195,8 +196,3 @@ def _find(root: Path | None) -> Path:
         if any((folder / table).is_file() for table in _TABLES):
             return folder
     raise missing("ChestX-ray14", root, _LAYOUT.format(root=root or "ROOT"), _CURE)
-
-
-def _image_files(folder: Path) -> dict[str, Path]:
-    places = [folder / "images", *sorted(folder.glob("images_*/images"))]
-    return {path.name: path for place in places if place.is_dir() for path in place.iterdir()}

@@ -187,10 +187,6 @@ def unique_ids(names: Sequence[str]) -> list[str]:
     return ids if len(set(ids)) == len(ids) else list(names)
 
 
-def _shown(name: str) -> str:
-    return name if name.isprintable() else repr(name)
-
-
 def leads_out(name: str) -> bool:
     """Whether a path from a list leads out of its folder, or is none: results are written under the same path."""
     path = PurePosixPath(name)
@@ -206,7 +202,8 @@ def require_files(folder: Path, names: Sequence[str], listed_in: Path) -> None:
     if outside := [name for name in names if leads_out(name)]:
         raise MalformedDataError(f"{listed_in}: {outside[0]!r} leads out of its folder {folder}")
     if absent := absent_files(folder, names):
-        first = ", ".join(map(_shown, absent[:5])) + (" …" if len(absent) > 5 else "")
+        shown = ", ".join(name if name.isprintable() else repr(name) for name in absent[:5])
+        first = shown + (" …" if len(absent) > 5 else "")
         raise MalformedDataError(f"{listed_in}: {len(absent)} of {len(names)} files are not in {folder}: {first}")
 
 

@@ -167,11 +167,8 @@ def _find(root: Path, year: int) -> Path | None:
     places = [root / "VOCdevkit" / f"VOC{year}", root / f"VOC{year}"]
     if root.name == f"VOC{year}":
         places.append(root)
-    return next((folder for folder in places if _is_voc(folder)), None)
-
-
-def _is_voc(folder: Path) -> bool:
-    return (folder / "JPEGImages").is_dir() and (folder / "ImageSets").is_dir()
+    needed = ("JPEGImages", "ImageSets")
+    return next((folder for folder in places if all((folder / name).is_dir() for name in needed)), None)
 
 
 def _cure(year: int) -> str:

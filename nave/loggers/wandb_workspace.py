@@ -24,13 +24,9 @@ def logged_keys(runs: Iterable["wandb.apis.public.Run"]) -> dict[str, str]:
     kinds = {}
     for run in islice(runs, NEWEST):
         for key, value in dict(run.summary).items():
-            if kind := _kind(value):
+            if hasattr(value, "get") and (kind := value.get("_type")):
                 kinds[str(key)] = kind
     return kinds
-
-
-def _kind(value: Any) -> str | None:
-    return value.get("_type") if hasattr(value, "get") else None
 
 
 def workspace(entity: str, project: str, logged: dict[str, str]) -> workspaces.Workspace:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import shutil
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.strict_json import to_json
 from nave.viz.palette import hex_colours
 
+COMPACT = partial(to_json, where="the data of the page", separators=(",", ":"))
 EMBEDDED = 20_000_000  # characters of images in the page itself, so that it can be mailed
 
 
@@ -112,7 +113,7 @@ def _context(runs: Sequence[Run], shown: Sequence[RunAtK], page: Path) -> dict[s
         "facts": tables.facts(shown),
         "concepts": concepts.context(shown) if len(runs) == 1 else [],
         "provenance": tables.provenance,
-        "pretty": _pretty,
+        "pretty": partial(to_json, where="the configuration", indent=2),
         "runs": [run for run in runs if run.finished],
         "shown": shown,
         "labels": [label(run, list(axes(shown))) for run in shown],
@@ -153,14 +154,6 @@ def _rendered(context: dict[str, Any]) -> str:
     return environment.get_template("page.html").render(context, script=script, style=style, digest=digest)
 
 
-def _pretty(config: Any) -> str:
-    return to_json(config, "the configuration", indent=2)
-
-
 def _script_json(value: Any) -> str:
     """JSON for a script element, with ``<``, ``>``, ``&`` and quotes escaped."""
-    return str(htmlsafe_json_dumps(value, dumps=_compact))
-
-
-def _compact(value: Any, **options: Any) -> str:
-    return to_json(value, "the data of the page", separators=(",", ":"), **options)
+    return str(htmlsafe_json_dumps(value, dumps=COMPACT))

@@ -46,7 +46,9 @@ def check_same(before: Record | None, now: Record, folder: RunFolder) -> None:
     Raises:
         ConflictingResultsError: If keys differ, naming them with both values.
     """
-    if before is None or _has_no_results(before) or not (differing := _differences(before, now)):
+    if before is None or (before["status"] != "ok" and "data_sha256" not in before):
+        return
+    if not (differing := _differences(before, now)):
         return
     raise ConflictingResultsError(
         f"{folder.path} holds results of another run ({'; '.join(_described(differing))}): results are never mixed. "
@@ -175,10 +177,6 @@ def reuse_results(source: RunFolder, folder: RunFolder) -> Record:
         shutil.copytree(source.path, folder.path, copy_function=_link, ignore=ignored, dirs_exist_ok=True)
     record.pop("unlogged", None)
     return record | Record(same_as=str(source.path), logged=[])
-
-
-def _has_no_results(before: Record) -> bool:
-    return before["status"] != "ok" and "data_sha256" not in before
 
 
 def _described(differing: Mapping[str, tuple[Any, Any]]) -> list[str]:

@@ -50,9 +50,8 @@ def image_table(lines: Iterable[Line], images: int) -> Table:
         lines: Predictions; the first ones are shown.
         images: Number of all predictions.
     """
-    table = FittedTable(
-        caption=_rest(images), expendable=["size", "clusters", "components"], kept_in="predictions.jsonl"
-    )
+    rest = f"and {images - ROWS} more in predictions.jsonl" if images > ROWS else None
+    table = FittedTable(caption=rest, expendable=["size", "clusters", "components"], kept_in="predictions.jsonl")
     shown = list(islice(lines, ROWS))
     overlaps = [best_overlap(Prediction.from_line(line)) for line in shown]
     truth = [] if all(overlap is None for overlap in overlaps) else ["IoU"]
@@ -69,10 +68,6 @@ def image_table(lines: Iterable[Line], images: int) -> Table:
             *(["" if overlap is None else f"{overlap:.2f}"] if truth else []),
         )
     return table
-
-
-def _rest(count: int) -> str | None:
-    return f"and {count - ROWS} more in predictions.jsonl" if count > ROWS else None
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ def _rows(job: Run, ended: bool) -> Iterator[Row]:
     record, config = job.record, job.record["config"]
     common: dict[str, Any] = {
         "job": job.folder.path.name,
-        "choices": _choices(job.folder.path),
+        "choices": dict(one.lstrip("+").split("=", 1) for one in overrides_of(job.folder) if "=" in one),
         "model": config["model"]["name"],
         "training": training_of(record),
         "total": record.get("total"),
@@ -157,12 +152,6 @@ def _rows(job: Run, ended: bool) -> Iterator[Row]:
         images=len(Journal(job.folder, record.get("ks", requested)).finished()),
         error=job.folder.refusal.read_text(encoding="utf-8") if refused else record.get("error", ""),
     )
-
-
-def _choices(job: Path) -> dict[str, str]:
-    """The overrides of one job by key."""
-    overrides = overrides_of(RunFolder(job))
-    return dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
 
 
 def overrides_of(job: RunFolder) -> list[str]:
@@ -227,9 +216,6 @@ def _cells(row: Row, names: Sequence[str], shown: Sequence[str]) -> list[str]:
     first = [choices.get(name, "") for name in names] or [row.job]
     scores = (score_text(row.scores[name]) if name in row.scores else "-" for name in shown)
     status = row.status + (f": {row.error.splitlines()[0]}" if row.error else "")
+    images = f"{row.images} of {row.total or '?'}" if row.status != "ok" else str(row.images)
     speed = "" if row.images_per_second is None else f"{row.images_per_second:.2f}"
-    return [*first, row.k, _progress(row), *scores, speed, status]
-
-
-def _progress(row: Row) -> str:
-    return f"{row.images} of {row.total or '?'}" if row.status != "ok" else str(row.images)
+    return [*first, row.k, images, *scores, speed, status]

@@ -55,12 +55,9 @@ def hub_config(name: str) -> dict[str, Any]:
 
 
 def _found(tag: str, repository: str, names: Sequence[str]) -> Path:
-    return _cached(repository, names) or _download(tag, repository, names)
-
-
-def _cached(repository: str, names: Sequence[str]) -> Path | None:
     paths = (try_to_load_from_cache(repository, name) for name in names)
-    return next((Path(path) for path in paths if isinstance(path, str)), None)
+    cached = next((Path(path) for path in paths if isinstance(path, str)), None)
+    return cached or _download(tag, repository, names)
 
 
 def _download(tag: str, repository: str, names: Sequence[str]) -> Path:

@@ -47,7 +47,9 @@ def read_card(path: Path) -> Card:
         WeightsError: if the file does not exist, is not a safetensors file, or has no card.
     """
     if not path.is_file():
-        raise WeightsError(f"there is no trained encoder {path.absolute()}{_close(path)}")
+        hint = near(path.name, (other.name for other in path.parent.glob(f"*{SUFFIX}")), f"{path.parent}/")
+        more = f".{hint}" if hint else "; python -m nave.train makes one"
+        raise WeightsError(f"there is no trained encoder {path.absolute()}{more}")
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
@@ -84,11 +86,6 @@ def chosen(model: str) -> str:
     return f"model=timm architecture={model}" if known else f"model={model}"
 
 
-def _close(path: Path) -> str:
-    hint = near(path.name, (other.name for other in path.parent.glob(f"*{SUFFIX}")), f"{path.parent}/")
-    return f".{hint}" if hint else "; python -m nave.train makes one"
-
-
 def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str, str]:
     """Follows aliases such as ``default: dino``.
 
@@ -103,15 +100,11 @@ def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str,
         if training not in schemes:
             raise WeightsError(no_such_training(chosen(model), training, schemes))
         place = schemes[training]
-        if _is_place(place):
+        if place == RANDOM or place.startswith((PACKAGE, HUB)) or "." in place:
             return training, place
         seen.append(training)
         training = place
     raise WeightsError(f"{chosen(model)}: training schemes {' -> '.join([*seen, training])} only name each other")
-
-
-def _is_place(text: str) -> bool:
-    return text == RANDOM or text.startswith((PACKAGE, HUB)) or "." in text
 
 
 def encoder_path(folder: Path, suffix: str = "") -> Path:

@@ -243,7 +243,7 @@ def test_a_network_that_always_fails_does_not_blame_the_size(monkeypatch):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(model.reader.network, "forward_features", fail)
-    with pytest.raises(RuntimeError, match="^CUDA error"):
+    with pytest.raises(RuntimeError, match=r"^CUDA error"):
         model(pictures((128, 96), 1))
 
 
