@@ -83,7 +83,7 @@ class ActivationCache:
         compiled = any("forward" in vars(module) for module in encoder.network.modules())
         reduced = torch.is_autocast_enabled(device)
         if encoder.network not in self._digests:
-            self._digests[encoder.network] = f"{encoder.network!r} {tensors_sha256(encoder.network.state_dict())}"
+            self._digests[encoder.network] = network_sha256(encoder.network)
         return [
             *(self._digests[encoder.network], encoder.mean.tolist(), encoder.std.tolist()),
             *(str(self.dtype), str(torch.get_autocast_dtype(device)) if reduced else "full", device, compiled),
@@ -156,3 +156,8 @@ def _layer_digest(digest: Any, layer: str) -> str:
     layer_digest.update(layer.encode())
     name: str = layer_digest.hexdigest()
     return name
+
+
+def network_sha256(network: nn.Module) -> str:
+    """Hashes the network's structure and all its tensors."""
+    return hashlib.sha256(f"{network!r} {tensors_sha256(network.state_dict())}".encode()).hexdigest()

@@ -137,7 +137,7 @@ class WandbLogger:
 
 def _cells(run: RunAtK, image_id: str) -> list[Any]:
     line = run.lines[image_id]
-    return [run.k, run.overlaps[image_id], line["clusters"], len(line["components"]), line["inertia"]]
+    return [run.k, run.overlap(image_id), line["clusters"], len(line["components"]), line["inertia"]]
 
 
 def default_mode() -> str:

@@ -161,6 +161,10 @@ class RunAtK:
         """Overlap of each image's box with the best true box; None if no object is annotated."""
         return {line["image_id"]: best_overlap(Prediction.from_line(line)) for line in read_lines(self.results)}
 
+    def overlap(self, image_id: str) -> float | None:
+        """One of :attr:`overlaps`."""
+        return self.overlaps[image_id]
+
     def read_map(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
         """The map of one image at the original image's size."""
         return self.results.read_map(image_id)
