@@ -23,8 +23,14 @@ CANCELLATION = 1e-7  # share of an image's largest squared norm that float32 can
 class Composer:
     """Upsamples, normalises, weights and concatenates activations (NAVE, arXiv 2411.19700).
 
-    A channel that is constant over the image, up to rounding, is zero when standardised. ``conf/composite/nave.yaml``
-    says what the options mean; ``layer_weighting=channels`` is the authors'.
+    A channel that is constant over the image, up to rounding, is zero when standardised.
+
+    Args:
+        resolution: ``input``, ``grid`` (that of the first layer) or ``[h, w]`` in points.
+        upsampling: ``bilinear``, ``bicubic`` or ``nearest``.
+        normalisation: of each layer after upsampling: ``standardise`` every channel over the image, ``l2`` over
+            the channels at every point, or ``none``.
+        layer_weighting: ``equal``, or ``channels`` for the authors' ``(1 + C_first) / (1 + C_l)``.
 
     Raises:
         ValueError: for any other value of an option.
