@@ -105,7 +105,8 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
     if explainer.localization.foreground != OFF:
         explainer.to(trainer.strategy.root_device)
         explainer.foreground = prepare_head(explainer, instantiate(cfg.loader, dataset=dataset), folder, record)
-    journal = Journal(folder, explainer.ks, explainer.foreground and explainer.foreground.sha256)
+    head = explainer.foreground
+    journal = Journal(folder, explainer.ks, None if head is None else head.sha256)
     explain(cfg, explainer, dataset, journal, record, trainer)
     if is_rank_zero():
         evaluate(folder)
