@@ -20,6 +20,7 @@ def nave_hits(images: Sequence[Prediction], *, iou: float = 0.5, inner: bool = T
     The ground truth chooses the component, so this is an upper bound. No component or no object is a miss.
 
     Args:
+        images: with known ground truth.
         inner: choose the pair of component and object with the largest overlap of the *inner* box (the first at a tie,
             by component, then by object) and score the component's full box; otherwise choose by the full box too.
     """
@@ -43,7 +44,7 @@ def nave_on_object(
 ) -> Score | None:
     """Computes the share of the hits of ``nave`` whose component is mostly object, by the pixels of the mask.
 
-    The box of a region that shows no object can fit an object by accident.
+    The box of a region that shows no object can fit an object by accident. The arguments are those of :func:`scores`.
 
     Returns:
         The share over the images with a mask that are hit; None if no image has a mask.
@@ -123,6 +124,7 @@ def scores(
     Args:
         iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
         hard: False leaves out difficult and truncated boxes.
+        inner: see :func:`nave_hits`.
 
     Raises:
         ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
@@ -148,7 +150,7 @@ def score_differences(
     """Computes ours minus theirs of the figures of :func:`scores`, in percentage points, with bootstrap intervals.
 
     Both are resampled together, so that what makes an image hard for both cancels out. The images are the same, in the
-    same order.
+    same order; the options are those of :func:`scores`.
     """
     a, b = (_collected(images, iou, hard, inner) for images in (ours, theirs))
 
