@@ -334,14 +334,6 @@ def assert_same(one: Path, two: Path, images: int) -> None:
     assert record(two)["device"].startswith("2 x cpu")
 
 
-def test_results_depend_neither_on_the_pool_nor_on_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = [*voc(tmp_path, 18), "k=[2,3]"]
-    for cores, workers in ((1, "auto"), (3, 0)):
-        monkeypatch.setattr("nave.runs.writer.share_of_cores", lambda _, cores=cores: cores)
-        assert nave_run(*overrides, f"loader.num_workers={workers}", into(tmp_path / str(cores))) == 0
-    assert results(tmp_path / "1") == results(tmp_path / "3")
-
-
 def test_an_image_that_cannot_be_written_ends_the_run_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
