@@ -16,6 +16,8 @@ from nave.sweep import main
 from tests.helpers.pages import write_run
 from tests.helpers.running import QUICK, exit_code, nave_run, nave_sweep, photographs, record, results, voc
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 def begun(folder: Path, **changes: Any) -> Path:
     process = {"host": os.uname().nodename, "pid": os.getpid(), "slurm_job": None}
