@@ -21,6 +21,7 @@ from nave.runs.provenance import versions
 from tests.helpers.datasets import photograph, write_folder, write_photograph, write_stl10
 from tests.helpers.running import QUICK, into, nave_run, one_thread, photographs, record, results, voc
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # but the run that they share
 VERSIONS = versions()
 GONE = RuntimeError("the power went")
 
