@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nave.runs.claim import BEAT, FolderInUseError, claimed
 from nave.runs.layout import RunFolder, write_whole
-from nave.runs.record import BEAT, FolderInUseError, claimed
 
 GONE = {"host": platform.node(), "pid": 2**22 + 1, "slurm_job": None}
 
@@ -79,7 +79,7 @@ TAKEN_OVER_BY_ONE = """
 import os, sys, time
 from pathlib import Path
 from nave.runs.layout import RunFolder
-from nave.runs.record import FolderInUseError, claimed
+from nave.runs.claim import FolderInUseError, claimed
 
 begin, go = os.pipe()
 for _ in range(4):
