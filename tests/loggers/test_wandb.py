@@ -13,7 +13,10 @@ from nave.runs.sweep import report
 from tests.helpers.running import into, nave_run, nave_sweep, photographs, record, voc
 from tests.helpers.wandb_offline import OfflineRun, read
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("unchecked"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 
 def without_key(patch: pytest.MonkeyPatch, home: Path) -> None:
