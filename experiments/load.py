@@ -228,6 +228,8 @@ class Drawn:
 class StandIn(LightningModule):
     """In the place of encoder and clustering: labels that are known, of three clusters in blocks."""
 
+    ahead = 0  # batches that are encoded before one is clustered
+
     def __init__(self, localization: Localizer) -> None:
         super().__init__()
         self.encoder, self.localization = torch.nn.Identity(), localization

@@ -43,8 +43,13 @@ class Ranking:
         objects = int(counts @ self.objects)
         if objects == 0:
             return math.nan
-        hits = np.cumsum(counts[self.image[self.true_positives]])
-        ranked = np.cumsum(counts[self.image])[self.true_positives]
+        if not len(self.true_positives):
+            return 0.0
+        counts = counts.astype(np.min_scalar_type(counts.max()))  # which the processor's cache holds
+        hits = np.cumsum(counts[self.image[self.true_positives]], dtype=np.int64)
+        taken = np.take(counts, self.image[: self.true_positives[-1] + 1])
+        starts = np.concatenate([[0], self.true_positives[:-1] + 1])
+        ranked = np.cumsum(np.add.reduceat(taken, starts, dtype=np.int64))
         precision = np.maximum.accumulate((hits / np.maximum(ranked, 1))[::-1])[::-1]
         reached = np.searchsorted(hits / objects, RECALLS)
         return 100 * float(precision[reached[reached < len(hits)]].sum()) / len(RECALLS)

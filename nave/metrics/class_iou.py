@@ -13,6 +13,7 @@ from nave.metrics.bootstrap import DIGITS, Score
 from nave.metrics.segmentation import pair_ious
 
 LIMIT = 20_000
+CHUNK = 1 << 16  # numbers drawn at a time
 
 
 class TooFewCentroidsError(ValueError):
@@ -54,6 +55,22 @@ def _sample(
             kept.append(np.array(centroid))
         elif (index := int(generator.integers(seen + 1))) < limit:
             kept[index] = np.array(centroid)
+    return kept
+
+
+def sample_positions(total: int, limit: int, seed: int) -> Int[np.ndarray, " n"]:
+    """Positions of the centroids that :func:`group_centroids` would sample, so that no others need be read.
+
+    Args:
+        total: number of all centroids.
+        limit: largest number of sampled ones.
+        seed: of the sample.
+    """
+    kept, generator = np.arange(min(limit, total)), np.random.default_rng(seed)
+    for first in range(limit, total, CHUNK):
+        seen = np.arange(first, min(first + CHUNK, total))
+        places = generator.integers(seen + 1)  # the numbers that one call a centroid draws
+        kept[places[places < limit]] = seen[places < limit]  # of two at one place the last
     return kept
 
 

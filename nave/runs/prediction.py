@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO, NotRequired, TypedDict
 
@@ -100,7 +100,7 @@ def read_lines(results: ResultsFolder) -> Iterator[Line]:
         FileNotFoundError: If the folder holds no predictions.
         ValueError: If a line is damaged, naming it.
     """
-    return (line for _, line in _placed_lines(results))
+    return (line for _, line in placed_lines(results))
 
 
 class Lines(Mapping[str, Line]):
@@ -112,7 +112,7 @@ class Lines(Mapping[str, Line]):
 
     def __init__(self, results: ResultsFolder) -> None:
         self._results = results
-        self._starts = {line["image_id"]: start for start, line in _placed_lines(results)}
+        self._starts = {line["image_id"]: start for start, line in placed_lines(results)}
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -134,8 +134,21 @@ class Lines(Mapping[str, Line]):
         raise ValueError(f"{self._results.predictions} has changed since it was read: read it again")
 
 
-def _placed_lines(results: ResultsFolder) -> Iterator[tuple[int, Line]]:
-    """The lines and where they begin; a file that this process has found to be sound is not checked again."""
+def lines_at(results: ResultsFolder, starts: Iterable[int]) -> Iterator[Line]:
+    """The lines that begin at some bytes of the file; see :func:`placed_lines`."""
+    with results.predictions.open("rb") as file:
+        for start in starts:
+            file.seek(start)
+            line: Line = json.loads(file.readline())
+            yield line
+
+
+def placed_lines(results: ResultsFolder) -> Iterator[tuple[int, Line]]:
+    """The lines and where they begin; a file that this process has found to be sound is not checked again.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`read_lines`.
+    """
     path, start = results.predictions, 0
     if not path.is_file():
         raise FileNotFoundError(f"{results.path} holds no {path.name}: is it the folder of a finished run?")
