@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from nave.data.interface import Dataset
+from nave.data.interface import Dataset, positions
 from nave.loggers.interface import metrics_by_step, ranks, run_statistics, select_examples
 from nave.loggers.wandb_concepts import concept_tables
 from nave.loggers.wandb_media import names_sent_once, picture, thumbnail
@@ -28,6 +28,7 @@ MODES = ("online", "offline", "disabled", "shared")
 DATED = re.compile(r"\d{4}-\d\d-\d\d_")  # folders that nobody named
 LONGEST_NAME = 128  # characters, of projects and artifacts
 LONGEST_TAG = 64
+MOST_ROWS = 10_000  # of the table of images: as many as W&B shows
 COLUMNS = ("picture", "image_id", "gallery", "k", "iou", "clusters", "components", "inertia")
 
 
@@ -126,12 +127,14 @@ class WandbLogger:
         import wandb
 
         (at_k,) = run.at_k
-        chosen = select_examples(run.overlaps(), self.images, run.record["config"]["seed"])
-        keys, indices = ranks(chosen), {dataset.image_id(index): index for index in range(len(dataset))}
+        overlaps, seed = run.overlaps(), run.record["config"]["seed"]
+        chosen = select_examples(overlaps, self.images, seed)
+        keys, indices = ranks(chosen), positions(dataset, chosen)
         # one key per image, since W&B requires all images under a key to have the same size
         gallery = {keys[name]: picture(run, dataset, indices[name], group) for name, group in chosen.items()}
         pictures = {name: thumbnail(at_k, dataset, indices[name]) for name in chosen}
-        rows = [[pictures.get(name), name, keys.get(name, ""), *_cells(at_k, name)] for name in at_k.lines]
+        listed = at_k.lines if len(overlaps) <= MOST_ROWS else select_examples(overlaps, MOST_ROWS, seed)
+        rows = [[pictures.get(name), name, keys.get(name, ""), *_cells(at_k, name)] for name in listed]
         rows.sort(key=lambda row: (row[4] is None, row[4], row[1]))
         with names_sent_once(board.config):
             board.log(

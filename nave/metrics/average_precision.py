@@ -104,8 +104,7 @@ def ranking(parts: Sequence[Matches], order: Int[np.ndarray, " N"]) -> Ranking:
         np.concatenate(arrays) for arrays in zip(matches([]), *parts, strict=True)
     )
     owner = np.repeat(np.argsort(order), boxes)
-    by_image = np.argsort(owner, kind="stable")
-    best_first = by_image[np.argsort(-scores[by_image], kind="stable")]
+    best_first = np.lexsort((owner, -scores))  # of one image's boxes, those of equal score stay in order
     return Ranking(
         image=owner[best_first],
         true_positives=np.flatnonzero(hits[best_first]),
