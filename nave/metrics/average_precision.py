@@ -103,10 +103,11 @@ def ranking(parts: Sequence[Matches], order: Int[np.ndarray, " N"]) -> Ranking:
     scores, hits, boxes, recalled, objects = (
         np.concatenate(arrays) for arrays in zip(matches([]), *parts, strict=True)
     )
-    owner = np.repeat(np.argsort(order), boxes)
-    best_first = np.lexsort((owner, -scores))  # of one image's boxes, those of equal score stay in order
+    owner = np.repeat(np.argsort(order).astype(np.int32), boxes)
+    # of one image's boxes, those of equal score stay in order
+    best_first = np.lexsort((owner, np.negative(scores, out=scores)))
     return Ranking(
-        image=owner[best_first],
+        image=owner[best_first].astype(np.int64),
         true_positives=np.flatnonzero(hits[best_first]),
         recalled=recalled[order],
         objects=objects[order],

@@ -130,26 +130,28 @@ class Lines(Mapping[str, Line]):
         return (line["image_id"] for _, line in placed_lines(self._results))
 
     def __contains__(self, image_id: object) -> bool:
-        return isinstance(image_id, str) and self._place(image_id) is not None
+        return isinstance(image_id, str) and len(self._places(image_id)) > 0
 
     def __getitem__(self, image_id: str) -> Line:
-        place = self._place(image_id)
-        if place is None:
+        starts = self._places(image_id)
+        if not starts:
             raise KeyError(image_id)
         with suppress(ValueError, KeyError, TypeError):
-            (line,) = lines_at(self._results, [int(self._starts[place])])
-            if line["image_id"] == image_id:
-                return line
+            for line in lines_at(self._results, starts):
+                if line["image_id"] == image_id:
+                    return line
         raise ValueError(f"{self._results.predictions} has changed since it was read: read it again")
 
-    def _place(self, image_id: str) -> int | None:
+    def _places(self, image_id: str) -> list[int]:
+        """Where its line may begin."""
         key = np.uint64(_key(image_id))
-        place = int(np.searchsorted(self._keys, key))
-        return place if place < len(self._keys) and self._keys[place] == key else None
+        first, stop = (int(np.searchsorted(self._keys, key, side)) for side in ("left", "right"))
+        starts: list[int] = self._starts[first:stop].tolist()
+        return starts
 
 
 def _key(image_id: str) -> int:
-    """What stands for an image: of a million, two share one with a chance of one in 40 million."""
+    """What stands for an image: among a million, two are alike with a chance of one in 40 million."""
     return int.from_bytes(hashlib.blake2b(image_id.encode(errors="surrogatepass"), digest_size=8).digest())
 
 
