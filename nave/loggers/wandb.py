@@ -4,7 +4,7 @@ import hashlib
 import netrc
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,13 +133,17 @@ class WandbLogger:
         # one key per image, since W&B requires all images under a key to have the same size
         gallery = {keys[name]: picture(run, dataset, indices[name], group) for name, group in chosen.items()}
         pictures = {name: thumbnail(at_k, dataset, indices[name]) for name in chosen}
-        listed = at_k.lines if len(overlaps) <= MOST_ROWS else select_examples(overlaps, MOST_ROWS, seed)
-        rows = [[pictures.get(name), name, keys.get(name, ""), *_cells(at_k, name)] for name in listed]
+        rows = [[pictures.get(name), name, keys.get(name, ""), *_cells(at_k, name)] for name in listed(overlaps, seed)]
         rows.sort(key=lambda row: (row[4] is None, row[4], row[1]))
         with names_sent_once(board.config):
             board.log(
                 {**gallery, "images": wandb.Table(columns=list(COLUMNS), data=rows), **concept_tables(at_k, dataset)}
             )
+
+
+def listed(overlaps: Mapping[str, float | None], seed: int) -> Collection[str]:
+    """The images of the table: all of them, or of too many the worst, the best and random ones; with the pictures'."""
+    return overlaps if len(overlaps) <= MOST_ROWS else select_examples(overlaps, MOST_ROWS, seed)
 
 
 def _cells(run: RunAtK, image_id: str) -> list[Any]:
