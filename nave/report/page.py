@@ -58,7 +58,7 @@ def _write(runs: Sequence[Run], page: Path, diff: Diff | None = None) -> Path:
     details = _placed((_script_json(detail(picture)) for picture in images), beside)
     context = _context(runs, shown, page) | {
         "details": details,
-        "chosen": chosen is not None,
+        "chosen": 0 if chosen is None else len(images),
         "data": _script_json(
             _data(shown)
             | {"images": index(shown, images), "files": None if details else beside.name}

@@ -132,14 +132,14 @@ def test_many_images_lie_beside_the_page(tmp_path, monkeypatch):
 def test_of_too_many_images_a_choice_is_shown_in_the_data_sets_order(tmp_path, monkeypatch):
     ids = [str(number) for number in range(9)]
     run = write_run(tmp_path, image_ids=ids, ks=(3, 5))
-    assert "A choice of all images" not in write_report(run).read_text()
+    assert "of all images are shown" not in write_report(run).read_text()
     monkeypatch.setattr("nave.comparison.pictures.MANY", 8)
     monkeypatch.setattr("nave.comparison.pictures.SOME", 4)
     page = write_report(run)
     shown = [image["id"] for image in content(page)["images"]]
     assert (len(shown), shown) == (4, sorted(shown))
     assert {*shown} == {*select_examples(Run.read(run).overlaps(), 4, 0)}
-    assert "A choice of all images" in page.read_text()
+    assert "4 of all images are shown" in page.read_text()
     assert "9 images" in page.read_text()
 
 
