@@ -1,6 +1,5 @@
 """Images with their maps under several runs, small enough for a page."""
 
-import io
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ from PIL import Image
 from nave.build import instantiate
 from nave.data.interface import Dataset, MissingDatasetError, UnreadableImageError
 from nave.loggers.interface import select_examples
+from nave.runs.labels import distinguished, without_k
+from nave.runs.layout import encoded
 from nave.runs.prediction import Line
-from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
-from nave.runs.settings import distinguished, without_k
-from nave.viz.overlay import QUALITY, shrunk
+from nave.runs.reader import Run, RunAtK, mean_overlaps, read_runs, runs_at_k
+from nave.viz.overlay import QUALITY, shrunk, shrunk_size
 from nave.viz.palette import PaletteIndex, align
 
 LONGEST = 640  # pixels of the longer side; 100 images take less than 10 MB
@@ -53,12 +53,8 @@ class Picture:
         return next((jpeg for run in runs if (jpeg := _from_dataset(run, self.image_id)) is not None), None)
 
     def maps(self) -> list[UInt8[np.ndarray, "h w"]]:
-        """The maps of :attr:`present` at the size of the page; pixels are cluster ids.
-
-        Raises:
-            FileNotFoundError: If a map is missing, naming the file.
-        """
-        size = page_size(self.line["width"], self.line["height"])
+        """The maps of :attr:`present` at the size of the page; pixels are cluster ids."""
+        size = shrunk_size((self.line["width"], self.line["height"]), LONGEST)
         maps = (Image.fromarray(run.read_map(self.image_id)) for run in self.present)
         return [np.array(labels.resize(size, Image.Resampling.NEAREST), np.uint8) for labels in maps]
 
@@ -93,7 +89,7 @@ def representative(runs: Sequence[RunAtK]) -> set[str] | None:
     if max(run.run.record["images"] for run in runs) <= MANY:
         return None
     firsts = {_data(run): run.run for run in reversed(runs)}
-    chosen = [select_examples(run.overlaps(), SOME, run.record["config"]["seed"]) for run in firsts.values()]
+    chosen = [select_examples(mean_overlaps(run.at_k), SOME, run.record["config"]["seed"]) for run in firsts.values()]
     return {image_id for of_run in chosen for image_id in of_run}
 
 
@@ -116,21 +112,11 @@ def chosen_runs(folders: Sequence[Path], ks: Sequence[str]) -> list[RunAtK]:
 
 
 def chosen_pictures(runs: Sequence[RunAtK], image_ids: Sequence[str], count: int) -> list[Picture]:
-    """The named images; if none is named, the first ``count`` that all runs explained.
-
-    Raises:
-        ValueError: If an image is not in the runs, naming some that are.
-    """
+    """The named images; if none is named, the first ``count`` that all runs explained."""
     by_id = {picture.image_id: picture for picture in pictures(runs)}
     if missing := [image_id for image_id in image_ids if image_id not in by_id]:
         raise ValueError(f"no image {missing[0]!r}: the runs hold {', '.join([*by_id][:10])}{' …' * (len(by_id) > 10)}")
     return [by_id[name] for name in image_ids] or [picture for picture in by_id.values() if all(picture.runs)][:count]
-
-
-def page_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height at which an image is shown; images are not enlarged."""
-    scale = min(1.0, LONGEST / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _from_dataset(run: Run, image_id: str) -> bytes | None:
@@ -142,9 +128,7 @@ def _from_dataset(run: Run, image_id: str) -> bytes | None:
         photograph = opened[0].image(index)
     except UnreadableImageError:
         return None
-    file = io.BytesIO()
-    shrunk(photograph, LONGEST).save(file, "JPEG", quality=QUALITY, optimize=True)
-    return file.getvalue()
+    return encoded(shrunk(photograph, LONGEST), "JPEG", quality=QUALITY, optimize=True)
 
 
 @cache

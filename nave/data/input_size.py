@@ -8,23 +8,14 @@ Size = tuple[int, int]  # (height, width)
 
 @dataclass(frozen=True)
 class InputSize:
-    """The options ``image_size`` and ``longer_side``; the first one goes first.
-
-    Args:
-        fixed: every image is resized to it, its aspect ratio ignored; None for no such size.
-        longer_side: pixels to which the longer side of a larger image is reduced, the aspect kept; None: no limit.
-    """
+    """The options ``image_size`` and ``longer_side``; the first one goes first."""
 
     fixed: Size | None = None
     longer_side: int | None = None
 
     @classmethod
     def of(cls, image_size: int | Sequence[int] | None, longer_side: int | None) -> "InputSize":
-        """The options as they are configured.
-
-        Raises:
-            ValueError: for sides below 1.
-        """
+        """The options as they are configured; raises ValueError for sides below 1."""
         if longer_side is not None and (isinstance(longer_side, bool | str) or longer_side < 1):
             raise ValueError(f"longer_side={longer_side}: give a number of pixels, or null for no limit")
         return cls(height_width(image_size), longer_side)
@@ -40,11 +31,7 @@ class InputSize:
 
 
 def height_width(image_size: int | Sequence[int] | None) -> Size | None:
-    """The option ``image_size`` as (height, width); None for images of their own size.
-
-    Raises:
-        ValueError: for sides below 1.
-    """
+    """The option ``image_size`` as (height, width); None for images of their own size."""
     if image_size is None:
         return None
     sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)

@@ -35,11 +35,6 @@ class STL10:
 
     A file with fewer images than the official one is accepted as a sample, with a logged warning.
 
-    Args:
-        root: the folder that contains ``stl10_binary``, or that folder itself.
-        split: train, test or unlabeled.
-        download: let :meth:`prepare` download the data set if it is missing.
-
     Raises:
         MissingDatasetError: if the split is missing and ``download`` is False.
         MalformedDataError: for truncated files.

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations
 from nave.runs.layout import PART, write_bytes
+from nave.weights.tensor_sets import tensors_sha256
 
 GRID = "grid"  # name of the only tensor in a file
 STALE_AFTER = 3600.0  # seconds after which a partial file belongs to a killed process
@@ -35,7 +36,6 @@ class ActivationCache:
     files are written atomically.
 
     Args:
-        folder: created if it does not exist.
         dtype: of the files. ``float16`` halves their size and rounds the activations, those of the first job too.
         limit_gb: beyond it, the least recently used entries are removed.
 
@@ -55,11 +55,7 @@ class ActivationCache:
         self._free = 0
 
     def __call__(self, encoder: Encoder, images: UInt8[Tensor, "B 3 H W"]) -> Activations:
-        """Returns the activations of the batch, from disk if all of its entries exist.
-
-        Raises:
-            OSError: if the folder cannot be written.
-        """
+        """Returns the activations of the batch, from disk if all of its entries exist."""
         paths = [self._paths(encoder, images, image) for image in images]
         known = {path: grid for path in chain(*paths) if (grid := self._read(path, images.device)) is not None}
         if all(path in known for path in chain(*paths)):
@@ -164,8 +160,4 @@ def _layer_digest(digest: Any, layer: str) -> str:
 
 def network_sha256(network: nn.Module) -> str:
     """Hashes the network's structure and all its tensors."""
-    digest = hashlib.sha256(repr(network).encode())
-    for name, tensor in network.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(f"{network!r} {tensors_sha256(network.state_dict())}".encode()).hexdigest()

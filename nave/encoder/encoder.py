@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nave.data.input_size import height_width
 from nave.encoder.hooks import (
     Activations,
     UnknownLayerError,
@@ -20,7 +21,7 @@ from nave.encoder.hooks import (
     layer_modules,
     layer_names,
 )
-from nave.encoder.reading import LayerReader
+from nave.encoder.layer_reader import LayerReader
 from nave.weights.checkpoint import Checkpoint, load_checkpoint
 from nave.weights.schemes import chosen
 
@@ -28,20 +29,13 @@ from nave.weights.schemes import chosen
 class Encoder(nn.Module):
     """A network of timm without its head, frozen and in eval mode, that returns the activations of chosen layers.
 
-    :meth:`of_module` makes one of any other module.
+    :meth:`of_module` makes one of any other module. For layers see :func:`nave.encoder.hooks.layer_names`, for weights
+    :func:`nave.weights.checkpoint.load_checkpoint`.
 
     Args:
-        name: the model's name in the configuration, for messages and records.
         architecture: timm's name of the network.
-        layers: indices (counted as in timm's ``forward_intermediates``) or names of modules.
-        schemes: the training schemes of the model and the source of their weights; see :mod:`nave.weights`.
-        training: a scheme, or an encoder trained by ``nave.train``: its name in ``outputs/encoders`` or its file.
-        weights: a file that replaces the scheme's weights.
         weights_key: the container or the prefix of that file to take, such as ``teacher``; None for what fits best.
-        training_name: what records and pictures call the training; None for the scheme's name or that of the file.
-        options: further arguments of ``timm.create_model``.
         image_size: side or (height, width) of the images of a network of fixed input size (Mixer); None for any size.
-        seed: of the weights of ``training=random``.
 
     Raises:
         nave.weights.WeightsError: if the weights are not available or do not fit.
@@ -82,11 +76,7 @@ class Encoder(nn.Module):
         checkpoint: Checkpoint,
         image_size: int | Sequence[int] | None = None,
     ) -> "Encoder":
-        """An encoder around a module as it is; ``checkpoint`` says what is known of its weights.
-
-        Raises:
-            nave.encoder.hooks.UnknownLayerError: for layers that the module does not have.
-        """
+        """An encoder around a module as it is; ``checkpoint`` says what is known of its weights."""
         encoder = cls.__new__(cls)
         nn.Module.__init__(encoder)
         encoder._hold(name, module, layers, checkpoint, image_size, None)
@@ -102,7 +92,7 @@ class Encoder(nn.Module):
         made_for: tuple[int, int] | None,
     ) -> None:
         self.name, self.network, self.checkpoint = name, network, checkpoint
-        self.only_size = None if image_size is None else _height_width(image_size)
+        self.only_size = height_width(image_size)
         self._made_for, self.reader = made_for, LayerReader(network)
         self.select_layers(layers)
         self.register_buffer("mean", torch.tensor(checkpoint.mean).view(3, 1, 1), persistent=False)
@@ -135,11 +125,7 @@ class Encoder(nn.Module):
         return f"{chosen(self.name)} takes images of {height} x {width} only, not {size[0]} x {size[1]}: {cure}"
 
     def select_layers(self, layers: Sequence[int | str]) -> None:
-        """Replaces the layers given to the constructor.
-
-        Raises:
-            nave.encoder.hooks.UnknownLayerError: for layers that the network does not have.
-        """
+        """Replaces the layers given to the constructor."""
         self.layers = layer_names(self.network, layers)
 
     @torch.inference_mode()
@@ -152,8 +138,8 @@ class Encoder(nn.Module):
         """
         pixels = self.pixels(images)
         padded = (pixels.shape[2], pixels.shape[3])
-        with self.size_named(padded, (images.shape[2], images.shape[3])), evaluating(self.network):
-            grids = self.reader(pixels, self.layers)
+        with self.size_named(padded, (images.shape[2], images.shape[3])):
+            grids = self._read(pixels)
         return Activations(grids, padded, (images.shape[2], images.shape[3]))
 
     @contextmanager
@@ -164,10 +150,24 @@ class Encoder(nn.Module):
         except UnknownLayerError:
             raise
         except (AssertionError, RuntimeError, ValueError, TypeError, IndexError) as error:
-            if self._made_for == padded or isinstance(error, torch.OutOfMemoryError):
+            if self._made_for == padded or isinstance(error, torch.OutOfMemoryError) or self._fails_anyway():
                 raise
             cause = f"({type(error).__name__}: {error})"
             raise ValueError(f"{self._refused(size)} {cause}") from error
+
+    def _read(self, pixels: Float[Tensor, "B 3 H W"]) -> dict[str, Tensor]:
+        with evaluating(self.network):
+            return self.reader(pixels, self.layers)
+
+    def _fails_anyway(self) -> bool:
+        """Whether the network fails at the size for which it was made too: then the size is not the reason."""
+        if self._made_for is None:
+            return False
+        try:
+            self._read(self.mean.new_zeros(1, 3, *self._made_for))
+        except Exception:
+            return True
+        return False
 
     def _refused(self, size: tuple[int, int]) -> str:
         if self._made_for is not None:
@@ -186,11 +186,6 @@ class Encoder(nn.Module):
         """Puts the network into training mode with gradients; returns the encoder."""
         self.network.train().requires_grad_(True)
         return self
-
-
-def _height_width(image_size: int | Sequence[int]) -> tuple[int, int]:
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    return height, width
 
 
 def fixed_size(network: nn.Module) -> tuple[int, int] | None:

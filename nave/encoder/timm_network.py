@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import nn
 
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import feature_info, layer_names
+from nave.near_names import near
 from nave.weights.hub import hub_config
 from nave.weights.schemes import HUB, RANDOM
 
@@ -55,9 +55,6 @@ def timm_encoder(
     """Any network of timm as an encoder; ``options`` and schemes are timm's, as :func:`describe` finds them.
 
     The other arguments are those of :class:`Encoder`.
-
-    Raises:
-        UnknownArchitectureError: for a name that timm does not have; and what :class:`Encoder` raises.
     """
     network = describe(architecture)
     given = network.options | dict(options or {})
@@ -94,11 +91,7 @@ def describe(name: str | None) -> TimmNetwork:
 
 
 def check_layers(architecture: str, layers: Sequence[int | str], options: Mapping[str, Any]) -> None:
-    """Looks for layers in a copy of the network without memory, before weights are read.
-
-    Raises:
-        nave.encoder.hooks.UnknownLayerError: for layers that it does not have.
-    """
+    """Looks for layers in a copy of the network without memory, before weights are read."""
     network = describe(architecture)
     with torch.device("meta"):
         copy = timm.create_model(network.architecture, num_classes=0, **(network.options | dict(options)))
@@ -129,9 +122,8 @@ def _on_hub(name: str) -> Known:
 
 
 def _unknown(architecture: str) -> str:
-    close = get_close_matches(architecture, timm.list_models(), n=5)
-    hint = f"did you mean {', '.join(close)}?" if close else "timm.list_models('*vit*') lists those with vit in them"
-    return f"timm {timm.__version__} has no network {architecture!r}: {hint}"
+    hint = near(architecture, timm.list_models()) or " timm.list_models('*vit*') lists those with vit in them"
+    return f"timm {timm.__version__} has no network {architecture!r}.{hint}"
 
 
 def _unknown_tag(architecture: str, tag: str, schemes: Mapping[str, str]) -> str:

@@ -21,8 +21,6 @@ class Images:
     """The images of a run.
 
     Args:
-        dataset: The data set of the run.
-        indices: The position of each image_id in it.
         folder: Where images are written that are no files of their own.
         stamped: Whether the run has explained images with a watermark, which no file holds.
     """

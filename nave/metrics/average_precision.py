@@ -4,14 +4,14 @@ A resample is a weight per image, so boxes are matched once and each resample co
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of
+from nave.metrics.prediction import Prediction, overlaps, truth_of
 
 IOUS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -23,10 +23,8 @@ class Ranking:
     """All boxes of a set of images ranked together, with those that match an object at IoU 0.5.
 
     Args:
-        image: index of each box's image, best box first.
         true_positives: ranks of the boxes that match an object.
         recalled: matched objects of each image, summed over the ten IoUs 0.5, 0.55 ... 0.95.
-        objects: objects of each image.
     """
 
     image: Int[np.ndarray, " n"]
@@ -37,8 +35,7 @@ class Ranking:
     def average_precision(self, counts: Int[np.ndarray, " N"]) -> float:
         """Returns AP at IoU 0.5 in percent, interpolated at 101 recalls; NaN without objects.
 
-        Args:
-            counts: how often each image occurs in the resample.
+        ``counts`` are those of a resample.
         """
         objects = int(counts @ self.objects)
         if objects == 0:
@@ -87,17 +84,10 @@ def matches(images: Sequence[Prediction]) -> Matches:
     )
 
 
-def rank(images: Iterable[Prediction]) -> Ranking:
-    """Ranks the 100 best boxes of each image together by score; equal scores keep the order of images."""
-    parts = [matches(chunk) for chunk in chunks(images)]
-    return ranking(parts, np.arange(sum(len(part.boxes) for part in parts)))
-
-
 def ranking(parts: Sequence[Matches], order: Int[np.ndarray, " N"]) -> Ranking:
     """Ranks the boxes of all parts together by score.
 
     Args:
-        parts: matches of some images each.
         order: positions of the images, counted through all parts, in the order that equal scores keep.
     """
     scores, hits, boxes, recalled, objects = (
@@ -118,10 +108,6 @@ def match(iou: Float[np.ndarray, "D M"], thresholds: Float[np.ndarray, " T"]) ->
     """Matches boxes to objects greedily at every threshold, as COCO does.
 
     In order, each box takes the free object of largest IoU, the last one at a tie.
-
-    Args:
-        iou: of boxes (best first) and objects.
-        thresholds: IoU from which on a box may take an object.
 
     Returns:
         Whether each box has an object.

@@ -19,8 +19,6 @@ def hitting_components(images: Sequence[Prediction], *, iou: float = 0.5, inner:
     The ground truth chooses the component, so ``nave`` is an upper bound. No component or no object is a miss.
 
     Args:
-        images: with known ground truth.
-        iou: overlap from which on an object is hit.
         inner: choose the pair of component and object with the largest overlap of the *inner* box (the first at a tie,
             by component, then by object) and score the component's full box; otherwise choose by the full box too.
     """
@@ -106,11 +104,8 @@ def scores(
     object by accident.
 
     Args:
-        images: of the run.
         iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
         hard: False leaves out difficult and truncated boxes.
-        inner: see :func:`hitting_components`.
-        seed: of the resamples.
 
     Raises:
         ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
@@ -129,15 +124,8 @@ def score_differences(
 ) -> dict[str, Score]:
     """Computes ours minus theirs of the figures of :func:`scores`, in percentage points, with bootstrap intervals.
 
-    Both are resampled together, so that what makes an image hard for both cancels out.
-
-    Args:
-        ours: of a run.
-        theirs: of another run on the same images, in the same order.
-        iou: see :func:`scores`, as for what follows.
-        hard: likewise.
-        inner: likewise.
-        seed: of the resamples.
+    Both are resampled together, so that what makes an image hard for both cancels out. The images are the same, in the
+    same order.
     """
     a, b = (_tallied(images, iou, hard, inner).collected() for images in (ours, theirs))
 

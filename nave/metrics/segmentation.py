@@ -69,17 +69,6 @@ def _entropy(counts: Int[np.ndarray, " n"]) -> float:
 BACKGROUND, IGNORE = 0, 255  # as in VOC's masks
 
 
-def segmentation_scores(
-    labels: Integer[np.ndarray, "H W"], truth: Integer[np.ndarray, "H W"], *, ignore: int = IGNORE
-) -> dict[str, float | None]:
-    """Computes :func:`contingency_scores` of a map and a mask of objects or classes.
-
-    Raises:
-        ValueError: if the maps differ in size.
-    """
-    return contingency_scores(contingency(labels, truth, ignore=ignore))
-
-
 def contingency_scores(counts: Contingency) -> dict[str, float | None]:
     """Computes the agreement of a map with a mask on the pixels that are counted.
 
@@ -115,12 +104,7 @@ def pair_ious(table: Integer[np.ndarray, "K R"]) -> Float[np.ndarray, "K R"]:
 
 
 def mean_scores(images: Iterable[Mapping[str, float | None]], *, seed: int = 0) -> dict[str, Score]:
-    """Computes the mean over images of each figure, in percent, without undefined values (None).
-
-    Args:
-        images: figures of every image, in a fixed order, as the resamples depend on it.
-        seed: of the resamples.
-    """
+    """Computes the mean over images of each figure, in percent, without undefined values (None), in a fixed order."""
     means = Means()
     for image in images:
         means.add(image)

@@ -94,10 +94,7 @@ class StopAtOnce(Callback):
 def gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
     """``devices``, for SLURM, if the partition has GPUs and the accelerator may be one; None otherwise.
 
-    Args:
-        accelerator: Lightning's.
-        devices: Lightning's, of one node.
-        partition: Name, or several between commas; None for the cluster's default.
+    Partitions lie between commas.
     """
     if accelerator == "cpu" or shutil.which("sinfo") is None:
         return None

@@ -15,8 +15,8 @@ from nave.runs.provenance import note_contents
 from nave.runs.record import Record, read_record
 from nave.runs.resume import ConflictingResultsError, changed_images, named
 from nave.training.build import build_scheme, checkpoint_path, prepared_dataset, training_data
+from nave.training.data import TrainingData
 from nave.training.encoder_file import is_whole_encoder
-from nave.training.images import TrainingData
 from nave.training.snapshots import suffixes
 from nave.weights.schemes import encoder_path
 
@@ -68,11 +68,7 @@ def may_resume(cfg: DictConfig, folder: RunFolder, data: TrainingData, images: D
 
 
 def has_same_data(cfg: DictConfig, folder: RunFolder, encoder: Encoder) -> bool:
-    """Whether the images of a finished training are what they were; False if that is not known.
-
-    Raises:
-        ConflictingResultsError: if images or their labels have changed, naming the first.
-    """
+    """Whether the images of a finished training are what they were; False if that is not known."""
     images = prepared_dataset(cfg, cfg.data)
     return _has_same_data(folder, training_data(cfg, images, build_scheme(cfg, encoder)), images)
 

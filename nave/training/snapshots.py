@@ -42,11 +42,6 @@ class Snapshots(Callback):
 
     The module updates its averaged weights after the callbacks of a batch, so a step is written when the next batch
     starts, or its epoch ends: with the weights that would be validated, before the checkpoint.
-
-    Args:
-        epochs: numbers of epochs.
-        steps: numbers of optimiser steps.
-        write: writes the network as it is.
     """
 
     def __init__(
@@ -55,11 +50,7 @@ class Snapshots(Callback):
         self.epochs, self.steps, self.write = epochs, steps, write
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the untrained network, unless the training is resumed.
-
-        Raises:
-            ValueError: for a step beyond the last one.
-        """
+        """Writes the untrained network, unless the training is resumed."""
         check_steps(self.steps, int(trainer.estimated_stepping_batches))
         self._seen = -1 if trainer.global_step == 0 else trainer.global_step
         if trainer.current_epoch == 0:

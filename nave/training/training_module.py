@@ -36,18 +36,9 @@ def warmup_cosine(step: int, steps: int, warmup: int) -> float:
 class TrainingModule(LightningModule):
     """Trains the network of an encoder.
 
-    If the classes are known, a linear classifier is trained too. It trains the encoder if the scheme has no loss of
-    its own; otherwise it is a linear probe, without influence on the encoder.
-
-    Args:
-        encoder: the encoder.
-        scheme: the training scheme.
-        targets: of the training images, None if unknown.
-        optimizer: a ``torch.optim`` class with its options.
-        warmup: share of the steps in which the learning rate rises.
-        ema: decay of the averaged weights, which are then validated and written; None for no averaging.
-        label_smoothing: of the cross entropy.
-        seed: of the classifier's initial weights and of dropout.
+    If the classes are known, a linear classifier is trained too. It trains the encoder if the scheme has no loss of its
+    own; otherwise it is a linear probe, without influence on the encoder. Of ``targets`` None is unknown; the options
+    are those of ``conf/train.yaml``.
     """
 
     def __init__(
@@ -95,11 +86,7 @@ class TrainingModule(LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Refuses a mean loss of the epoch that is NaN or infinite, before the checkpoint is written.
-
-        Raises:
-            ValueError: naming the learning rate.
-        """
+        """Refuses a mean loss of the epoch that is NaN or infinite, before the checkpoint is written."""
         loss = self.trainer.callback_metrics.get("train/loss")
         if loss is not None and not bool(loss.isfinite()):
             raise ValueError(

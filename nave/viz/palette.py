@@ -39,6 +39,11 @@ def colours(count: int) -> UInt8[np.ndarray, "count 3"]:
     return np.asarray(base * (0.7 ** rounds[:, None]), np.uint8)
 
 
+def hex_colours(count: int) -> list[str]:
+    """The first colours for a page, such as ``#56b4e9``."""
+    return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours(count).tolist()]
+
+
 def align(
     maps: Sequence[UInt8[np.ndarray, "_ _"]], encoders: Sequence[Hashable] | None = None
 ) -> tuple[PaletteIndex, ...]:
@@ -52,7 +57,6 @@ def align(
     id without a pixel gets the index after all others.
 
     Args:
-        maps: The maps, of one size.
         encoders: What made each map; maps of equal keys form a chain. None: one encoder made them all.
 
     Raises:
@@ -136,11 +140,7 @@ def _regions(chain: Chain, maps: Sequence[UInt8[np.ndarray, "_ _"]]) -> Float64[
 
 
 def by_overlap(labels: UInt8[np.ndarray, "H W"], reference: UInt8[np.ndarray, "_ _"]) -> PaletteIndex:
-    """Assigns cluster ids to those of the reference, one to one, so that most pixels agree.
-
-    Raises:
-        ValueError: If the maps differ in size.
-    """
+    """Assigns cluster ids to those of the reference, one to one, so that most pixels agree."""
     if labels.shape != reference.shape:
         raise ValueError(f"maps of sizes {labels.shape} and {reference.shape} cannot be aligned: resize one")
     count, others = int(labels.max()) + 1, int(reference.max()) + 1

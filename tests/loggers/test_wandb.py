@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from nave.loggers.interface import select_examples
-from nave.loggers.wandb import default_mode, listed
-from nave.loggers.wandb_sync import sync_command
+from nave.loggers.wandb import default_mode, listed, sync_command
 from nave.runs.sweep import report
 from tests.helpers.running import into, nave_run, nave_sweep, photographs, record, voc
 from tests.helpers.wandb_offline import OfflineRun, read

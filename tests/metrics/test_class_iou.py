@@ -154,11 +154,6 @@ def test_masks_without_valid_pixels_have_no_figure():
     assert class_miou(lambda: described(void), groups=5)["value"] is None
 
 
-def test_fewer_groups_than_one_are_refused():
-    with pytest.raises(ValueError, match=r"evaluation\.groups=0: must be at least 1"):
-        class_miou(lambda: described(made(0)), groups=0)
-
-
 @pytest.mark.parametrize(("total", "limit"), [(0, 5), (5, 5), (40, 100), (5000, 30)])
 def test_positions_of_a_sample_are_those_of_the_centroids_that_would_be_sampled(monkeypatch, total, limit):
     monkeypatch.setattr("nave.metrics.class_iou.CHUNK", 700)

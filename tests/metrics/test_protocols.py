@@ -116,7 +116,7 @@ def literal_scores(images, hard, inner):
 
 @pytest.fixture
 def few_resamples(monkeypatch):
-    monkeypatch.setattr("nave.metrics.bootstrap.interval", lambda *_, **__: (0.0, 0.0))
+    monkeypatch.setattr("nave.metrics.bootstrap.intervals", lambda figures, *_, **__: [(0.0, 0.0)] * len(figures))
 
 
 @pytest.mark.slow
@@ -317,7 +317,7 @@ def pixel_iou(a, b):
 
 
 def test_per_class_equals_counting_pixels(run, monkeypatch):
-    monkeypatch.setattr("nave.metrics.bootstrap.interval", lambda *_, **__: (0.0, 0.0))
+    monkeypatch.setattr("nave.metrics.bootstrap.intervals", lambda figures, *_, **__: [(0.0, 0.0)] * len(figures))
     for seed in range(100):
         images = run(seed)
         assert values(per_group(by_class, images)) == literal_per_class(images), f"seed {seed}"

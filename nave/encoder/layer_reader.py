@@ -20,13 +20,10 @@ from nave.encoder.hooks import (
 
 
 class LayerReader:
-    """The maps of a network's layers; remembers which layers have to be asked of timm.
+    """The maps of a network's layers, in eval mode; remembers which layers have to be asked of timm.
 
     These are layers whose modules return no map that an index counts: several at once (HRNet, CrossViT), tokens in
     another order (Hiera), grids that are no whole division of the input (Inception).
-
-    Args:
-        network: in eval mode when it is read.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -45,11 +42,7 @@ class LayerReader:
             self.network.to(memory_format=self.memory_format)
 
     def __call__(self, pixels: Float[Tensor, "B 3 H W"], layers: Sequence[str]) -> dict[str, Tensor]:
-        """The maps ``(B, C, h, w)`` of the layers, in their order.
-
-        Raises:
-            UnknownLayerError: for a layer outside the feature extractor or without a feature map.
-        """
+        """The maps ``(B, C, h, w)`` of the layers, in their order."""
         numbered = layer_modules(self.network)
         grids = self._hooked(pixels, [name for name in layers if self._has_hook(name)], numbered)
         if asked := sorted(numbered.index(name) for name in layers if name not in grids):
