@@ -57,7 +57,13 @@ def concept_scores(before: RunAtK, after: RunAtK, *, seed: int = 0) -> Iterator[
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """The intersections over union of pairs of concepts over resamples; ``tables`` have a row an image."""
+    """The intersections over union of pairs of concepts over resamples.
+
+    Args:
+        tables: shared pixels, one row an image.
+        size: numbers of the concepts of both runs.
+        pairs: concepts of the first run, and of the second.
+    """
 
     tables: csr_matrix
     size: tuple[int, int]

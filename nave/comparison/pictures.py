@@ -53,7 +53,11 @@ class Picture:
         return next((jpeg for run in runs if (jpeg := _from_dataset(run, self.image_id)) is not None), None)
 
     def maps(self) -> list[UInt8[np.ndarray, "h w"]]:
-        """The maps of :attr:`present` at the size of the page; pixels are cluster ids."""
+        """The maps of :attr:`present` at the size of the page; pixels are cluster ids.
+
+        Raises:
+            FileNotFoundError: If a map is missing, naming the file.
+        """
         size = shrunk_size((self.line["width"], self.line["height"]), LONGEST)
         maps = (Image.fromarray(run.read_map(self.image_id)) for run in self.present)
         return [np.array(labels.resize(size, Image.Resampling.NEAREST), np.uint8) for labels in maps]
@@ -112,7 +116,11 @@ def chosen_runs(folders: Sequence[Path], ks: Sequence[str]) -> list[RunAtK]:
 
 
 def chosen_pictures(runs: Sequence[RunAtK], image_ids: Sequence[str], count: int) -> list[Picture]:
-    """The named images; if none is named, the first ``count`` that all runs explained."""
+    """The named images; if none is named, the first ``count`` that all runs explained.
+
+    Raises:
+        ValueError: If an image is not in the runs, naming some that are.
+    """
     by_id = {picture.image_id: picture for picture in pictures(runs)}
     if missing := [image_id for image_id in image_ids if image_id not in by_id]:
         raise ValueError(f"no image {missing[0]!r}: the runs hold {', '.join([*by_id][:10])}{' …' * (len(by_id) > 10)}")

@@ -23,6 +23,7 @@ class Ranking:
     """All boxes of a set of images ranked together, with those that match an object at IoU 0.5.
 
     Args:
+        image: index of each box's image, best box first.
         true_positives: ranks of the boxes that match an object.
         recalled: matched objects of each image, summed over the ten IoUs 0.5, 0.55 ... 0.95.
     """
@@ -108,6 +109,10 @@ def match(iou: Float[np.ndarray, "D M"], thresholds: Float[np.ndarray, " T"]) ->
     """Matches boxes to objects greedily at every threshold, as COCO does.
 
     In order, each box takes the free object of largest IoU, the last one at a tie.
+
+    Args:
+        iou: of boxes (best first) and objects.
+        thresholds: IoU from which on a box may take an object.
 
     Returns:
         Whether each box has an object.

@@ -79,7 +79,11 @@ class GroupMatching(NamedTuple):
 
 
 def match_groups(table: Integer[np.ndarray, "groups classes"]) -> GroupMatching:
-    """Matches groups to classes so that the sum of IoUs is largest; a class without a group scores 0."""
+    """Matches groups to classes so that the sum of IoUs is largest; a class without a group scores 0.
+
+    Args:
+        table: number of common pixels.
+    """
     ious = pair_ious(table)
     group_of = {int(c): int(g) for g, c in zip(*linear_sum_assignment(ious, maximize=True), strict=True)}
     occurs = (table.sum(axis=0) > 0).tolist()
@@ -110,6 +114,9 @@ def class_miou(images: Callable[[], Iterator[ClusteredImage]], *, groups: int, s
 
     The figure is None if there are fewer distinct centroids than groups. ``images`` is called twice, and a sample of
     centroids and one table stay in memory.
+
+    Raises:
+        ValueError: if ``groups`` is below 1.
     """
     try:
         grouping = group_centroids((image.centroids for image in images()), groups=groups, seed=seed)

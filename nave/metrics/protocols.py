@@ -19,6 +19,7 @@ def hitting_components(images: Sequence[Prediction], *, iou: float = 0.5, inner:
     The ground truth chooses the component, so ``nave`` is an upper bound. No component or no object is a miss.
 
     Args:
+        images: with known ground truth.
         inner: choose the pair of component and object with the largest overlap of the *inner* box (the first at a tie,
             by component, then by object) and score the component's full box; otherwise choose by the full box too.
     """
@@ -106,6 +107,7 @@ def scores(
     Args:
         iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
         hard: False leaves out difficult and truncated boxes.
+        inner: see :func:`nave_hits`.
 
     Raises:
         ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
@@ -125,7 +127,7 @@ def score_differences(
     """Computes ours minus theirs of the figures of :func:`scores`, in percentage points, with bootstrap intervals.
 
     Both are resampled together, so that what makes an image hard for both cancels out. The images are the same, in the
-    same order.
+    same order; the options are those of :func:`scores`.
     """
     a, b = (_tallied(images, iou, hard, inner).collected() for images in (ours, theirs))
 

@@ -104,7 +104,11 @@ def pair_ious(table: Integer[np.ndarray, "K R"]) -> Float[np.ndarray, "K R"]:
 
 
 def mean_scores(images: Iterable[Mapping[str, float | None]], *, seed: int = 0) -> dict[str, Score]:
-    """Computes the mean over images of each figure, in percent, without undefined values (None), in a fixed order."""
+    """Computes the mean over images of each figure, in percent, without undefined values (None).
+
+    Args:
+        images: figures of every image, in a fixed order, as the resamples depend on it.
+    """
     means = Means()
     for image in images:
         means.add(image)

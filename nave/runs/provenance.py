@@ -104,7 +104,7 @@ def of_data(dataset: Dataset) -> Record:
 
 
 def note_contents(path: Path, dataset: Dataset) -> None:
-    """Writes what every image of the data set is read from, one line an image; see :func:`changed_images`."""
+    """Writes what every image is read from, one line an image, for :func:`nave.runs.resume.changed_images`."""
     write_chunks(path, (f"{to_json(line, path)}\n".encode() for line in _contents(dataset)))
 
 

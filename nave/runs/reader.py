@@ -68,6 +68,7 @@ class Run:
     """A run and its record; the run may have failed.
 
     Args:
+        record: Its run.json.
         ks: The K to look at; None for all.
     """
 
@@ -122,6 +123,7 @@ class RunAtK:
     """A run at one K: the map and the prediction of every image, and the scores.
 
     Args:
+        results: Folder of the results at this K.
         k: The requested number of clusters, ``auto``, or a dash for a baseline, which does not cluster.
         settings: What distinguishes this run from the others it is shown with; see :mod:`nave.runs.labels`.
     """
