@@ -122,7 +122,11 @@ def one_size(architecture: str | None) -> Any:
 
 
 def check_architecture(cfg: DictConfig) -> None:
-    """Refuses a network that timm does not have, and ``architecture`` beside a model that has its own."""
+    """Refuses a network that timm does not have, and ``architecture`` beside a model that has its own.
+
+    Raises:
+        ValueError: naming the key, its value and the choices.
+    """
     if ASKED in OmegaConf.to_container(cfg.model).values():  # type: ignore[union-attr]
         from nave.encoder import timm_network
 

@@ -30,7 +30,11 @@ class Agglomerative:
     def __call__(
         self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None = None
     ) -> Clusters:
-        """See :class:`nave.clustering.interface.Clustering`."""
+        """See :class:`nave.clustering.interface.Clustering`.
+
+        Raises:
+            ValueError: if ``init`` is given, since merging starts from single points; for ``k`` outside 1 to 255.
+        """
         if init is not None:
             raise ValueError("clustering=agglomerative starts from single points and takes no initial centroids")
         grid = grid_points(composite)

@@ -31,7 +31,11 @@ class Cuml:
     def __call__(
         self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None = None
     ) -> Clusters:
-        """See :class:`nave.clustering.interface.Clustering`."""
+        """See :class:`nave.clustering.interface.Clustering`.
+
+        Raises:
+            RuntimeError: without a CUDA device or without the package, naming the extra ``gpu``.
+        """
         cluster = _import_cuml(composite.device)
         start = initial_centroids(composite, check_k(k), seeds, self.n_init) if init is None else init
         fits = [
@@ -93,7 +97,11 @@ def _import_cuml(device: torch.device) -> Any:
 
 
 def engine_name(clustering: Clustering, device: str) -> str:
-    """The engine that clusters on a type of device: ``factored``, or ``cuml 26.8.0``, whose version decides results."""
+    """The engine that clusters on a type of device: ``factored``, or ``cuml 26.8.0``, whose version decides results.
+
+    Raises:
+        RuntimeError: for cuML without a CUDA device or without the package.
+    """
     name = type(clustering).__name__.lower()
     if not isinstance(clustering, Cuml):
         return name

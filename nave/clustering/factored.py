@@ -20,7 +20,10 @@ from nave.composite.composite import Composite
 class Factored:
     """Exact Lloyd on the factored composite: from the same initial centroids, labels equal scikit-learn's.
 
-    The options are those of scikit-learn's ``KMeans``; with a ``tolerance`` of 0 it iterates until no label changes.
+    Args:
+        n_init: k-means++ restarts on the grid; the best one initialises full resolution.
+        tolerance: as in scikit-learn, stop once the centroids' squared movement is at most this share of the
+            channels' mean variance; 0 iterates until no label changes.
     """
 
     n_init: int

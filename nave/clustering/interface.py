@@ -37,7 +37,9 @@ class Clustering(Protocol):
         """Clusters the points of every image into at most ``k`` groups.
 
         Args:
+            k: from 1 to 255.
             seeds: one per image; all randomness comes from them, so a result does not depend on the batch.
+            init: initial centroids that replace the engine's own.
 
         Raises:
             ValueError: for ``k`` out of range.

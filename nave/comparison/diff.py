@@ -64,6 +64,7 @@ class Pair:
     """Two runs at one K, by their positions among those that are shown.
 
     Attributes:
+        changes: What became of the clusters, by image_id.
         noise: How well one encoder agrees with itself under another seed, by image_id: the mean of both.
     """
 
@@ -93,7 +94,11 @@ def _line(image_id: str, change: Change, noise: float | None) -> ImageChange:
 
 
 def ordered(folders: Sequence[Path]) -> list[Run]:
-    """The finished runs in or below the folders, those of a sweep in the order of its command line."""
+    """The finished runs in or below the folders, those of a sweep in the order of its command line.
+
+    Raises:
+        FileNotFoundError: If a folder holds no run.
+    """
     return [run for folder in folders for run in sorted(read_runs([folder]), key=_place) if run.finished]
 
 
@@ -126,6 +131,9 @@ def pairs(runs: Sequence[RunAtK], steps: bool) -> list[Pair]:
     """The first run with every other one at each K.
 
     Of the steps of a training also neighbours, and all with the last.
+
+    Raises:
+        ValueError: If two runs have no image in common.
     """
     found = []
     for k in dict.fromkeys(run.k for run in runs):

@@ -15,7 +15,11 @@ from nave.runs.reader import RunAtK
 
 
 def box_region(box: Sequence[float], size: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
-    """The pixels that a box (xyxy, half-open) touches in an image of ``size`` (height, width)."""
+    """The pixels that a box (xyxy, half-open) touches in an image of ``size`` (height, width).
+
+    Raises:
+        ValueError: If the box covers no pixel.
+    """
     height, width = size
     left, top = (max(0, int(np.floor(side))) for side in box[:2])
     right, bottom = (int(np.ceil(side)) for side in box[2:])
@@ -68,6 +72,9 @@ def explained_shares(centroids: Float[np.ndarray, "K D"], pixels: Int[np.ndarray
 
     ``m`` is the mean of all points, ``sum_k n_k c_k / N``. By Huygens' theorem the total inertia is the sum of the
     explained inertia and the one that k-means minimises. The shares are equal if all centroids coincide.
+
+    Raises:
+        ValueError: If the numbers of centroids and clusters differ.
     """
     if len(centroids) != len(pixels):
         raise ValueError(
@@ -183,6 +190,10 @@ def figures(run: RunAtK, watermarks: Mapping[str, Box]) -> Figures:
 
     Args:
         watermarks: Boxes of watermarks by image_id, of this run or of another one on the same images.
+
+    Raises:
+        FileNotFoundError: If a map is missing.
+        ValueError: If the centroids do not belong to the map.
     """
     by_quantity: Figures = {}
     for image_id, line in run.lines.items():

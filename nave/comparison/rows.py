@@ -46,6 +46,9 @@ def over_seeds(values: Sequence[float], images: int) -> Score:
 
     Args:
         values: One value per seed, each a mean over images; for the interval of a difference, the paired differences.
+
+    Raises:
+        ValueError: If there are fewer than two seeds.
     """
     if len(values) < 2:
         raise ValueError(f"{len(values)} seed: an interval over seeds needs at least two")
@@ -63,6 +66,7 @@ class Row:
 
     Attributes:
         quantity: Name of the quantity; see ``TITLES`` in :mod:`nave.comparison.display`.
+        concept: A class, ``any``, or empty.
         against: Name of the reference run of a pair; empty for a quantity of a single run.
     """
 

@@ -88,6 +88,7 @@ def upsampled_squared_norms(
 
     Args:
         products: returns ``<f_ij, f_i+dy,j+dx>`` of all pairs within the grid, for ``dy >= 0`` and any sign of ``dx``.
+        rows, cols: the operators of both dimensions.
     """
     total = rows.new_zeros(1)
     for dy in range(_taps(rows)):

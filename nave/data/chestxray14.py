@@ -107,6 +107,10 @@ class ChestXray14(ImageFiles):
 
     If images are missing, the rest is accepted as a sample, with a logged warning.
 
+    Args:
+        root: the folder that contains ``chestxray14``, or that folder itself.
+        split: all, train_val or test (the official lists), or boxes (the images of the box list).
+
     Raises:
         MissingDatasetError: if the data set, the split's list or all of its images are missing.
         MalformedDataError: for invalid tables.
@@ -135,6 +139,10 @@ class ChestXray14(ImageFiles):
         """The boxes of the box list, scaled if the image is no longer 1024 x 1024.
 
         None for an image that is not in it, since NIH annotated only 880 images.
+
+        Raises:
+            UnreadableImageError: if the image cannot be read or is no square.
+            MalformedDataError: for boxes outside of the image.
         """
         entries = self._boxes.get(self._names[index])
         if entries is None:

@@ -8,7 +8,12 @@ Size = tuple[int, int]  # (height, width)
 
 @dataclass(frozen=True)
 class InputSize:
-    """The options ``image_size`` and ``longer_side``; the first one goes first."""
+    """The options ``image_size`` and ``longer_side``; the first one goes first.
+
+    Args:
+        fixed: every image is resized to it, its aspect ratio ignored; None for no such size.
+        longer_side: pixels to which the longer side of a larger image is reduced, the aspect kept; None: no limit.
+    """
 
     fixed: Size | None = None
     longer_side: int | None = None
@@ -31,7 +36,11 @@ class InputSize:
 
 
 def height_width(image_size: int | Sequence[int] | None) -> Size | None:
-    """The option ``image_size`` as (height, width); None for images of their own size."""
+    """The option ``image_size`` as (height, width); None for images of their own size.
+
+    Raises:
+        ValueError: for sides below 1.
+    """
     if image_size is None:
         return None
     sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)

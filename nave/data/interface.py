@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +122,12 @@ class Labelled(Protocol):
         ...
 
 
+def positions(dataset: Dataset, image_ids: Collection[str]) -> dict[str, int]:
+    """Positions of some images in the data set, as far as it has them."""
+    ids = ((dataset.image_id(index), index) for index in range(len(dataset)))
+    return {image_id: index for image_id, index in ids if image_id in image_ids}
+
+
 class Entry(NamedTuple):
     """All that a data set knows of one image, without its masks; ``labels`` is None where it knows none."""
 
@@ -141,13 +147,14 @@ class ReadAtOnce(Protocol):
 
 def entry_of(dataset: Dataset, index: int) -> Entry:
     """All that ``dataset`` knows of one image, without its masks; raises UnreadableImageError."""
-    if isinstance(dataset, ReadAtOnce):
-        return dataset.entry(index)
-    return Entry(dataset.image(index), dataset.truth(index), _labels(dataset, index))
+    entry: Callable[[int], Entry] | None = getattr(dataset, "entry", None)  # as in ReadAtOnce
+    return entry(index) if entry else Entry(dataset.image(index), dataset.truth(index), _labels(dataset, index))
 
 
 def _labels(dataset: Dataset, index: int) -> tuple[str, ...] | None:
-    return dataset.labels(index) if isinstance(dataset, Labelled) else None
+    # as in Labelled; to ask whether a data set follows a protocol takes longer than all else that an image needs here
+    labels: Callable[[int], tuple[str, ...] | None] | None = getattr(dataset, "labels", None)
+    return labels(index) if labels else None
 
 
 @runtime_checkable
@@ -218,8 +225,12 @@ class Content(TypedDict, total=False):
 
 def files_of(dataset: Dataset, index: int) -> Content:
     """The files of an image as they are now; to be asked before they are read, so that a later change is noticed."""
-    files = dataset.files(index) if isinstance(dataset, FromFiles) else ()
-    return Content(files=[_file(path) for path in files])
+    return Content(files=[_file(path) for path in _files(dataset, index)])
+
+
+def _files(dataset: Dataset, index: int) -> Sequence[Path]:
+    files: Callable[[int], Sequence[Path]] | None = getattr(dataset, "files", None)  # as in FromFiles
+    return files(index) if files else ()
 
 
 def meaning_of(dataset: Dataset, index: int, entry: Entry | None = None) -> Content:
@@ -230,14 +241,14 @@ def meaning_of(dataset: Dataset, index: int, entry: Entry | None = None) -> Cont
     truth, labels = entry[1:] if entry else (dataset.truth(index), _labels(dataset, index))
     objects = None if truth is None else [truth.boxes.tolist(), truth.classes, truth.hard]
     meaning = Content(truth=hashlib.sha256(json.dumps([objects, labels]).encode()).hexdigest())
-    if not isinstance(dataset, FromFiles) or not dataset.files(index):
+    if not _files(dataset, index):
         meaning["pixels"] = _pixels(dataset, index, entry.image if entry else dataset.image(index))
     return meaning
 
 
 def is_same(content: Content, dataset: Dataset, index: int) -> bool:
     """Whether the image is what it was: by size and time of its files, by their hash where these differ."""
-    paths = dataset.files(index) if isinstance(dataset, FromFiles) else ()
+    paths = _files(dataset, index)
     before = content.get("files", [])
     if len(paths) != len(before) or not all(map(_is_same_file, before, paths)):
         return False

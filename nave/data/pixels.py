@@ -61,7 +61,11 @@ def eight_bit(values: Pixels, depth: int | None = None) -> tuple[UInt8[np.ndarra
 
 
 def rgb_of_values(values: Pixels, depth: int | None = None) -> Image.Image:
-    """An image of 8-bit RGB from values ``(H, W)`` or ``(H, W, C)``; the last of 2 or 4 channels is alpha."""
+    """An image of 8-bit RGB from values ``(H, W)`` or ``(H, W, C)``; the last of 2 or 4 channels is alpha.
+
+    Raises:
+        ValueError: as :func:`eight_bit`.
+    """
     has_alpha = values.ndim == 3 and values.shape[2] in (2, 4)
     colours, remark = eight_bit(values[..., :-1] if has_alpha else values, depth)
     image = Image.fromarray(colours[..., 0] if colours.shape[2:] == (1,) else colours).convert("RGB")

@@ -180,6 +180,8 @@ def checked(boxes: Sequence[Box], size: tuple[int, int], where: Sequence[str]) -
     """Checks boxes, and clips those that exceed their image by at most one pixel.
 
     Args:
+        boxes: xyxy, half-open, in pixels.
+        size: (height, width) of the image.
         where: the place of each box, such as its file and line; begins the error.
 
     Raises:

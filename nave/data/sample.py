@@ -26,6 +26,9 @@ class Sample(ImageFiles):
     """Eight photographs and the 22 boxes of ``sample.csv``, annotated by hand.
 
     The files are read from the folders of the installed packages; neither package is imported, nothing is downloaded.
+
+    Raises:
+        MissingDatasetError: if an installed package lacks its photograph.
     """
 
     name = "sample"

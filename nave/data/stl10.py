@@ -35,6 +35,10 @@ class STL10:
 
     A file with fewer images than the official one is accepted as a sample, with a logged warning.
 
+    Args:
+        root: the folder that contains ``stl10_binary``, or that folder itself.
+        split: train, test or unlabeled.
+
     Raises:
         MissingDatasetError: if the split is missing and ``download`` is False.
         MalformedDataError: for truncated files.

@@ -36,6 +36,10 @@ _LAYOUT = """\
 class VOC:
     """The images of one list ``ImageSets/<image_sets>/<split>.txt``; difficult and truncated boxes are hard.
 
+    Args:
+        root: the folder that contains ``VOCdevkit``; ``VOCdevkit`` or ``VOC<year>`` itself is accepted too.
+        image_sets: Main, or Segmentation for the images that have masks.
+
     Raises:
         MissingDatasetError: if the data set or the list is missing and ``download`` is False.
         MalformedDataError: for a list with repeated entries or entries without files.
@@ -106,7 +110,11 @@ class VOC:
         return Entry(image, truth, _sorted_classes(truth))
 
     def mask(self, index: int) -> Int[np.ndarray, "H W"] | None:
-        """Class of every pixel: 0 background, 1 to 20 as CLASSES, 255 void; None if the image has no mask."""
+        """Class of every pixel: 0 background, 1 to 20 as CLASSES, 255 void; None if the image has no mask.
+
+        Raises:
+            MalformedDataError: for a mask that cannot be read or differs in size from its image.
+        """
         return self._mask(MASKS[0], index)
 
     def object_mask(self, index: int) -> Int[np.ndarray, "H W"] | None:

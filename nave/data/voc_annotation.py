@@ -17,6 +17,7 @@ class Annotation:
 
     Args:
         boxes: in the pixels of ``size``.
+        hard: True for difficult and truncated objects.
         where: file and object of each box.
         size: (height, width) of the image as the annotator saw it; None if the file gives none, or one that its own
             boxes leave.

@@ -36,6 +36,7 @@ class ActivationCache:
     files are written atomically.
 
     Args:
+        folder: created if it does not exist.
         dtype: of the files. ``float16`` halves their size and rounds the activations, those of the first job too.
         limit_gb: beyond it, the least recently used entries are removed.
 
@@ -55,7 +56,11 @@ class ActivationCache:
         self._free = 0
 
     def __call__(self, encoder: Encoder, images: UInt8[Tensor, "B 3 H W"]) -> Activations:
-        """Returns the activations of the batch, from disk if all of its entries exist."""
+        """Returns the activations of the batch, from disk if all of its entries exist.
+
+        Raises:
+            OSError: if the folder cannot be written.
+        """
         paths = [self._paths(encoder, images, image) for image in images]
         known = {path: grid for path in chain(*paths) if (grid := self._read(path, images.device)) is not None}
         if all(path in known for path in chain(*paths)):

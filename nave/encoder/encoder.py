@@ -14,13 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nave.data.input_size import height_width
-from nave.encoder.hooks import (
-    Activations,
-    UnknownLayerError,
-    evaluating,
-    layer_modules,
-    layer_names,
-)
+from nave.encoder.hooks import Activations, UnknownLayerError, evaluating, layer_modules, layer_names
 from nave.encoder.layer_reader import LayerReader
 from nave.weights.checkpoint import Checkpoint, load_checkpoint
 from nave.weights.schemes import chosen
@@ -29,16 +23,23 @@ from nave.weights.schemes import chosen
 class Encoder(nn.Module):
     """A network of timm without its head, frozen and in eval mode, that returns the activations of chosen layers.
 
-    :meth:`of_module` makes one of any other module. For layers see :func:`nave.encoder.hooks.layer_names`, for weights
-    :func:`nave.weights.checkpoint.load_checkpoint`.
+    :meth:`of_module` makes one of any other module.
 
     Args:
+        name: the model's name in the configuration, for messages and records.
         architecture: timm's name of the network.
+        layers: indices (counted as in timm's ``forward_intermediates``) or names of modules.
+        schemes: the training schemes of the model and the source of their weights; see :mod:`nave.weights`.
+        training: a scheme, or an encoder trained by ``nave.train``: its name in ``outputs/encoders`` or its file.
+        weights: a file that replaces the scheme's weights.
         weights_key: the container or the prefix of that file to take, such as ``teacher``; None for what fits best.
+        training_name: what records and pictures call the training; None for the scheme's name or that of the file.
+        options: further arguments of ``timm.create_model``.
         image_size: side or (height, width) of the images of a network of fixed input size (Mixer); None for any size.
+        seed: of the weights of ``training=random``.
 
     Raises:
-        nave.weights.WeightsError: if the weights are not available or do not fit.
+        nave.weights.file.WeightsError: if the weights are not available or do not fit.
         nave.encoder.hooks.UnknownLayerError: for layers that the network does not have.
     """
 
@@ -76,7 +77,11 @@ class Encoder(nn.Module):
         checkpoint: Checkpoint,
         image_size: int | Sequence[int] | None = None,
     ) -> "Encoder":
-        """An encoder around a module as it is; ``checkpoint`` says what is known of its weights."""
+        """An encoder around a module as it is; ``checkpoint`` says what is known of its weights.
+
+        Raises:
+            nave.encoder.hooks.UnknownLayerError: for layers that the module does not have.
+        """
         encoder = cls.__new__(cls)
         nn.Module.__init__(encoder)
         encoder._hold(name, module, layers, checkpoint, image_size, None)
@@ -125,7 +130,11 @@ class Encoder(nn.Module):
         return f"{chosen(self.name)} takes images of {height} x {width} only, not {size[0]} x {size[1]}: {cure}"
 
     def select_layers(self, layers: Sequence[int | str]) -> None:
-        """Replaces the layers given to the constructor."""
+        """Replaces the layers given to the constructor.
+
+        Raises:
+            nave.encoder.hooks.UnknownLayerError: for layers that the network does not have.
+        """
         self.layers = layer_names(self.network, layers)
 
     @torch.inference_mode()

@@ -206,6 +206,8 @@ def as_grid(
     Args:
         output: tokens ``(B, N, C)``, or maps ``(B, h, w, C)`` or ``(B, C, h, w)``.
         grid: (height, width) of the network's coarsest layer, which is the shape of its tokens.
+        prefix_tokens: number of class and register tokens, which are removed.
+        channels_last: whether a map is ``(B, h, w, C)`` where its shape is ambiguous.
 
     Raises:
         UnknownLayerError: if the output is no feature map (pooled, a tuple, other tokens, attention).

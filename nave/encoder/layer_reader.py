@@ -42,7 +42,11 @@ class LayerReader:
             self.network.to(memory_format=self.memory_format)
 
     def __call__(self, pixels: Float[Tensor, "B 3 H W"], layers: Sequence[str]) -> dict[str, Tensor]:
-        """The maps ``(B, C, h, w)`` of the layers, in their order."""
+        """The maps ``(B, C, h, w)`` of the layers, in their order.
+
+        Raises:
+            UnknownLayerError: for a layer outside the feature extractor or without a feature map.
+        """
         numbered = layer_modules(self.network)
         grids = self._hooked(pixels, [name for name in layers if self._has_hook(name)], numbered)
         if asked := sorted(numbered.index(name) for name in layers if name not in grids):

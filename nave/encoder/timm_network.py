@@ -55,6 +55,9 @@ def timm_encoder(
     """Any network of timm as an encoder; ``options`` and schemes are timm's, as :func:`describe` finds them.
 
     The other arguments are those of :class:`Encoder`.
+
+    Raises:
+        UnknownArchitectureError: for a name that timm does not have; and what :class:`Encoder` raises.
     """
     network = describe(architecture)
     given = network.options | dict(options or {})
@@ -76,7 +79,7 @@ def describe(name: str | None) -> TimmNetwork:
 
     Raises:
         UnknownArchitectureError: for a name that timm does not have, or none.
-        nave.weights.WeightsError: for a repository that cannot be read.
+        nave.weights.file.WeightsError: for a repository that cannot be read.
     """
     if name is None:
         raise UnknownArchitectureError("model=timm needs architecture=NAME, a network of timm such as resnet50")
@@ -91,7 +94,11 @@ def describe(name: str | None) -> TimmNetwork:
 
 
 def check_layers(architecture: str, layers: Sequence[int | str], options: Mapping[str, Any]) -> None:
-    """Looks for layers in a copy of the network without memory, before weights are read."""
+    """Looks for layers in a copy of the network without memory, before weights are read.
+
+    Raises:
+        nave.encoder.hooks.UnknownLayerError: for layers that it does not have.
+    """
     network = describe(architecture)
     with torch.device("meta"):
         copy = timm.create_model(network.architecture, num_classes=0, **(network.options | dict(options)))

@@ -31,7 +31,11 @@ FITS = 0.5  # overlap from which on a mask's box is that of an object
 
 
 def write_coco(at_k: RunAtK, images: Images, folder: Path) -> None:
-    """Writes the files of one run at one K."""
+    """Writes the files of one run at one K.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`component_masks` and :class:`Images`.
+    """
     numbers = image_numbers(list(at_k.lines))
     lines = list(at_k.lines.values())
     write_json(folder / "annotations.json", annotations(lines, numbers, images, folder))

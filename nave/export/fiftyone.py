@@ -26,7 +26,11 @@ MAPS = "fields/clusters"  # FiftyOne resolves relative paths of a field in a fol
 
 
 def write_fiftyone(at_k: RunAtK, images: Images, folder: Path) -> None:
-    """Writes the files of one run at one K."""
+    """Writes the files of one run at one K.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`component_masks` and :class:`Images`.
+    """
     samples = [_sample(at_k, line, images, folder) for line in at_k.lines.values()]
     count = max((line["clusters"] for line in at_k.lines.values()), default=0)
     names = {str(cluster + 1): label(cluster) for cluster in range(count)}

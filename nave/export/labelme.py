@@ -18,7 +18,11 @@ VERSION = "5.5.0"  # of the format: the first line of labelme's files; 5.2 broug
 
 
 def write_labelme(at_k: RunAtK, images: Images, folder: Path) -> None:
-    """Writes the files of one run at one K: ``<image_id>.json``."""
+    """Writes the files of one run at one K: ``<image_id>.json``.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`component_masks` and :class:`Images`.
+    """
     for line in at_k.lines.values():
         path = folder / f"{line['image_id']}.json"
         content: dict[str, Any] = {

@@ -73,7 +73,7 @@ def single_job(folder: Path) -> Iterator[None]:
 
 
 class StopAtOnce(Callback):
-    """Puts back the handler of :func:`stopped_at_once`, which Lightning replaces by its own when it begins."""
+    """Puts back the handler of :func:`nave.processes.signals.stopped_at_once`; Lightning begins with its own."""
 
     def __init__(self) -> None:
         self._ours = signal.getsignal(signal.SIGTERM) is stop

@@ -38,6 +38,7 @@ NOT_COMPUTING = (  # rooms and commands that no result passes through
 )
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that affect results."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -55,8 +56,9 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
+@cache
 def commit(file: Path = Path(__file__)) -> str | None:
-    """Commit of the checkout, with ``-dirty`` if files have changed.
+    """Commit of the checkout, with ``-dirty`` if files have changed, as this process found it when it first asked.
 
     None for an installed package, also where it lies inside another repository, and without Git. ``file`` is this
     module.
@@ -104,7 +106,7 @@ def of_data(dataset: Dataset) -> Record:
 
 
 def note_contents(path: Path, dataset: Dataset) -> None:
-    """Writes what every image of the data set is read from, one line an image; see :func:`changed_images`."""
+    """Writes what every image is read from, one line an image, for :func:`nave.runs.resume.changed_images`."""
     write_chunks(path, (f"{to_json(line, path)}\n".encode() for line in _contents(dataset)))
 
 

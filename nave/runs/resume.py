@@ -43,6 +43,9 @@ def check_same(before: Record | None, now: Record, folder: RunFolder) -> None:
 
     Parts that a record lacks are not compared. A run that ended before it had read its data has no results to protect.
 
+    Args:
+        before: The record in ``folder``; None if the folder is empty.
+
     Raises:
         ConflictingResultsError: If keys differ, naming them with both values.
     """
@@ -111,6 +114,10 @@ def named(changed: Sequence[str]) -> str:
 
 def changed_images(path: Path, dataset: Dataset, count: int) -> list[str]:
     """Ids of the images whose files or ground truth are not what they were.
+
+    Args:
+        path: what each image was read from, one line an image.
+        count: number of images that were read.
 
     Raises:
         ValueError: if the file is missing or damaged, naming it.

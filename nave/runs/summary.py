@@ -75,6 +75,8 @@ class Row:
     """One job of a sweep at one K.
 
     Attributes:
+        job: Name of the job's folder.
+        choices: The job's overrides by key.
         k: A number of clusters, ``auto`` or, for a baseline, a dash; all requested ones if the job did not finish.
         images: Number of finished images, of ``total``.
     """

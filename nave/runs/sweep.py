@@ -73,7 +73,11 @@ def not_logged(folder: Path) -> list[Path]:
 
 
 def report(folder: Path) -> tuple[list[Row], str]:
-    """The state of a sweep: rows of its jobs, and a text with their counts and the commands that finish the sweep."""
+    """The state of a sweep: rows of its jobs, and a text with their counts and the commands that finish the sweep.
+
+    Raises:
+        FileNotFoundError: If ``folder`` holds no sweep.
+    """
     if not (folder / PLAN).is_file():
         raise FileNotFoundError(f"{folder} holds no {PLAN}: is it the folder of a sweep (python -m nave.run -m …)?")
     plan = folder / PLAN

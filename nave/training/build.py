@@ -24,6 +24,9 @@ def split(image_ids: Sequence[str], share: float) -> tuple[list[int], list[int]]
 
     The split depends only on the image ids, not on the seed of the training, so that trainings compare.
 
+    Args:
+        share: share of validation images; 0 for none, otherwise at least one image.
+
     Raises:
         ValueError: for a share outside [0, 1), or one that leaves no image for training.
     """
@@ -156,7 +159,14 @@ def build_module(cfg: DictConfig, encoder: Encoder, scheme: Scheme, data: Traini
 def build_trainer(
     cfg: DictConfig, folder: Path, attempt: int, data: TrainingData, callbacks: Sequence[Callback]
 ) -> Trainer:
-    """The trainer with its loggers, and a checkpoint after each epoch."""
+    """The trainer with its loggers, and a checkpoint after each epoch.
+
+    Args:
+        attempt: number of this attempt, from 1 on, for the loggers.
+
+    Raises:
+        ValueError: for ``patience`` without validation images.
+    """
     if cfg.patience is not None and data.validation is None:
         raise ValueError(f"patience={cfg.patience} needs the validation loss: give validation images with classes")
     stop = [] if cfg.patience is None else [Patience(cfg.patience)]

@@ -29,6 +29,7 @@ class TrainingImages(TorchDataset[tuple[Views, Tensor]]):
     """Augmented views of images, and their targets; its keys are pairs of epoch and position.
 
     Args:
+        indices: the images' positions in the data set.
         targets: of the images, in the order of ``indices``; None if unknown, which gives empty tensors.
     """
 
@@ -77,6 +78,12 @@ class TrainingData(LightningDataModule):
 
     An incomplete last batch of an epoch is dropped, unless it is the only one: the batch statistics of one or two
     images would harm the network.
+
+    Args:
+        batch_size: images per process and step.
+
+    Raises:
+        ValueError: for a batch size below 2.
     """
 
     def __init__(

@@ -68,7 +68,11 @@ def may_resume(cfg: DictConfig, folder: RunFolder, data: TrainingData, images: D
 
 
 def has_same_data(cfg: DictConfig, folder: RunFolder, encoder: Encoder) -> bool:
-    """Whether the images of a finished training are what they were; False if that is not known."""
+    """Whether the images of a finished training are what they were; False if that is not known.
+
+    Raises:
+        ConflictingResultsError: if images or their labels have changed, naming the first.
+    """
     images = prepared_dataset(cfg, cfg.data)
     return _has_same_data(folder, training_data(cfg, images, build_scheme(cfg, encoder)), images)
 

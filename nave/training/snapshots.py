@@ -50,7 +50,11 @@ class Snapshots(Callback):
         self.epochs, self.steps, self.write = epochs, steps, write
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the untrained network, unless the training is resumed."""
+        """Writes the untrained network, unless the training is resumed.
+
+        Raises:
+            ValueError: for a step beyond the last one.
+        """
         check_steps(self.steps, int(trainer.estimated_stepping_batches))
         self._seen = -1 if trainer.global_step == 0 else trainer.global_step
         if trainer.current_epoch == 0:

@@ -86,7 +86,11 @@ class TrainingModule(LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Refuses a mean loss of the epoch that is NaN or infinite, before the checkpoint is written."""
+        """Refuses a mean loss of the epoch that is NaN or infinite, before the checkpoint is written.
+
+        Raises:
+            ValueError: naming the learning rate.
+        """
         loss = self.trainer.callback_metrics.get("train/loss")
         if loss is not None and not bool(loss.isfinite()):
             raise ValueError(

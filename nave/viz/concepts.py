@@ -18,7 +18,12 @@ GAP = 4  # pixels between the pictures of a strip
 def lit(
     photograph: Image.Image, labels: UInt8[np.ndarray, "H W"], cluster: int, concept: int, longest: int
 ) -> Image.Image:
-    """The photograph, small, with one cluster lit up in the outline of its concept's colour."""
+    """The photograph, small, with one cluster lit up in the outline of its concept's colour.
+
+    Args:
+        concept: The number of the concept that the cluster shows.
+        longest: Longer side of the picture in pixels.
+    """
     small = shrunk(photograph.convert("RGB"), longest)
     region = np.asarray(Image.fromarray(labels).resize(small.size, Image.Resampling.NEAREST)) == cluster
     pixels = np.asarray(small, np.float32)

@@ -31,7 +31,11 @@ def overlay(
 ) -> Image.Image:
     """Draws translucent clusters with crisp boundaries on an image.
 
-    The predicted box is solid, true ones are dashed.
+    Args:
+        labels: The map of the image, of the same size.
+        box: The predicted box (xyxy, pixels of the image), drawn solid.
+        truth: True boxes, drawn dashed.
+        colours_of: Colours of the cluster ids; those of the palette without it.
     """
     fill = OPACITY * (palette() if colours_of is None else colours_of).astype(np.float32)
     mixed = (1 - OPACITY) * muted(np.asarray(image, np.float32))

@@ -140,7 +140,11 @@ def _regions(chain: Chain, maps: Sequence[UInt8[np.ndarray, "_ _"]]) -> Float64[
 
 
 def by_overlap(labels: UInt8[np.ndarray, "H W"], reference: UInt8[np.ndarray, "_ _"]) -> PaletteIndex:
-    """Assigns cluster ids to those of the reference, one to one, so that most pixels agree."""
+    """Assigns cluster ids to those of the reference, one to one, so that most pixels agree.
+
+    Raises:
+        ValueError: If the maps differ in size.
+    """
     if labels.shape != reference.shape:
         raise ValueError(f"maps of sizes {labels.shape} and {reference.shape} cannot be aligned: resize one")
     count, others = int(labels.max()) + 1, int(reference.max()) + 1

