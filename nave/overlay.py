@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from nave.near_names import near
 from nave.viz.terminal import command
 
 
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not run.finished:
         raise FileNotFoundError(f"{given.run} is not finished: {run.record['status']}")
     if unknown := set(given.image_id) - run.at_k[0].lines.keys():
-        raise ValueError(f"no image {min(unknown)!r} in {given.run}")
+        raise ValueError(f"no image {min(unknown)!r} in {given.run}.{near(min(unknown), run.at_k[0].lines)}")
     config = OmegaConf.create(run.record["config"])
     artist = Artist(run.folder, build_dataset(config, config.data), None)
     count = draw(artist, [at_k.results for at_k in run.at_k], given.image_id or None)

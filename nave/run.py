@@ -21,9 +21,7 @@ def explain(cfg: DictConfig) -> float | None:
     """
     from nave.command_line.job import job, job_folder
     from nave.pipeline import run
-    from nave.processes.distributed import (
-        is_rank_zero,
-    )  # with torch: imported when the command line is known to be sound
+    from nave.processes.distributed import is_rank_zero  # torch: imported when the command line is known to be sound
     from nave.runs.reader import Run
     from nave.runs.summary import show_run
     from nave.runs.sweep import follow_up

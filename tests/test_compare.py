@@ -137,7 +137,8 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path, capsys):
         ([runs[0], "--k", "7"], "no run has K = 7: choose of 3, 5"),
         ([runs[0], other], "have no image in common: compare runs of the same images"),
         ([tmp_path / "nothing"], "no run.json"),
-        ([*runs, "--images", "four"], "no image 'four': the runs hold one, two, three"),
+        ([*runs, "--images", "four"], "no image 'four': the runs hold one, two, three."),
+        ([*runs, "--images", "tow"], "the runs hold one, two, three. Did you mean two?"),
     ):
         assert main([*map(str, arguments), "--output", str(tmp_path / "out")]) == 1
         assert message in capsys.readouterr().err

@@ -96,6 +96,14 @@ def test_what_cannot_be_compared_is_refused_before_the_work(arguments, message, 
     assert message in capsys.readouterr().err
 
 
+def test_of_a_training_that_is_not_there_the_nearest_is_meant(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs" / "encoders").mkdir(parents=True)
+    (tmp_path / "outputs" / "encoders" / "mine-epochs_1-seed0.safetensors").touch()
+    assert main(["training=mine-seed0"]) == 1
+    assert capsys.readouterr().err.endswith("finished runs. Did you mean training=mine-epochs_1-seed0?\n")
+
+
 def test_a_file_needs_its_network(files, capsys):
     assert main([*files, "data.root=photos"]) == 1
     assert "before.pth does not say which network it belongs to: add model=NAME (convnext_t" in capsys.readouterr().err

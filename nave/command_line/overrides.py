@@ -67,6 +67,7 @@ def check_overrides(config_name: str, overrides: Sequence[str], config_dir: str 
         folder = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"]
         slurm = any("slurm" in override for override in overrides if override.startswith("hydra/launcher="))
         for job in jobs:
+            _check_recipe(job, config_dir)
             check_values(_composed(config_name, [*folder, *job]), job, slurm)
 
 
@@ -101,11 +102,20 @@ def _composed(config_name: str, overrides: Sequence[str]) -> DictConfig:
         raise CommandLineError(_lines(str(error))) from error
 
 
+def _check_recipe(overrides: Sequence[str], config_dir: str | None) -> None:
+    """Hydra passes over a recipe that is not there, as not every data set has one; a recipe asked for must exist."""
+    for choice in [one.partition("=")[2] for one in overrides if one.startswith("recipe=")]:
+        folders = [CONF, *([] if config_dir is None else [Path(config_dir)])]
+        if not any((folder / "recipe" / f"{choice}.yaml").exists() for folder in folders):
+            raise CommandLineError(_no_such_choice("recipe", choice))
+
+
 def _missing_choice(text: str) -> str:
     found = re.search(r"Could not find '(?P<group>.+)/(?P<choice>[^/'\n]+)'", text)
-    if found is None:
-        return _lines(text)
-    group, choice = found["group"], found["choice"]
+    return _lines(text) if found is None else _no_such_choice(found["group"], found["choice"])
+
+
+def _no_such_choice(group: str, choice: str) -> str:
     known = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     return f"there is no {group}={choice}; choose one of {', '.join(known)}.{near(choice, known, f'{group}=')}"
 

@@ -48,7 +48,7 @@ def check_values(cfg: DictConfig, overrides: Sequence[str], elsewhere: bool) -> 
 
 def _near_file(path: Path, key: str) -> str:
     beside = [one.name for one in path.absolute().parent.glob("*")]
-    return near(path.name, beside, f"{key}={path.parent}/".replace("=./", "="))
+    return near(path.name, beside, f"{key}={path.parent / '_'}"[:-1])
 
 
 def _check_architecture(cfg: DictConfig) -> None:

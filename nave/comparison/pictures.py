@@ -14,6 +14,7 @@ from PIL import Image
 from nave.build import instantiate
 from nave.data.interface import Dataset, MissingDatasetError, UnreadableImageError
 from nave.loggers.interface import select_examples
+from nave.near_names import near
 from nave.runs.labels import distinguished, without_k
 from nave.runs.layout import encoded
 from nave.runs.prediction import Line
@@ -123,7 +124,8 @@ def chosen_pictures(runs: Sequence[RunAtK], image_ids: Sequence[str], count: int
     """
     by_id = {picture.image_id: picture for picture in pictures(runs)}
     if missing := [image_id for image_id in image_ids if image_id not in by_id]:
-        raise ValueError(f"no image {missing[0]!r}: the runs hold {', '.join([*by_id][:10])}{' …' * (len(by_id) > 10)}")
+        held = f"{', '.join([*by_id][:10])}{' …' * (len(by_id) > 10)}"
+        raise ValueError(f"no image {missing[0]!r}: the runs hold {held}.{near(missing[0], by_id)}")
     return [by_id[name] for name in image_ids] or [picture for picture in by_id.values() if all(picture.runs)][:count]
 
 

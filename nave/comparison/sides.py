@@ -11,8 +11,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from nave.command_line.overrides import quoted
 from nave.config import CONF
+from nave.near_names import near
 from nave.weights.file import WeightsError
-from nave.weights.naming import ENCODERS, SUFFIX
+from nave.weights.naming import ENCODERS, SUFFIX, trained_names
 from nave.weights.schemes import Card, chosen, read_card
 
 # of every diff, unless the command line says otherwise; the second seed tells how well equal encoders would agree, and
@@ -64,9 +65,11 @@ def _of_training(overrides: Sequence[str], common: Sequence[str]) -> list[str]:
     if len(steps) < 2:
         if not _sweeps(overrides):
             why = f"training={trainings[0]} has no snapshots (nave.train snapshots=[0,1,5]): " if trainings else ""
+            unknown = [name for name in trainings if name not in trained_names()]
+            hint = near(unknown[0], trained_names(), "training=") if unknown else ""
             raise ValueError(
                 f"nothing to compare: {why}name two files or more, model=A,B, training=a,b, a training with snapshots, "
-                "or the folders of finished runs"
+                f"or the folders of finished runs.{hint}"
             )
         return [*(override for override in overrides if override.startswith("model=")), *common]
     card = read_card(steps[-1])

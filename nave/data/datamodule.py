@@ -67,9 +67,9 @@ class ImageModule(LightningDataModule):
         super().__init__()
         self.dataset = dataset
         self.input_size = InputSize.of(image_size, longer_side)
-        self.batch_size = batch_size if batch_size == AUTO else _at_least(1, "batch_size", batch_size)
-        self.num_workers = num_workers if num_workers == AUTO else _at_least(0, "num_workers", num_workers)
-        self.limit = None if limit is None else _at_least(1, "limit", limit)
+        self.batch_size = batch_size if batch_size == AUTO else _at_least(1, "loader.batch_size", batch_size)
+        self.num_workers = num_workers if num_workers == AUTO else _at_least(0, "loader.num_workers", num_workers)
+        self.limit = None if limit is None else _at_least(1, "loader.limit", limit)
         self.skip = frozenset(skip)
         self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer images than devices
 
@@ -154,7 +154,7 @@ def size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:
 
 def _at_least(least: int, name: str, value: int | str) -> int:
     if isinstance(value, str) or value < least:
-        raise ValueError(f"{name}={value}: must be at least {least}{'' if name == 'limit' else ', or auto'}")
+        raise ValueError(f"{name}={value}: must be at least {least}{'' if name == 'loader.limit' else ', or auto'}")
     return value
 
 

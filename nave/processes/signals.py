@@ -1,5 +1,6 @@
 """SIGTERM, Ctrl-C, vanished parents and readers: a process ends at once, or says that it cannot. Without torch."""
 
+import logging
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 NOTHING = b"\0"  # the number of no signal
 GRACE = 5.0  # seconds until a process that does not react to a signal is ended; what waits is written meanwhile
@@ -104,5 +106,31 @@ def ended_with_its_reader() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        print_nowhere()  # Python flushes once more when it ends
         sys.exit(128 + signal.SIGPIPE)
+
+
+@contextmanager
+def going_on_without_reader() -> Iterator[None]:
+    """Around what a job prints: its results are on disk, and are finished where nobody reads of them."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        print_nowhere()
+
+
+class StandardOutput(logging.StreamHandler[TextIO]):
+    """The handler of a job's log; where nobody reads it any more, the job goes on without a word."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - of logging
+        """Within the handling of an exception, as logging says."""
+        if isinstance(sys.exception(), BrokenPipeError):
+            print_nowhere()
+        else:
+            super().handleError(record)
+
+
+def print_nowhere() -> None:
+    """Drops what this process prints from here on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

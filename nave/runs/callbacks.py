@@ -21,7 +21,7 @@ from nave.runs.layout import PLAN, RUN, RunFolder, write_csv, write_json, write_
 from nave.runs.record import read_record
 from nave.runs.summary import as_markdown, as_table, flat, summary
 from nave.runs.sweep import CONSTANT, Plan, in_quotes, not_logged, own_folder, written_page
-from nave.viz.terminal import show
+from nave.viz.terminal import announce
 
 _claims: dict[Path, ExitStack] = {}  # of the sweeps of this process; a callback is sent to the jobs
 
@@ -55,7 +55,7 @@ class SweepSummary(Callback):
         if "submitit" in config.hydra.launcher._target_:
             tolerate_lost_jobs()
         if "SlurmLauncher" in config.hydra.launcher._target_:
-            show(f"the jobs run on when this shell is closed; how far they are: python -m nave.sweep {folder}")
+            announce(f"the jobs run on when this shell is closed; how far they are: python -m nave.sweep {folder}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's
         """Writes and prints the summary; called by Hydra when the sweep has ended."""
@@ -67,14 +67,14 @@ class SweepSummary(Callback):
         rows = summary(folder, ended=True)
         write_csv(folder / "summary.csv", flat(rows))
         write_whole(folder / "summary.md", as_markdown(rows))
-        show(as_table(rows), f"written to {folder}")
+        announce(as_table(rows), f"written to {folder}")
         failed = written_page(folder) if config.report and any(row.status == "ok" for row in rows) else []
         if upload := sync_command(folder):
-            show(f"to upload: {upload}")
+            announce(f"to upload: {upload}")
         if not rows or any(row.status != "ok" for row in rows) or not_logged(folder):
             failed.append(f"to see what failed, and how to finish it: python -m nave.sweep {folder}")
         if failed:
-            show(*(f"{line}\n" for line in failed))
+            announce(*(f"{line}\n" for line in failed))
             sys.exit(1)
 
 
@@ -92,9 +92,9 @@ class TrainingFailures(Callback):
         refused = {path.stem: path.read_text() for path in sorted(_refusals(folder).glob("*.txt"))}
         failed = _failed(folder, self._start) | refused
         if upload := sync_command(folder):
-            show(f"to upload: {upload}")
+            announce(f"to upload: {upload}")
         if failed:
-            show(*(f"{name}: {reason}\n" for name, reason in failed.items()))
+            announce(*(f"{name}: {reason}\n" for name, reason in failed.items()))
             sys.exit(1)
 
 
@@ -104,7 +104,7 @@ def _ended_by_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        show(f"error: {error}")
+        announce(f"error: {error}")
         sys.exit(1)
 
 

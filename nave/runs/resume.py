@@ -16,7 +16,7 @@ from nave.data.interface import Content, Dataset, is_same
 from nave.processes.distributed import is_rank_zero
 from nave.runs.damage import damaged, damaged_file
 from nave.runs.journal import Journal
-from nave.runs.layout import CLAIM, PART, RUN, RunFolder, temporary_path
+from nave.runs.layout import CLAIM, PART, PLAN, RUN, RunFolder, temporary_path
 from nave.runs.notes import Note
 from nave.runs.record import Record, flat, read_record
 from nave.runs.shards import Span
@@ -63,7 +63,7 @@ def check_same(before: Record | None, now: Record, folder: RunFolder) -> None:
 def matching_run(folder: RunFolder, now: Record, outputs: Path, dataset: Dataset) -> RunFolder | None:
     """Finds the folder of a finished run with the same results: the run's own, or the newest one under ``outputs``.
 
-    The log says why the nearest one was not taken.
+    The log says why the nearest one was not taken; other jobs of the same sweep differ on purpose.
     """
     records = sorted([*outputs.glob(f"*/{RUN}"), *outputs.glob(f"*/*/{RUN}")], reverse=True)
     reasons: dict[RunFolder, list[str]] = {}
@@ -74,10 +74,19 @@ def matching_run(folder: RunFolder, now: Record, outputs: Path, dataset: Dataset
                 reasons[candidate] = list(_reasons(record, now, candidate, dataset))
                 if not reasons[candidate]:
                     return candidate
-    nearest = min(reasons, key=lambda candidate: len(reasons[candidate]), default=None)
+    nearest = min(
+        (one for one in reasons if not _of_one_sweep(one, folder)),
+        key=lambda candidate: len(reasons[candidate]),
+        default=None,
+    )
     if nearest and len(reasons[nearest]) <= NEAR:
         log.info("not reused: %s (%s)", nearest.path, "; ".join(reasons[nearest]))
     return None
+
+
+def _of_one_sweep(one: RunFolder, other: RunFolder) -> bool:
+    own, sweep = one.path.resolve(), other.path.resolve().parent
+    return own.parent == sweep and own.name != other.path.name and (sweep / PLAN).is_file()
 
 
 def _reasons(record: Record, now: Record, folder: RunFolder, dataset: Dataset) -> Iterator[str]:

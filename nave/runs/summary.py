@@ -18,7 +18,7 @@ from nave.runs.layout import RUN, RunFolder, k_text
 from nave.runs.prediction import Line, read_lines
 from nave.runs.reader import Run
 from nave.runs.record import read_record, training_of
-from nave.viz.terminal import FittedTable, score_table, score_text, show
+from nave.viz.terminal import FittedTable, announce, score_table, score_text
 
 NUMBERS = ("k", "images", *SCORES, "images/s")
 ROWS = 20  # images in the table of a run
@@ -29,18 +29,18 @@ def show_run(run: Run) -> None:
     """Prints the images of a run, its scores, what was left out or decided, and its folder."""
     record = run.record
     for at_k in run.at_k:
-        show(image_table(read_lines(at_k.results), record["images"]))
+        announce(image_table(read_lines(at_k.results), record["images"]))
     scores = {at_k.results.path.name: at_k.scores for at_k in run.at_k}
     if any(score["value"] is not None for by_name in scores.values() for score in by_name.values()):
-        show(score_table("percent, with the 95 % interval", scores))
+        announce(score_table("percent, with the 95 % interval", scores))
     for image in record["unreadable"]:
-        show(f"skipped {image['image_id']}: {image['reason']}")
+        announce(f"skipped {image['image_id']}: {image['reason']}")
     for reason, count in record.get("passed_over", {}).items():
-        show(f"passed over: {count} {reason}")
+        announce(f"passed over: {count} {reason}")
     for remark, count in record.get("remarks", {}).items():
-        show(f"{count} of {record.get('total', '?')} images: {remark}")
+        announce(f"{count} of {record.get('total', '?')} images: {remark}")
     speed = record["images_per_second"]
-    show(f"{record['images']} images, {speed:.2f} a second, written to {run.folder.path}")
+    announce(f"{record['images']} images, {speed:.2f} a second, written to {run.folder.path}")
 
 
 def image_table(lines: Iterable[Line], images: int) -> Table:

@@ -13,7 +13,7 @@ from nave.runs.reader import Run
 from nave.runs.record import read_record
 from nave.runs.summary import Row, overrides_of, summary
 from nave.strict_json import checked
-from nave.viz.terminal import show
+from nave.viz.terminal import announce
 
 CONSTANT = "hydra.job.config.override_dirname.exclude_keys"  # Hydra's place for keys that name no folder
 REPLACED = (f"{CONSTANT}=", "hydra.sweep.dir=", "hydra.mode=", "skip_existing=")
@@ -60,7 +60,7 @@ def written_page(folder: Path) -> list[str]:
     from nave.report.page import write_report  # plots need matplotlib, which takes its time to import
 
     try:
-        show(f"look at {write_report(folder)}")
+        announce(f"look at {write_report(folder)}")
     except Exception as error:
         return [f"its report: {error}; to write it: python -m nave.report {shlex.quote(str(folder))}"]
     return []

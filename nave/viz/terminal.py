@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
 
 from nave.metrics.bootstrap import Score
-from nave.processes.signals import ended_with_its_reader
+from nave.processes.signals import ended_with_its_reader, going_on_without_reader
 
 P = ParamSpec("P")
 LOG_WIDTH, NAMED = 120, 3  # columns; headings named of those that were left out
@@ -23,12 +23,24 @@ def show(*renderables: Any) -> None:
 
     Markup and emoji are off, since names of files may look like either.
     """
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = _Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         unbounded = console.options.update(max_width=10_000)
         widths = (console.measure(renderable, options=unbounded).maximum for renderable in renderables)
         console.width = max(LOG_WIDTH, *widths)
     console.print(*renderables)
+
+
+def announce(*renderables: Any) -> None:
+    """Prints what a job has done, for whoever still reads: its results are on disk, and are finished in any case."""
+    with going_on_without_reader():
+        show(*renderables)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Lets the caller decide; Rich would end the process, with code 1."""
+        raise BrokenPipeError
 
 
 class FittedTable(Table):

@@ -50,6 +50,8 @@ def test_what_hydra_cannot_read_is_quoted(
             ["training=dinoo"],
             "has no training=dinoo; it has default, .*Did you mean training=dino",
         ),
+        ("config", ["experiment=serach"], r"no experiment=serach; .* Did you mean experiment=search\?"),
+        ("config", ["weights=/bn"], r"Did you mean weights=/bin\?"),
         ("config", ["seed=abc"], "'abc' of type 'str' could not be converted to Integer"),
         ("config", ["objective=corlok"], "objective=corlok: choose one of"),
         ("config", ["data.root=photos/"], r"Did you mean data=folder data\.root=photos/\?"),
@@ -72,6 +74,7 @@ def test_what_hydra_cannot_read_is_quoted(
         ("config", ["trainer.devices=0"], r"trainer\.devices=0: give a number"),
         ("train", ["ephocs=3"], "Did you mean epochs"),
         ("train", ["model=timm", "architecture=resnt50", "data=shapes"], "Did you mean architecture=res"),
+        ("train", ["recipe=shaps"], r"no recipe=shaps; .* Did you mean recipe=shapes\?"),
         ("train", ["scheme=simclrr"], "Did you mean scheme=simclr"),
     ],
 )
@@ -128,3 +131,4 @@ def test_what_can_run_is_let_through(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no image folder given; name one: data\.root=photos/"):
         check_overrides("config", ["data=folder"])
     check_overrides("train", ["model=resnet_tiny", "data=shapes", "seed=0,1"])
+    check_overrides("train", ["model=resnet_tiny", "data=shapes", "recipe=stl10"])

@@ -28,8 +28,8 @@ def test_a_large_run_has_a_few_overlays_and_others_are_drawn_when_asked_for(tmp_
     assert drawn(run) == sorted([*first, other])
     assert main([str(run)]) == 0
     assert len(drawn(run)) == 5
-    assert main([str(run), "nothing"]) == 1
-    assert "no image 'nothing'" in capsys.readouterr().err
+    assert main([str(run), "000O04"]) == 1
+    assert f"no image '000O04' in {run}. Did you mean 000004?" in capsys.readouterr().err
 
 
 def test_no_overlays_are_drawn_if_none_are_wanted(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from nave.data.folder import Folder
 from nave.data.interface import files_of, meaning_of
-from nave.runs.layout import RunFolder, write_json, write_whole
+from nave.runs.layout import PLAN, RunFolder, write_json, write_whole
 from nave.runs.resume import ConflictingResultsError, check_same, matching_run, reuse_results
 from tests.helpers.datasets import write_photograph
 from tests.helpers.pages import line
@@ -110,6 +110,18 @@ def test_only_a_complete_run_of_the_same_matches(tmp_path: Path) -> None:
     photographs(tmp_path, job)
     assert matching_run(new, run_record(), runs, dataset) == job
     assert matching_run(job, run_record(), Path("nowhere"), dataset) == job
+
+
+def test_that_other_jobs_of_a_sweep_differ_is_no_news(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "nave.runs.resume")
+    sweep = tmp_path / "runs" / "sweep"
+    dataset = photographs(tmp_path, written(sweep / "k3", weights_sha256="c"))
+    for plan in (False, True):
+        if plan:
+            (sweep / PLAN).touch()
+        assert matching_run(RunFolder(sweep / "k5"), run_record(), tmp_path / "runs", dataset) is None
+        assert ("not reused" in caplog.text) != plan
+        caplog.clear()
 
 
 def cut(path: Path, share: float = 0.9) -> None:
