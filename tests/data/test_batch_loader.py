@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from nave.data import batch_loader
 from nave.data.batch import Batch
 from nave.data.batch_loader import BatchLoader, pieces
 from nave.data.folder import Folder
 from nave.data.input_size import InputSize
+from nave.processes import crew
 from tests.helpers.datasets import write_folder, write_text
 
 
@@ -35,7 +35,7 @@ def known(batch: Batch) -> tuple[Any, ...]:
 def test_batches_are_those_of_one_process(
     folder: Folder, size: InputSize, slot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_loader, "SLOT", slot or 1)
+    monkeypatch.setattr(crew, "ROOM", slot or 1)
     expected = list(BatchLoader(folder, BATCHES, size, processes=0))
     found = list(BatchLoader(folder, BATCHES, size, processes=2))
     assert [len(batch.image_ids) for batch in expected] == [10, 9, 0, 1, 6]
@@ -46,7 +46,7 @@ def test_batches_are_those_of_one_process(
 
 
 def test_where_nothing_can_be_forked_pixels_are_sent(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_loader, "FORKS", False)
+    monkeypatch.setattr(crew, "FORKS", False)
     found = list(BatchLoader(folder, BATCHES[:2], InputSize(), processes=1))
     expected = list(BatchLoader(folder, BATCHES[:2], InputSize(), processes=0))
     assert all(torch.equal(one.images, other.images) for one, other in zip(expected, found, strict=True))
