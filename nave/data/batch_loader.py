@@ -16,7 +16,7 @@ from nave.data.interface import Dataset
 from nave.processes.crew import Crew
 
 PIECES = 8  # of a batch: the processes share the first one, for which the device waits
-LEAST = 4  # images of a piece, unless its batch has fewer
+LEAST = 8  # images of a piece, unless its batch has fewer
 AHEAD = 2  # batches that are read before they are asked for
 
 

@@ -28,7 +28,7 @@ from nave.processes.signals import end_with, uninterrupted
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 FORKS = sys.platform == "linux"
-ROOM = 4 << 20  # bytes of shared memory for what is given or returned at once, such as eight maps of 500 x 375
+ROOM = 8 << 20  # bytes of shared memory for what is given or returned at once, such as eight photographs of 500 x 375
 ALIGNED, SMALL = 64, 4096  # bytes of arrays: where they begin, and fewer than are worth it
 UNREAD = 1 << 16  # bytes that a pipe holds for certain: what is longer is sent to a process that waits for it
 MMAP_THRESHOLD, TRIM_THRESHOLD, KEPT = -3, -1, 1 << 25  # parameters of glibc's mallopt, and its largest threshold

@@ -13,7 +13,7 @@ from nave.processes.crew import Crew, noted
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 FEW = 16  # images that are not worth processes of their own
-CHUNK = 8  # images that a process is given at once, so that calls cost little
+CHUNK, LEAST = 8, 4  # images that a process is given at once, so that calls cost little; unless there are fewer
 AHEAD = 5  # chunks of a process, of which it works on one
 READING = 0.5  # of the cores beside a GPU; to finish an image takes as long as to read it (nave.bench)
 
@@ -51,7 +51,7 @@ class Pool(Generic[Item, Result]):
         if crew is None:
             self._finished(_done(self._function, items))
             return
-        size = min(CHUNK, -(-len(items) // self._processes) or 1)
+        size = min(CHUNK, max(LEAST, -(-len(items) // self._processes)))
         try:
             for first in range(0, len(items), size):
                 while crew.full:

@@ -58,7 +58,7 @@ def test_batches_are_not_overwritten_by_later_ones(folder: Folder) -> None:
     assert all(torch.equal(one.images, found[place % 5].images) for place, one in enumerate(found))
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (8, [4, 4]), (9, [4, 4, 1]), (64, [8] * 8)])
+@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (8, [8]), (17, [8, 8, 1]), (80, [10] * 8)])
 def test_a_batch_is_split_evenly_among_processes(count: int, sizes: list[int]) -> None:
     assert [len(piece) for piece in pieces(range(count))] == sizes
     assert [index for piece in pieces(range(count)) for index in piece] == list(range(count))
