@@ -17,7 +17,7 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from multiprocessing.connection import Connection
@@ -31,6 +31,7 @@ FORKS = sys.platform == "linux"
 ROOM = 8 << 20  # bytes of shared memory for what is given or returned at once, such as eight photographs of 500 x 375
 ALIGNED, SMALL = 64, 4096  # bytes of arrays: where they begin, and fewer than are worth it
 UNREAD = 1 << 16  # bytes that a pipe holds for certain: what is longer is sent to a process that waits for it
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 MMAP_THRESHOLD, TRIM_THRESHOLD, KEPT = -3, -1, 1 << 25  # parameters of glibc's mallopt, and its largest threshold
 Function = Callable[[Item, memoryview], Result]
 
@@ -222,11 +223,22 @@ def _started(function: Function[Any, Any], rooms: _Rooms | None) -> _Worker:
     context: Any = multiprocessing.get_context("fork" if FORKS else None)
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(function, theirs, rooms, os.getpid()), daemon=True)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _held_back():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python's, about threads that hold locks while forking
         process.start()
     theirs.close()  # it vanishes with the process then
     return _Worker(process, ours)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Lets signals to a process that is forked here wait for :func:`as_child`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if FORKS else set[signal.Signals]()
+    try:
+        yield
+    finally:
+        if FORKS:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _room(rooms: _Rooms | None, number: int) -> memoryview:
@@ -314,3 +326,5 @@ def as_child() -> None:
     signal.set_wakeup_fd(-1)  # it is the parent's: a signal to this process would look like one to the parent
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
+    if FORKS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -1,5 +1,7 @@
 """Batches from several processes are those of one process, whatever their memory."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +64,9 @@ def test_batches_are_not_overwritten_by_later_ones(folder: Folder) -> None:
 def test_a_batch_is_split_evenly_among_processes(count: int, sizes: list[int]) -> None:
     assert [len(piece) for piece in pieces(range(count))] == sizes
     assert [index for piece in pieces(range(count)) for index in piece] == list(range(count))
+
+
+def test_a_reader_that_is_killed_ends_the_run(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Folder, "image", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(RuntimeError, match="a process that reads images was killed: is there enough memory"):
+        list(BatchLoader(folder, BATCHES, InputSize(), processes=1))
