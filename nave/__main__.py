@@ -3,10 +3,10 @@
 import runpy
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib.metadata import version
 
-from nave.command_line.pipe import ended_with_its_reader
+from nave.near_names import near
+from nave.processes.signals import ended_with_its_reader
 
 COMMANDS = {  # a command is the module nave.NAME, imported when it is called
     "run": "explain images: maps, boxes, scores; with -m, a sweep",
@@ -55,8 +55,7 @@ def _main(arguments: Sequence[str]) -> int:
         print(COMPLETION.replace("@", " ".join(COMMANDS)))
         return 0
     if name not in COMMANDS:
-        close = get_close_matches(name, COMMANDS, n=1)
-        hint = f" Did you mean nave {close[0]}?" if close else ""
+        hint = near(name, COMMANDS, "nave ")
         print(f"error: there is no nave {name}.{hint} There are: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     sys.argv[:] = [f"nave {name}", *rest]

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from hydra import compose, initialize_config_module
 from jaxtyping import Float, UInt8
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor, nn
 
 from nave.build import build_explainer, instantiate
-from nave.config import CONF, numbers_of_clusters, register
+from nave.config import CONF, composed, numbers_of_clusters
 from nave.data.batch import Batch
 from nave.data.datamodule import ImageModule
 from nave.data.pixels import InMemory, Pixels
@@ -187,10 +186,7 @@ def configuration(options: Mapping[str, Any]) -> DictConfig:
     Raises:
         ValueError: for a key that does not exist or a value of the wrong type.
     """
-    groups = [f"{group}={options[group]}" for group in GROUPS if group in options]
-    register()
-    with initialize_config_module("nave.conf", version_base="1.3"):
-        cfg = compose("config", overrides=groups)
+    cfg = composed([f"{group}={options[group]}" for group in GROUPS if group in options])
     for key, value in options.items():
         if key not in GROUPS:
             OmegaConf.update(cfg, key, value)

@@ -1,7 +1,5 @@
 """The schemas of configurations: which keys exist, of which type; and what is checked before any weight is loaded."""
 
-import hashlib
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,14 +7,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nave.clustering.number import NumberOfClusters, check_k
 from nave.localization.switch import AUTO, OFF, switched
-from nave.metrics import FIGURES
-from nave.weights.naming import file_name, plain
+from nave.metrics import SCORES
+from nave.runs.folder_names import encoder_name, run_name
+from nave.weights.naming import file_name
 
 ASKED = "${architecture}"  # in the file of a model that is any network of timm
 CONF = Path(str(files("nave.conf")))
@@ -34,11 +34,7 @@ class Evaluation:
     groups: int = MISSING
 
     def checked(self) -> "Evaluation":
-        """The options themselves.
-
-        Raises:
-            ValueError: for one that cannot be.
-        """
+        """The options themselves; raises ValueError for one that cannot be."""
         if not 0 < self.iou <= 1:
             raise ValueError(f"evaluation.iou={self.iou}: an overlap, above 0 and at most 1")
         if self.groups < 1:
@@ -90,17 +86,24 @@ class RunConfig:
 
 
 def register() -> None:
-    """Makes the schemas, the names of folders, ``by_turns`` and ``gpus_per_node`` known to Hydra."""
+    """Makes the schemas, the names of folders, ``round_robin`` and ``gpus_per_node`` known to Hydra."""
     ConfigStore.instance().store(name="schema", node=RunConfig)
     ConfigStore.instance().store(name="train_schema", node=TrainConfig)
     OmegaConf.register_new_resolver("encoder_name", encoder_name, replace=True)
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
     OmegaConf.register_new_resolver("file_name", file_name, replace=True)
-    OmegaConf.register_new_resolver("by_turns", by_turns, replace=True)
+    OmegaConf.register_new_resolver("round_robin", round_robin, replace=True)
     OmegaConf.register_new_resolver("gpus_per_node", _gpus_per_node, replace=True)
     OmegaConf.register_new_resolver("one_size", one_size, replace=True)
     OmegaConf.register_new_resolver("if_equal", lambda a, b, then, other: then if a == b else other, replace=True)
     OmegaConf.register_new_resolver("either", lambda value, default: default if value is None else value, replace=True)
+
+
+def composed(overrides: Sequence[str], name: str = "config") -> DictConfig:
+    """``conf/<name>.yaml`` with overrides, as a command composes it."""
+    register()
+    with initialize_config_module("nave.conf", version_base="1.3"):
+        return compose(name, overrides=[*overrides])
 
 
 def _gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
@@ -132,48 +135,10 @@ def check_architecture(cfg: DictConfig) -> None:
         raise ValueError(f"architecture={cfg.architecture} is an option of model=timm: choose that, or leave it out")
 
 
-def by_turns(count: int) -> int:
+def round_robin(count: int) -> int:
     """0 to ``count`` - 1, one after the other by a job's number in its sweep: the GPU that is its own; else 0."""
     hydra: Any = HydraConfig.get()
     return int(OmegaConf.select(hydra, "job.num") or 0) % count
-
-
-UNSAID = ("name", "outputs", "skip_existing", "logger", "cache", "report")  # in no folder, as they change no result
-
-
-def run_name(
-    model: str, training: str, named: str | None, k: Any, overrides: Sequence[str], constant: Sequence[str]
-) -> str:
-    """``dino-layers=_-1_``: what a sweep varies, as a folder name that is unique within the sweep.
-
-    ``vits14-default-k5`` where nothing varies. ``weights=`` is left out if ``named`` says which file it is.
-
-    Args:
-        model: its name.
-        training: its scheme.
-        named: what the training is called instead.
-        k: one or several numbers of clusters.
-        overrides: of the job.
-        constant: keys of those that all jobs share.
-    """
-    ks = "+".join(str(value) for value in k) if isinstance(k, Sequence) and not isinstance(k, str) else k
-    keys = {override: override.lstrip("+~").partition("=")[0] for override in overrides}
-    varied = {override: key for override, key in keys.items() if key not in (*constant, *UNSAID)}
-    sources = ("weights", "weights_key", "training_name") if named else ("training",)
-    words = {model: ("model", "architecture"), named or training: sources, f"k{ks}": ("k",)}
-    first = [word for word, said in words.items() if {*said} & {*varied.values()}]
-    known = ("model", "architecture", "k", "training_name", *(() if named else ("training",)))
-    others = sorted(one for one, key in varied.items() if key not in known and not _said(one, named or ""))
-    name = plain("-".join([*first, *others] or words))
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return name if len(name) <= 150 else f"{name[:140]}-{digest}"
-
-
-def _said(override: str, named: str) -> bool:
-    """Whether the name of a training says which file of weights, or which of its tensors, were chosen."""
-    key, _, value = override.partition("=")
-    stem = Path(value.strip("'\"")).stem if key == "weights" else value
-    return key in ("weights", "weights_key") and stem in named
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
@@ -184,14 +149,10 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def check(cfg: DictConfig) -> None:
-    """Finds, before the work, what would fail after it.
-
-    Raises:
-        ValueError: naming the key, its value and the choices.
-    """
+    """Finds, before the work, what would fail after it; raises ValueError naming the key, its value and the choices."""
     check_architecture(cfg)
-    if cfg.objective not in FIGURES:
-        raise ValueError(f"objective={cfg.objective}: choose one of {', '.join(FIGURES)}")
+    if cfg.objective not in SCORES:
+        raise ValueError(f"objective={cfg.objective}: choose one of {', '.join(SCORES)}")
     evaluation = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Evaluation), cfg.evaluation))
     assert isinstance(evaluation, Evaluation)
     evaluation.checked()
@@ -226,21 +187,6 @@ def numbers_of_clusters(k: Any) -> tuple[NumberOfClusters, ...]:
     return values
 
 
-NAMED = ("model", "architecture", "data", "scheme", "seed")  # part of the name of an encoder anyway
-UNNAMED = (
-    "name",
-    "outputs",
-    "logger",
-    "snapshots",
-    "snapshot_steps",
-    "loader.num_workers",
-    "data.root",
-    "data.download",
-)
-OWN = ("folder", "image_folder")  # data sets that only their data.root tells apart
-UNNAMED_GROUPS = ("logger.", "trainer.", "hydra.", "hydra/")
-
-
 @dataclass
 class TrainConfig:
     """Keys of ``conf/train.yaml``; a key that is not here is refused."""
@@ -272,31 +218,3 @@ class TrainConfig:
     loader: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
-
-
-def encoder_name(name: str | None, model: str, data: str, scheme: str, seed: int, overrides: Sequence[str]) -> str:
-    """``resnet18-stl10-supervised-exclude_dog-seed0``: what was chosen, unless there is a ``name``.
-
-    What does not change the weights, or says where things are, is left out; untrained weights know no data.
-    """
-    if name is not None:
-        return name
-    unnamed = [key for key in (*NAMED, *UNNAMED) if not (key == "data.root" and data in OWN)]
-    others = [_plain(override) for override in sorted(overrides) if not _is(override, unnamed)]
-    if scheme == "random":
-        data, others = "", [other for other in others if other.startswith("model.")]
-    chosen = filter(None, (model.rpartition("/")[2], data, scheme))
-    full = "-".join([*chosen, *others, f"seed{seed}"])
-    return full if len(full) <= 150 else f"{full[:140]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
-
-
-def _is(override: str, keys: Sequence[str]) -> bool:
-    key = override.lstrip("+~").partition("=")[0]
-    return key in keys or key.startswith(UNNAMED_GROUPS)
-
-
-def _plain(override: str) -> str:
-    """``exclude=[dog,cat]`` as ``exclude_dog+cat``; of a file its name."""
-    key, _, value = override.lstrip("+~").partition("=")
-    plain = re.sub(r"[^\w.-]+", "+", value.rstrip("/").rpartition("/")[2].removesuffix(".safetensors")).strip("+")
-    return f"{key}_{plain}"

@@ -11,12 +11,7 @@ from nave.viz.terminal import command
 
 @command
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command.
-
-    Raises:
-        FileNotFoundError: If the folder holds no finished run.
-        ValueError: If an image is not in the run.
-    """
+    """Runs the command."""
     parser = argparse.ArgumentParser(prog="python -m nave.overlay", description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("image_id", nargs="*", help="images to draw (default: all)")

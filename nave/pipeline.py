@@ -13,7 +13,7 @@ from nave.config import check, resolved
 from nave.data.datamodule import ImageModule
 from nave.data.interface import Dataset, prepare
 from nave.localization.switch import OFF
-from nave.loggers.interface import LoggerError, RunLogger, log_run, select_examples
+from nave.loggers.interface import RunLogger, select_examples
 from nave.module import Explainer
 from nave.processes.distributed import StopAtOnce, is_rank_zero, leave_process_group
 from nave.runs.duration import announce_large_images
@@ -161,7 +161,8 @@ def explain(
             name: round(seconds, 3) for name, seconds in (explainer.stages.seconds | writer.seconds).items()
         }
     if not record["images"]:
-        raise NothingExplainedError(f"none of {total} images of {dataset.name} could be read: {_reasons(record)}")
+        reasons = "; ".join(f"{image['image_id']}: {image['reason']}" for image in record["unreadable"][:3])
+        raise NothingExplainedError(f"none of {total} images of {dataset.name} could be read: {reasons}")
 
 
 def _log(loggers: Mapping[str, RunLogger], folder: RunFolder, record: Record, dataset: Dataset | None) -> None:
@@ -172,11 +173,12 @@ def _log(loggers: Mapping[str, RunLogger], folder: RunFolder, record: Record, da
     if not is_rank_zero() or not loggers:
         return
     failed = {}
-    for name, logger in loggers.items():
+    for name in [name for name in loggers if name not in record.get("logged", [])]:
         try:
-            record["logged"] = log_run({name: logger}, Run(folder, record), dataset, record.get("logged", []))
-        except LoggerError as error:
-            failed[name] = str(error)
+            loggers[name].log(Run(folder, record), dataset)
+            record["logged"] = sorted({*record.get("logged", []), name})
+        except Exception as error:
+            failed[name] = f"logger={name}: {error.__cause__ or error}; run again to log the results"
     if failed and dataset is not None:
         record["unlogged"] = failed
     save(folder, record)
@@ -192,7 +194,3 @@ def _announce(record: Record, images: ImageModule, k: object, folder: RunFolder)
         *(record["model"], record["training"], record["weights"], record["device"]),
         *(images.count, record["data"], done, clusters, folder.path),
     )
-
-
-def _reasons(record: Record, first: int = 3) -> str:
-    return "; ".join(f"{image['image_id']}: {image['reason']}" for image in record["unreadable"][:first])

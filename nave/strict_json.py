@@ -4,7 +4,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -135,8 +135,13 @@ def _union(options: Sequence[FaultOf]) -> FaultOf:
     return fault
 
 
+def _first_fault(children: Iterable[tuple[str, FaultOf, Any]]) -> str | None:
+    """That of the first of some keys with their values which has one."""
+    return next((key + found for key, of_child, child in children if (found := of_child(child)) is not None), None)
+
+
 def _object(form: Any) -> FaultOf:
-    fields = {name: _fault_of(hint) for name, hint in get_type_hints(form).items()}
+    fields = [(name, f".{name}", _fault_of(hint)) for name, hint in get_type_hints(form).items()]
     required = form.__required_keys__
 
     def fault(value: Any) -> str | None:
@@ -144,38 +149,25 @@ def _object(form: Any) -> FaultOf:
             return _wrong(value, "an object")
         if not value.keys() >= required:
             return f" has no key {min(required - value.keys())!r}"
-        for name, of_field in fields.items():
-            if name in value and (found := of_field(value[name])) is not None:
-                return f".{name}{found}"
-        return None
+        return _first_fault((key, of_field, value[name]) for name, key, of_field in fields if name in value)
 
     return fault
 
 
 def _mapping(of_key_and_value: Sequence[FaultOf]) -> FaultOf:
-    of_value = of_key_and_value[1]
-
     def fault(value: Any) -> str | None:
         if not isinstance(value, dict):
             return _wrong(value, "an object")
-        for name, child in value.items():
-            if (found := of_value(child)) is not None:
-                return f".{name}{found}"
-        return None
+        return _first_fault((f".{name}", of_key_and_value[1], child) for name, child in value.items())
 
     return fault
 
 
 def _list(of_items: Sequence[FaultOf]) -> FaultOf:
-    (of_item,) = of_items
-
     def fault(value: Any) -> str | None:
         if not isinstance(value, list):
             return _wrong(value, "a list")
-        for number, item in enumerate(value):
-            if (found := of_item(item)) is not None:
-                return f"[{number}]{found}"
-        return None
+        return _first_fault((f"[{number}]", of_items[0], item) for number, item in enumerate(value))
 
     return fault
 
@@ -184,10 +176,7 @@ def _tuple(of_items: Sequence[FaultOf]) -> FaultOf:
     def fault(value: Any) -> str | None:
         if not isinstance(value, list) or len(value) != len(of_items):
             return _wrong(value, f"a list of {len(of_items)}")
-        for number, (of_item, item) in enumerate(zip(of_items, value, strict=True)):
-            if (found := of_item(item)) is not None:
-                return f"[{number}]{found}"
-        return None
+        return _first_fault((f"[{n}]", *pair) for n, pair in enumerate(zip(of_items, value, strict=True)))
 
     return fault
 

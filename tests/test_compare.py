@@ -12,7 +12,7 @@ from nave.comparison.pictures import chosen_runs
 from nave.runs.layout import RunFolder, write_json
 from nave.runs.reader import Run
 from nave.runs.scoring import evaluate
-from tests.helpers.pages import CLASSES, write_lines, write_run
+from tests.helpers.pages import CLASSES, write_centroids, write_lines, write_run
 
 STAMP = [2, 3, 30, 40]
 
@@ -26,7 +26,7 @@ def runs(tmp_path_factory):
     for run in Run.read(root / "default").at_k:
         lines = list(run.lines.values())
         for line in lines:
-            run.results.write_centroids(line["image_id"], np.random.default_rng(0).normal(size=(line["k"], 4)))
+            write_centroids(run.results, line["image_id"], np.random.default_rng(0).normal(size=(line["k"], 4)))
             line["watermark"] = STAMP
         write_lines(run.results, lines)
     return root / "random", root / "default"

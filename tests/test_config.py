@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nave.config import check, encoder_name, numbers_of_clusters, run_name
+from nave.config import check, numbers_of_clusters
+from nave.runs.folder_names import encoder_name, run_name
 from tests.helpers.compositions import composed
 
 

@@ -262,7 +262,7 @@ def test_nothing_explained_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFi
         (["layers=[99]"], "layer 99 is out of range"),
         (["composite.resolution=huge"], "huge"),
         (["image_size=0"], "image_size=0"),
-        (["training=dino"], "model=efficientnet_lite0 has no training='dino'; it has:"),
+        (["training=dino"], "model=efficientnet_lite0 has no training=dino; it has"),
         (["data=folder", "data.root=nowhere"], "looked in"),
         (["data=folder", "data.root=EMPTY"], "no images under"),
         (["weights=OTHER"], "are not those of tf_efficientnet_lite0"),

@@ -15,7 +15,7 @@ import torch
 
 from nave.runs.layout import RUN
 from nave.training.training_module import TrainingModule
-from nave.weights.packaged import tensors_sha256
+from nave.weights.wheels import tensors_sha256
 from tests.helpers.datasets import write_stl10
 from tests.helpers.parts import encoder as untrained_encoder
 from tests.helpers.running import into, photographs
@@ -182,7 +182,7 @@ def test_validation_images_that_are_missing_can_be_held_out(tmp_path: Path, caps
         (["loader.batch_size=1"], "batch_size=1: must be at least 2"),
         (["data=sample"], "data=sample has images of unknown class"),
         (["scheme=random", "epochs=2"], "scheme=random epochs=2: nothing is trained"),
-        (["training=nothing"], "model=resnet_tiny has no training='nothing'; it has: default, random"),
+        (["training=nothing"], "model=resnet_tiny has no training=nothing; it has default, random"),
         (["training=no.safetensors"], "there is no trained encoder"),
         (["snapshots=[0,3]"], "snapshots=[0, 3]: 3 is not from 0 to epochs=2"),
         (["snapshot_steps=[2,5]"], "snapshot_steps=[2, 5]: 5 is beyond the last step, 4; give numbers from 0 to 4"),

@@ -9,8 +9,8 @@ import timm
 import torch
 
 from nave.report.page import write_report
+from nave.runs.labels import distinguished
 from nave.runs.reader import read_runs, runs_at_k
-from nave.runs.settings import distinguished
 from tests.helpers.running import into, nave_run, nave_sweep, photographs, record
 from tests.helpers.wandb_offline import read
 

@@ -7,24 +7,17 @@ commands.
 """
 
 import argparse
-import logging
 import time
-import warnings
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from rich.table import Table
 
-from nave.bench.end_to_end import Figures, end_to_end, seconds
-from nave.bench.folded import folded
-from nave.bench.kmeans import growth, kmeans
-from nave.bench.memory import COMPOSER, ENGINES
-from nave.bench.pipeline import finishing, main_process, pipeline, reading
-from nave.encoder.hooks import Activations
-from nave.runs.layout import write_json
-from nave.runs.provenance import commit, device_name, versions
 from nave.viz.terminal import show
+
+if TYPE_CHECKING:
+    from nave.bench.end_to_end import Figures
 
 GOALS = {  # what a ratio says, and what is wanted of it
     "kmeans_native_sklearn_over_factored": ("k-means, native: times faster than scikit-learn", "at least 50"),
@@ -41,16 +34,17 @@ GOALS = {  # what a ratio says, and what is wanted of it
 NATIVE = (375, 500)
 
 
-def measure(images: int, repeats: int, with_growth: bool) -> Figures:
-    """All figures by key.
+def measure(images: int, repeats: int, with_growth: bool) -> "Figures":
+    """All figures by key; those of growth (with K, image size, layers, images) take long."""
+    import torch
 
-    Args:
-        images: number of photographs.
-        repeats: measurements of which the median is taken.
-        with_growth: also measure how time grows with K, image size, layers and images.
-    """
+    from nave.bench.end_to_end import end_to_end, seconds
+    from nave.bench.folded import folded
+    from nave.bench.kmeans import growth, kmeans
+    from nave.bench.pipeline import finishing, main_process, pipeline, reading
+
     on_gpu = torch.cuda.is_available()
-    figures: Figures = {"numba_first_call_seconds": seconds(_first_call)}
+    figures: "Figures" = {"numba_first_call_seconds": seconds(_first_call)}
     figures |= kmeans("native", NATIVE, images, repeats)
     figures |= kmeans("224", (224, 224), images, repeats)
     figures |= end_to_end("224", NATIVE, 8 * images, 64 if on_gpu else 8, repeats, image_size=224)
@@ -63,6 +57,11 @@ def measure(images: int, repeats: int, with_growth: bool) -> Figures:
 
 def _first_call() -> None:
     """Compiles the kernels, or reads them from numba's cache."""
+    import torch
+
+    from nave.bench.memory import COMPOSER, ENGINES
+    from nave.encoder.hooks import Activations
+
     activations = Activations({"grid": torch.arange(32.0).view(1, 2, 4, 4)}, (8, 8), (8, 8))
     ENGINES["factored"](COMPOSER(activations), 2, torch.zeros(1).long())
 
@@ -75,19 +74,24 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="measurements, of which the median counts (default: 3)")
     parser.add_argument("--folder", type=Path, default=Path("outputs/bench"), help="where the figures are written")
     arguments = parser.parse_args()
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    import torch  # which takes seconds that --help need not take
+
+    from nave.command_line.job import quiet_lightning
+    from nave.runs.layout import write_json
+    from nave.runs.provenance import commit, device_name, versions
+
+    quiet_lightning()
     start = time.perf_counter()
     figures = measure(arguments.images, arguments.repeats, arguments.growth)
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-    provenance: Figures = {"device": device_name(device), "commit": commit() or "installed package"}
-    duration: Figures = {"bench_seconds": time.perf_counter() - start}
+    provenance: "Figures" = {"device": device_name(device), "commit": commit() or "installed package"}
+    duration: "Figures" = {"bench_seconds": time.perf_counter() - start}
     path = arguments.folder / f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}.json"
     write_json(path, provenance | figures | duration | versions())
     show(table(provenance | figures | duration), goals(figures), f"written to {path}")
 
 
-def table(figures: Figures) -> Table:
+def table(figures: "Figures") -> Table:
     """The figures by key."""
     rows = Table("figure", "value")
     for key, value in figures.items():
@@ -95,7 +99,7 @@ def table(figures: Figures) -> Table:
     return rows
 
 
-def goals(figures: Figures) -> Table:
+def goals(figures: "Figures") -> Table:
     """What the ratios say, and what is wanted of them; native: 500 x 375."""
     rows = Table("K = 5, two cores; native is 500 x 375", "value", "goal")
     for key, (meaning, goal) in GOALS.items():

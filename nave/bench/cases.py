@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from hydra import compose, initialize_config_module
 from omegaconf import DictConfig
 from PIL import ImageOps
 from PIL.Image import Image, Resampling
 
 from nave.bench.end_to_end import photographs, write
-from nave.config import register
+from nave.config import composed
 from nave.data.folder import Folder
 from nave.pipeline import run
 from nave.runs.layout import RunFolder
@@ -49,35 +48,20 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """The photographs and runs of one measurement.
+    """The photographs and runs of one measurement; overrides are of ``conf/config.yaml``, for every run."""
 
-    Args:
-        folder: of temporary files.
-        overrides: of ``conf/config.yaml``, for every run.
-        images: number of photographs that are loaded and encoded; those at hand are repeated.
-        most: number of photographs of the longest run, in which starting and ending processes counts for little.
-        size: (height, width) of the files.
-        resized: the side of the inputs of the case ``224``.
-        batch_sizes: of the cases ``224`` and ``native``.
-        clustered: numbers of images that are clustered at once.
-        layers: read for the widest composite.
-        seconds: of a timed run, about.
-        scored: number of images on which devices and precisions are compared.
-        trained: further overrides of ``conf/train.yaml``.
-    """
-
-    folder: Path
+    folder: Path  # of temporary files
     overrides: tuple[str, ...] = ()
-    images: int = 768
-    most: int = 8192
-    size: tuple[int, int] = (375, 500)
-    resized: int = 224
-    batch_sizes: tuple[int, int] = (64, 16)
-    clustered: tuple[int, ...] = (1, 16, 64)
-    layers: str = "[-4,-3,-2,-1]"
-    seconds: float = 8
-    scored: int = 48
-    trained: tuple[str, ...] = ()
+    images: int = 768  # that are loaded and encoded; those at hand are repeated
+    most: int = 8192  # images of the longest run, in which starting and ending processes counts for little
+    size: tuple[int, int] = (375, 500)  # (height, width) of the files
+    resized: int = 224  # side of the inputs of the case 224
+    batch_sizes: tuple[int, int] = (64, 16)  # of the cases 224 and native
+    clustered: tuple[int, ...] = (1, 16, 64)  # numbers of images that are clustered at once
+    layers: str = "[-4,-3,-2,-1]"  # of the widest composite
+    seconds: float = 8  # of a timed run, about
+    scored: int = 48  # images on which devices and precisions are compared
+    trained: tuple[str, ...] = ()  # further overrides of conf/train.yaml
     _numbers: Iterator[int] = field(default_factory=count, repr=False)
 
     @property
@@ -107,9 +91,7 @@ class Bench:
         """As ``python -m nave.run`` composes it, of the photographs unless other ``data`` are given."""
         if data is None:
             data = ("data=folder", f'data.root="{self.root}"')
-        register()
-        with initialize_config_module("nave.conf", version_base="1.3"):
-            return compose("config", overrides=[*data, *self.overrides, *options])
+        return composed([*data, *self.overrides, *options])
 
     def run(self, *options: str, data: tuple[str, ...] | None = None) -> tuple[Record, RunFolder]:
         """What ``python -m nave.run`` does with these overrides; its record and its folder."""

@@ -53,10 +53,7 @@ def photographs(number: int, size: tuple[int, int]) -> list[Image.Image]:
 def write(folder: Path, images: list[Image.Image], total: int | None = None) -> Path:
     """Writes JPEG files, so that decoding is part of the measurement; returns the folder.
 
-    Args:
-        folder: made if it is not there.
-        images: written once, and repeated in their order.
-        total: number of files; None for one of each image.
+    Of ``total`` files the further ones repeat the images in their order.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(images):
@@ -81,14 +78,6 @@ def end_to_end(name: str, size: tuple[int, int], images: int, batch_size: int, r
     Both are measured alternately, and their medians compared. A run includes decoding, batching and writing (maps and
     records), but neither reading the weights nor pictures, of which a large run draws a few. Localization and writing
     run in parallel, so the shares may sum to more than 1.
-
-    Args:
-        name: part of the figures' keys.
-        size: (height, width) of the photographs.
-        images: their number.
-        batch_size: images per batch.
-        repeats: measurements after a warm-up.
-        options: further keys of ``conf/config.yaml``.
     """
     cfg = configuration(options | {"loader.batch_size": batch_size})
     explainer = build_explainer(cfg).to("cuda" if torch.cuda.is_available() else "cpu")

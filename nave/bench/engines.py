@@ -32,8 +32,11 @@ def over_batch_sizes(bench: Bench, size: str, layers: str) -> Figures:
     activations = activations_of(bench, size, layers, max(bench.clustered))
     figures: Figures = {}
     for batch_size in bench.clustered:
-        count = min(8 * batch_size, len(_first(activations)))
-        parts = [_images(activations, slice(i, i + batch_size)) for i in range(0, count, batch_size)]
+        count = min(8 * batch_size, len(activations.last))
+        parts = [
+            replace(activations, grids={name: grid[i : i + batch_size] for name, grid in activations.grids.items()})
+            for i in range(0, count, batch_size)
+        ]
         key = f"{_key('clustering', size, activations)}_batch_{batch_size}"
         took, results = paced(partial(_cluster_all, parts))
         figures[f"{key}_milliseconds"] = 1e3 * took / count
@@ -47,8 +50,9 @@ def compared(bench: Bench, other: str, size: str, layers: str) -> Figures:
         return {f"{other}_{size}_skipped": reason}
     composite = COMPOSER(activations := activations_of(bench, size, layers, COMPARED[other]))
     start = initial_centroids(composite, K, seeds_of(composite))
-    own, ours = paced(lambda: _from(start, "factored", composite))
-    took, theirs = paced(lambda: _from(start, other, composite), warm=other != "sklearn")
+    seeds = seeds_of(composite)
+    own, ours = paced(lambda: ENGINES["factored"](composite, K, seeds, start))
+    took, theirs = paced(lambda: ENGINES[other](composite, K, seeds, start), warm=other != "sklearn")
     key, count = _key(other, size, activations), composite.batch
     return {
         f"{key}_milliseconds": 1e3 * took / count,
@@ -59,7 +63,7 @@ def compared(bench: Bench, other: str, size: str, layers: str) -> Figures:
 
 
 def _agreement(ours: Clusters, theirs: Clusters) -> Figures:
-    maps = [(a.flatten(), b.flatten()) for a, b in zip(*(_host(c.labels) for c in (ours, theirs)), strict=True)]
+    maps = [(a.flatten(), b.flatten()) for a, b in zip(*(c.labels.cpu().numpy() for c in (ours, theirs)), strict=True)]
     inertia = theirs.inertia.cpu() / ours.inertia.cpu()
     return {
         "equal_labels_share": float(np.mean([(a == b).mean() for a, b in maps])),
@@ -99,22 +103,6 @@ def seeds_of(composite: Composite) -> torch.Tensor:
 def _cluster_all(parts: Sequence[Activations]) -> list[Clusters]:
     composites = map(COMPOSER, parts)
     return [ENGINES["factored"](composite, K, seeds_of(composite)) for composite in composites]
-
-
-def _from(start: torch.Tensor, engine: str, composite: Composite) -> Clusters:
-    return ENGINES[engine](composite, K, seeds_of(composite), start)
-
-
-def _images(activations: Activations, part: slice) -> Activations:
-    return replace(activations, grids={name: grid[part] for name, grid in activations.grids.items()})
-
-
-def _first(activations: Activations) -> torch.Tensor:
-    return next(iter(activations.grids.values()))
-
-
-def _host(labels: torch.Tensor) -> np.ndarray:
-    return labels.cpu().numpy()
 
 
 def _key(what: str, size: str, activations: Activations) -> str:

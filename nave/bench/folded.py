@@ -19,11 +19,6 @@ def folded(size: tuple[int, int], repeats: int, *overrides: str) -> Figures:
     """Seconds of both commands, run alternately, and the ratio of their medians.
 
     On the first images of VOC 2007 under ``NAVE_DATA``, which have boxes and masks to score; else on photographs.
-
-    Args:
-        size: (height, width) of the photographs.
-        repeats: of each command.
-        overrides: further ones, of ``conf/config.yaml``.
     """
     with tempfile.TemporaryDirectory() as folder:
         data, runs = _data(Path(folder), size), count()
@@ -43,11 +38,7 @@ def _data(folder: Path, size: tuple[int, int]) -> list[str]:
 
 
 def _run(outputs: Path, *options: str) -> None:
-    """One command in a process of its own.
-
-    Raises:
-        RuntimeError: if it fails, with its error.
-    """
+    """One command in a process of its own; raises RuntimeError if it fails, with its error."""
     command = [sys.executable, "-m", "nave.run", *options, f'outputs="{outputs}"']
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode:

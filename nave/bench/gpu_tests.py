@@ -13,12 +13,7 @@ LIMIT = 150  # seconds
 
 
 def gpu_tests(root: Path = ROOT) -> Figures:
-    """Counts the tests; pytest prints a line as each of them ends.
-
-    Raises:
-        RuntimeError: if one fails, naming it.
-        subprocess.TimeoutExpired: if they take longer than LIMIT.
-    """
+    """Counts the tests; pytest prints a line as each of them ends."""
     files = [str(path) for path in sorted(root.glob("tests/**/test_*.py")) if "mark.gpu" in path.read_text("utf-8")]
     if not files:
         return {"tests_skipped": f"there are no tests under {root}"}

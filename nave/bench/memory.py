@@ -48,9 +48,6 @@ def peak_megabytes(engine: str, file: Path) -> float:
     Args:
         engine: one of ENGINES.
         file: written by ``torch.save``: the fields of the image's Activations, and ``centroids``.
-
-    Raises:
-        RuntimeError: if the process fails, with its error.
     """
     command = [sys.executable, "-m", "nave.bench.memory", engine, str(file)]
     process = subprocess.run(command, capture_output=True, text=True, check=False)

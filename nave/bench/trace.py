@@ -17,9 +17,6 @@ def summary(events: Iterable[Event], batches: int) -> Figures:
 
     The share is that of the time in which at least one kernel or copy runs; the profiler slows the host, so it is a
     lower bound.
-
-    Raises:
-        ValueError: without any kernel.
     """
     known = [event for event in events if event.get("cat") in (*WORK, *CALLS)]
     kernels = [event for event in known if event["cat"] == "kernel"]

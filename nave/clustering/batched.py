@@ -159,7 +159,7 @@ def half_norms(
 def iterate(
     points: Points, coefficients: Float[Tensor, "B K M"], max_iter: int = 300, tolerance: float = 0.0
 ) -> tuple[State, Iterations]:
-    """Runs Lloyd's iterations, with the rules and arguments of :func:`nave.clustering.lloyd.lloyd_centroids`."""
+    """Runs Lloyd's iterations, with the rules and arguments of :func:`nave.clustering.lloyd.iterate`."""
     limit = (
         tolerance * mean_variance(points.composite) if tolerance else coefficients.new_full((len(coefficients),), -1)
     )

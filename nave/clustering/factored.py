@@ -8,7 +8,7 @@ from torch import Tensor
 from nave.clustering.batched import finish, iterate
 from nave.clustering.batched_seeding import initial_coefficients
 from nave.clustering.gram import Gram, Points
-from nave.clustering.interface import Clusters, concatenate
+from nave.clustering.interface import Clusters
 from nave.clustering.lloyd import lloyd
 from nave.clustering.number import check_k
 from nave.clustering.precision import full_precision
@@ -22,7 +22,6 @@ class Factored:
 
     Args:
         n_init: k-means++ restarts on the grid; the best one initialises full resolution.
-        max_iter: largest number of Lloyd iterations.
         tolerance: as in scikit-learn, stop once the centroids' squared movement is at most this share of the
             channels' mean variance; 0 iterates until no label changes.
     """
@@ -44,9 +43,7 @@ class Factored:
             with full_precision():
                 return self._cluster_batch(composite, k, seeds, init)
         centroids = initial_centroids(composite, k, seeds, self.n_init) if init is None else init
-        # image by image: a batch gains nothing on a CPU, and rounding would depend on the other images
-        images = zip(composite.split(), centroids[:, None], strict=True)
-        return concatenate([lloyd(image, start, self.max_iter, self.tolerance) for image, start in images])
+        return lloyd(composite, centroids, self.max_iter, self.tolerance)
 
     def _cluster_batch(
         self, composite: Composite, k: int, seeds: Int64[Tensor, " B"], init: Float[Tensor, "B K D"] | None

@@ -1,12 +1,13 @@
 """The protocol of clustering engines, and ``k=auto``: the number of clusters from the elbow of the inertia."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
+from torch.nn import functional
 
 from nave.clustering.number import NumberOfClusters
 from nave.composite.composite import ROUNDING, Composite
@@ -36,7 +37,6 @@ class Clustering(Protocol):
         """Clusters the points of every image into at most ``k`` groups.
 
         Args:
-            composite: the points of ``B`` images.
             k: from 1 to 255.
             seeds: one per image; all randomness comes from them, so a result does not depend on the batch.
             init: initial centroids that replace the engine's own.
@@ -49,11 +49,7 @@ class Clustering(Protocol):
 
 def concatenate(batches: Sequence[Clusters]) -> Clusters:
     """Concatenates the results of several batches."""
-    return Clusters(*(torch.cat(tensors) for tensors in zip(*map(_tensors, batches), strict=True)))
-
-
-def _tensors(clusters: Clusters) -> tuple[Tensor, ...]:
-    return clusters.labels, clusters.centroids, clusters.inertia, clusters.iterations
+    return Clusters(*map(torch.cat, zip(*(vars(batch).values() for batch in batches), strict=True)))
 
 
 def coincident(centroids: Float[Tensor, "B K D"]) -> Bool[Tensor, "B K K"]:
@@ -106,10 +102,8 @@ def elbow(inertia: Float64[Tensor, "B R"]) -> Int64[Tensor, " B"]:
 def _select(runs: list[Clusters], index: Int64[Tensor, " B"]) -> Clusters:
     images = torch.arange(len(index), device=index.device)
     most = runs[-1].centroids.shape[1]
-    padded = [torch.nn.functional.pad(run.centroids, (0, 0, 0, most - run.centroids.shape[1])) for run in runs]
-    return Clusters(
-        labels=torch.stack([run.labels for run in runs])[index, images],
-        centroids=torch.stack(padded)[index, images],
-        inertia=torch.stack([run.inertia for run in runs])[index, images],
-        iterations=torch.stack([run.iterations for run in runs])[index, images],
-    )
+    padded = [
+        replace(run, centroids=functional.pad(run.centroids, (0, 0, 0, most - run.centroids.shape[1]))) for run in runs
+    ]
+    tensors = zip(*(vars(run).values() for run in padded), strict=True)
+    return Clusters(*(torch.stack(of_runs)[index, images] for of_runs in tensors))

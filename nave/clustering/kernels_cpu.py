@@ -30,8 +30,6 @@ def step(  # noqa: PLR0912, PLR0915 - a single pass without calls is fast
     Args:
         scores: ``<f, c> - |c|^2 / 2`` on the grid.
         row_index, row_weight, col_index, col_weight: see :class:`nave.clustering.steps.InterpolationWeights`.
-        labels: written.
-        pooled: added to.
     """
     h, w, K = scores.shape
     H, W = labels.shape

@@ -2,135 +2,71 @@
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int64, UInt8
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
-from nave.clustering import kernels_cpu
-from nave.clustering.interface import Clusters, inertia
+from nave.clustering.interface import Clusters, concatenate, inertia
 from nave.clustering.number import MAX_K
 from nave.clustering.steps import CompiledStepper, Step, Stepper, stepper
-from nave.composite.composite import ROUNDING, Composite
+from nave.composite.composite import Composite
 
 
 def lloyd(
     composite: Composite, centroids: Float[Tensor, "B K D"], max_iter: int = 300, tolerance: float = 0.0
 ) -> Clusters:
-    """Runs :func:`lloyd_centroids` and assigns every point to the final centroids."""
-    make_step = stepper(composite)
-    centroids, iterations = _iterate(composite, make_step, centroids, max_iter, tolerance)
-    step = make_step(centroids)
-    return Clusters(step.labels, centroids, inertia(composite, centroids, step.counts, step.sums), iterations)
+    """Runs :func:`iterate` on every image, and assigns every point to the final centroids.
+
+    Image by image: a batch gains nothing on a CPU, and rounding would depend on the other images.
+    """
+    results = []
+    for image, start in zip(composite.split(), centroids.split(1), strict=True):
+        make_step = stepper(image)
+        found, count = iterate(image, make_step, start, max_iter, tolerance)
+        step, iterations = make_step(found), torch.tensor([count], device=found.device)
+        results.append(Clusters(step.labels, found, inertia(image, found, step.counts, step.sums), iterations))
+    return concatenate(results)
 
 
-def lloyd_centroids(
-    composite: Composite, centroids: Float[Tensor, "B K D"], max_iter: int = 300, tolerance: float = 0.0
-) -> tuple[Float[Tensor, "B K D"], Int64[Tensor, " B"]]:
-    """Runs Lloyd's iterations until no label changes or the centroids hardly move.
+def iterate(
+    image: Composite, make_step: Stepper, centroids: Float[Tensor, "1 K D"], max_iter: int = 300, tolerance: float = 0.0
+) -> tuple[Float[Tensor, "1 K D"], int]:
+    """The centroids of one image once no label changes or they hardly move, and the number of iterations.
 
     As in scikit-learn, an empty cluster moves to the point that is farthest from its centroid; it stays where every
-    point equals its centroid.
+    point equals its centroid. Iterations with empty clusters are not compiled.
 
     Args:
-        composite: the points of ``B`` images.
-        centroids: where the iterations start.
-        max_iter: largest number of iterations.
         tolerance: stop once the centroids' squared movement is at most this share of the channels' mean variance;
             0 iterates until no label changes.
-
-    Returns:
-        The centroids, and the number of iterations of every image.
     """
-    return _iterate(composite, stepper(composite), centroids, max_iter, tolerance)
-
-
-def _iterate(
-    composite: Composite, make_step: Stepper, centroids: Float[Tensor, "B K D"], max_iter: int, tolerance: float
-) -> tuple[Float[Tensor, "B K D"], Int64[Tensor, " B"]]:
-    threshold = tolerance * mean_variance(composite) if tolerance else centroids.new_full((composite.batch,), -1)
-    if not isinstance(make_step, CompiledStepper):
-        return _iterate_batch(composite, make_step, centroids, max_iter, threshold)
-    result = centroids.clone(memory_format=torch.contiguous_format)
-    images = zip(composite.split(), result, threshold.tolist(), strict=True)
-    iterations = [
-        _iterate_compiled(image, make_step.image(i), start, limit, max_iter)
-        for i, (image, start, limit) in enumerate(images)
-    ]
-    return result, torch.tensor(iterations)
-
-
-def _iterate_compiled(
-    image: Composite, make_step: CompiledStepper, centroids: Float[Tensor, "K D"], threshold: float, max_iter: int
-) -> int:
-    """Updates the centroids of one image in place and counts iterations; those with empty clusters are not compiled."""
-    labels = torch.full(image.size, MAX_K, dtype=torch.uint8)
-    axes = (*make_step.rows, *make_step.cols)
-    arrays = (make_step.points[0].numpy(), *make_step.grid, *axes, centroids.numpy(), labels.numpy())
+    centroids = centroids.clone(memory_format=torch.contiguous_format)
+    labels = torch.full((1, *image.size), MAX_K, dtype=torch.uint8, device=centroids.device)
+    threshold = float(tolerance * mean_variance(image)) if tolerance else -1.0
     done, iteration = False, 0
     while not done and iteration < max_iter:
-        iterations, done = kernels_cpu.converge(*arrays, max_iter - iteration, threshold, ROUNDING**2)
-        iteration += iterations
+        if isinstance(make_step, CompiledStepper):
+            count, done = make_step.converge(centroids, labels, max_iter - iteration, threshold)
+            iteration += count
         if not done and iteration < max_iter:
-            step = make_step(centroids[None])
-            moved = means(image, step, centroids[None])
-            done = torch.equal(step.labels[0], labels) or bool(_shift(moved, centroids[None]) <= threshold)
-            labels.copy_(step.labels[0])
-            centroids.copy_(moved[0])
+            step = make_step(centroids)
+            moved = means(image, step, centroids)
+            shift = float(((moved - centroids).double() ** 2).sum())
+            done = torch.equal(step.labels, labels) or shift <= threshold
+            labels.copy_(step.labels)
+            centroids.copy_(moved)
             iteration += 1
-    return iteration
+    return centroids, iteration
 
 
-def _iterate_batch(
-    composite: Composite,
-    make_step: Stepper,
-    centroids: Float[Tensor, "B K D"],
-    max_iter: int,
-    threshold: Float[Tensor, " B"],
-) -> tuple[Float[Tensor, "B K D"], Int64[Tensor, " B"]]:
-    """Iterates all images at once; those that have converged leave the batch."""
-    result = torch.empty_like(centroids)
-    iterations = torch.full((composite.batch,), max_iter, device=centroids.device)
-    active = torch.arange(composite.batch, device=centroids.device)
-    labels = torch.full((composite.batch, *composite.size), MAX_K, dtype=torch.uint8, device=centroids.device)
-    current = composite
-    for iteration in range(1, max_iter + 1):
-        step = make_step(centroids)
-        moved = means(current, step, centroids)
-        done = (step.labels ^ labels).flatten(1).amax(1) == 0
-        done |= _shift(moved, centroids) <= threshold[active]
-        labels, centroids = step.labels, moved
-        if done.any():
-            result[active[done]], iterations[active[done]] = centroids[done], iteration
-            rest = (~done).nonzero()[:, 0]
-            active, labels, centroids = active[rest], labels[rest], centroids[rest]
-            if not len(rest):
-                break
-            current = current.images(rest)
-            make_step = stepper(current)
-    result[active] = centroids
-    return result, iterations
-
-
-def means(composite: Composite, step: Step, centroids: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
+def means(image: Composite, step: Step, centroids: Float[Tensor, "1 K D"]) -> Float[Tensor, "1 K D"]:
     """Computes the clusters' means; empty clusters move to the points that are farthest from their centroids."""
-    counts, sums = step.counts, step.sums
-    empty = (counts == 0).any(1)
-    if empty.any():
-        counts, sums = _relocate(composite, step, centroids, empty)
+    counts, sums, labels = step.counts.clone(), step.sums.clone(), step.labels[0].flatten()
+    for cluster, far in relocations(image, labels, step.counts[0], centroids[0]):
+        old, point = int(labels[far]), _point(image, far)
+        counts[0, old] -= 1
+        sums[0, old] -= point
+        counts[0, cluster], sums[0, cluster] = 1, point
     return torch.where(counts[:, :, None] > 0, sums / counts.clamp_min(1)[:, :, None], centroids)
-
-
-def _relocate(
-    composite: Composite, step: Step, centroids: Float[Tensor, "B K D"], empty: Bool[Tensor, " B"]
-) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K D"]]:
-    counts, sums = step.counts.clone(), step.sums.clone()
-    for i in empty.nonzero()[:, 0].tolist():
-        image, labels = composite.images(torch.tensor([i])), step.labels[i].flatten()
-        for cluster, far in relocations(image, labels, step.counts[i], centroids[i]):
-            old, point = int(labels[far]), _point(image, far)
-            counts[i, old] -= 1
-            sums[i, old] -= point
-            counts[i, cluster], sums[i, cluster] = 1, point
-    return counts, sums
 
 
 def relocations(
@@ -170,7 +106,3 @@ def mean_variance(composite: Composite) -> Float64[Tensor, " B"]:
     ones = torch.ones((composite.batch, 1, *composite.size), device=composite.device)
     mean = composite.pool(ones)[:, 0].double() / points
     return (composite.total_squared_norm() / points - (mean**2).sum(1)) / sum(composite.channels)
-
-
-def _shift(new: Float[Tensor, "B K D"], old: Float[Tensor, "B K D"]) -> Float64[Tensor, " B"]:
-    return ((new - old).double() ** 2).sum((1, 2))

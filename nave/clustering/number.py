@@ -7,11 +7,7 @@ MAX_K = 255  # labels are written as indexed PNG, one byte per pixel
 
 
 def check_k(k: int) -> int:
-    """Returns ``k``.
-
-    Raises:
-        ValueError: if ``k`` is not from 1 to 255.
-    """
+    """Returns ``k``; raises ValueError if ``k`` is not from 1 to 255."""
     if not 1 <= k <= MAX_K:
         raise ValueError(f"k={k}: the number of clusters must be from 1 to {MAX_K}, or auto")
     return k

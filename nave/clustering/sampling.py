@@ -1,14 +1,13 @@
 """What seedings draw from and how: the points on the grid, random numbers, indices by weight."""
 
 import math
-from dataclasses import replace
 from functools import lru_cache
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nave.composite.composite import Block, Composite
+from nave.composite.composite import Composite
 
 
 def grid_points(composite: Composite) -> Composite:
@@ -17,24 +16,13 @@ def grid_points(composite: Composite) -> Composite:
     height, width = composite.size
     ys = _centres(finest.features.shape[2], height, finest.rows.device)
     xs = _centres(finest.features.shape[3], width, finest.cols.device)
-    return Composite(tuple(_select(block, ys, xs) for block in composite.blocks))
+    return composite.points(ys, xs)
 
 
 @lru_cache(maxsize=256)
 def _centres(cells: int, points: int, device: torch.device) -> Int64[Tensor, " n"]:
     cells = min(cells, points)
     return ((torch.arange(cells, device=device) + 0.5) * points / cells).long()
-
-
-def _select(block: Block, ys: Int64[Tensor, " h"], xs: Int64[Tensor, " w"]) -> Block:
-    scale = None if block.scale is None else block.scale[:, ys][:, :, xs]
-    return replace(block, rows=_rows(block.rows, ys), cols=_rows(block.cols, xs), scale=scale)
-
-
-@lru_cache(maxsize=256)
-def _rows(operator: Float[Tensor, "N n"], index: Int64[Tensor, " m"]) -> Float[Tensor, "m n"]:
-    """Part of an operator, made once for all images of a size; tensors are told apart by identity."""
-    return operator[index]
 
 
 def uniforms(seeds: Int64[Tensor, " B"], restarts: int, k: int) -> Float[Tensor, "B R K T"]:

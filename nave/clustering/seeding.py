@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nave.clustering.batched_seeding import initial_coefficients
 from nave.clustering.gram import Gram
-from nave.clustering.lloyd import lloyd, lloyd_centroids
+from nave.clustering.lloyd import lloyd
 from nave.clustering.precision import full_precision
 from nave.clustering.sampling import grid_points, sample, uniforms
 from nave.composite.composite import Composite
@@ -27,8 +27,6 @@ def initial_centroids(
     X = points.materialise()
     draws = uniforms(seeds, restarts, k)
     seeded = [kmeans_plus_plus(X, draws[:, restart]) for restart in range(restarts)]
-    if restarts == 1:
-        return lloyd_centroids(points, seeded[0])[0]
     runs = [lloyd(points, centroids) for centroids in seeded]
     centroids = torch.stack([run.centroids for run in runs])
     best = torch.stack([run.inertia for run in runs]).argmin(0)
@@ -38,11 +36,8 @@ def initial_centroids(
 def kmeans_plus_plus(X: Float[Tensor, "B N D"], draws: Float[Tensor, "B K T"]) -> Float[Tensor, "B K D"]:
     """Draws centroids by greedy k-means++ (Arthur and Vassilvitskii 2007) with ``T`` trials each, as scikit-learn.
 
-    Once every point equals a centroid, further centroids repeat an earlier one.
-
-    Args:
-        X: points of every image.
-        draws: random numbers in [0, 1) that choose the candidates.
+    Once every point equals a centroid, further centroids repeat an earlier one. ``draws`` in [0, 1) choose the
+    candidates.
     """
     images = torch.arange(len(X), device=X.device)
     norms = (X * X).sum(2)

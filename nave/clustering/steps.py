@@ -1,6 +1,5 @@
 """One Lloyd step on the factored composite: assign every point and sum every cluster."""
 
-from copy import copy
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -104,11 +103,13 @@ class CompiledStepper:
         rows, cols = interpolation_weights(block.rows.numpy()), interpolation_weights(block.cols.numpy())
         return None if rows is None or cols is None else cls(composite, rows, cols)
 
-    def image(self, index: int) -> "CompiledStepper":
-        """Returns the stepper of one image of the batch."""
-        stepper = copy(self)
-        stepper.points = self.points[index : index + 1]
-        return stepper
+    def converge(
+        self, centroids: Float[Tensor, "1 K D"], labels: UInt8[Tensor, "1 H W"], max_iter: int, threshold: float
+    ) -> tuple[int, bool]:
+        """Iterates one image in place until a cluster is empty; see :func:`nave.clustering.kernels_cpu.converge`."""
+        arrays = (*self.rows, *self.cols, centroids[0].numpy(), labels[0].numpy())
+        found = kernels_cpu.converge(self.points[0].numpy(), *self.grid, *arrays, max_iter, threshold, ROUNDING**2)
+        return int(found[0]), bool(found[1])
 
     def __call__(self, centroids: Float[Tensor, "B K D"]) -> Step:
         """See :class:`Stepper`."""

@@ -25,35 +25,23 @@ with -m, values between commas are runs.
 
 
 def help_text(config_name: str, overrides: Sequence[str] = ()) -> str:
-    """The help of a command, as wide as the terminal.
+    """The help of ``conf/<config_name>.yaml``, as wide as the terminal.
 
-    Args:
-        config_name: its file in ``conf/``.
-        overrides: choices that are to be described.
+    Of single choices if ``overrides`` name some.
     """
     width = min(120, shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120)
-    text = _read(CONF / f"{config_name}.yaml")
+    text = (CONF / f"{config_name}.yaml").read_text(encoding="utf-8")
     head = [line[1:].removeprefix(" ") for line in _header(text)]
     if chosen := [_described(override, width) for override in overrides if _file(override).is_file()]:
         return "\n".join(chosen)
     body = text[text.index("\n\n") : text.index("\nhydra:")]
-    parts = [
-        *head,
-        "",
-        "Keys:",
-        *_keys(body, width),
-        "",
-        "Groups, with the choice that is the default in brackets:",
-        *_groups(text, width),
-        "",
-        FOOT,
-    ]
-    return "\n".join(parts)
+    groups = ["Groups, with the choice that is the default in brackets:", *_groups(text, width)]
+    return "\n".join([*head, "", "Keys:", *_keys(body, width), "", *groups, "", FOOT])
 
 
 def _described(override: str, width: int) -> str:
     """The comment and the keys of one choice."""
-    text = _read(_file(override))
+    text = _file(override).read_text(encoding="utf-8")
     head = "\n".join(line[1:].removeprefix(" ") for line in _header(text))
     return "\n".join([f"{override}: {head}", *_keys(text, width), ""])
 
@@ -84,14 +72,7 @@ def _groups(text: str, width: int) -> Iterator[str]:
     chosen = {key.removeprefix("optional ").partition("@")[0]: value for one in defaults for key, value in one.items()}
     for group, default in {**chosen, "hydra/launcher": None}.items():
         names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-        marked = ", ".join(f"[{name}]" if name in _listed(default) else name for name in names)
+        listed = default if isinstance(default, list) else [default]
+        marked = ", ".join(f"[{name}]" if name in listed else name for name in names)
         indent = " " * 18
         yield textwrap.fill(marked, width, initial_indent=f"  {group:<16}", subsequent_indent=indent)
-
-
-def _listed(default: object) -> list[object]:
-    return default if isinstance(default, list) else [default]
-
-
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from hydra.types import RunMode
 
 from nave.processes.distributed import is_rank_zero, single_job
 from nave.processes.signals import stopped_at_once
+from nave.runs.claim import FolderInUseError, claimed
 from nave.runs.journal import Journal
 from nave.runs.layout import PLAN, RunFolder, write_whole
 from nave.runs.provenance import save
-from nave.runs.record import FolderInUseError, Record, claimed, read_record
+from nave.runs.record import Record, read_record
 from nave.runs.resume import ConflictingResultsError
 from nave.runs.sweep import FollowUpError, resume_command
 
@@ -43,8 +44,9 @@ def job(folder: RunFolder, further: Sequence[str] = ()) -> Iterator[None]:
     ``further``: warnings of Lightning that tell a user nothing, beside QUIET_WARNINGS.
     """
     quiet_lightning(further)
+    claim = claimed(folder) if is_rank_zero() else nullcontext()
     try:
-        with stopped_at_once(partial(_stuck, folder)), single_job(folder.path), _claimed(folder):
+        with stopped_at_once(partial(_stuck, folder)), single_job(folder.path), claim:
             yield
     except (KeyboardInterrupt, SystemExit) as end:
         if is_rank_zero():
@@ -65,10 +67,6 @@ def _exit_code(end: KeyboardInterrupt | SystemExit) -> str | int | None:
     if isinstance(end, KeyboardInterrupt) or isinstance(end.__context__, KeyboardInterrupt):
         return 128 + signal.SIGINT
     return end.code
-
-
-def _claimed(folder: RunFolder) -> AbstractContextManager[None]:
-    return claimed(folder) if is_rank_zero() else nullcontext()
 
 
 def _stuck(folder: RunFolder, name: str) -> None:

@@ -20,16 +20,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nave.command_line.help import help_text
-from nave.command_line.pipe import ended_with_its_reader
-from nave.command_line.values import CommandLineError, check_values, near
+from nave.command_line.values import CommandLineError, check_values
 from nave.config import CONF, register
+from nave.near_names import near
+from nave.processes.signals import ended_with_its_reader
 
 
 def answer(config_name: str) -> None:
     """Answers ``--help``, and refuses what no job of the command line could run; else returns.
 
-    Args:
-        config_name: ``config`` for nave.run, ``train`` for nave.train.
+    ``config_name``: config or train.
     """
     given = get_args_parser().parse_args()
     if given.help:
@@ -121,21 +121,17 @@ def _wrong_override(text: str, config_name: str, overrides: Sequence[str]) -> st
     if having := _choices_with(group, option):
         meant = f"{group}={'folder' if 'folder' in having else having[0]} {given}"
         return f"{given} belongs to {group}={', '.join(having)}, and none of them is chosen. Did you mean {meant}?"
-    groups = _group_names()
+    groups = [path.relative_to(CONF).as_posix() for path in CONF.rglob("*") if path.is_dir()]
     choices = [one for one in overrides if one.partition("=")[0] in (*groups, "hydra.searchpath")]
     chosen = "".join(f" {one}" for one in choices if one.startswith(f"{group}="))
     known = [*_known_keys(config_name, choices), *groups]
-    return f"there is no key {key} ({given}); --help{chosen} lists all.{near(key, known, '')}"
+    return f"there is no key {key} ({given}); --help{chosen} lists all.{near(key, known)}"
 
 
 def _choices_with(group: str, option: str) -> list[str]:
     """The choices of a group that have a key."""
     files = sorted((CONF / group).glob("*.yaml")) if option and "/" not in group else []
     return [path.stem for path in files if option in (yaml.safe_load(path.read_text(encoding="utf-8")) or {})]
-
-
-def _group_names() -> list[str]:
-    return [path.relative_to(CONF).as_posix() for path in CONF.rglob("*") if path.is_dir()]
 
 
 def _known_keys(config_name: str, choices: Sequence[str]) -> list[str]:

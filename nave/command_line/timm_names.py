@@ -2,7 +2,6 @@
 
 import re
 from functools import cache
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,8 +23,3 @@ def is_unknown(architecture: str) -> bool:
     """Whether timm certainly has no such network, with or without a tag."""
     names = timm_names()
     return bool(names) and not architecture.startswith(HUB) and architecture.partition(".")[0] not in names
-
-
-def timm_version() -> str:
-    """For messages."""
-    return version("timm")

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from nave.command_line.timm_names import is_unknown, timm_names, timm_version
+from nave.command_line.timm_names import is_unknown, timm_names
 from nave.config import ASKED, check, numbers_of_clusters
-from nave.weights.naming import ENCODERS, SUFFIX, trained_names
+from nave.near_names import near
+from nave.weights.naming import SUFFIX, no_such_training, trained_names
 
-LISTED = 3  # encoders trained here, whose names are long
 DEVICES = re.compile(r"auto|-1|[1-9]\d*|\d+(,\d+)+,?|\d+,")  # what Lightning takes in a string
 LISTS = ("nave.data.voc.VOC", "nave.data.stl10.STL10")  # opened in a tenth of a second; others read all they have
 ENCODER, TIMM = "nave.encoder.encoder.Encoder", "nave.encoder.timm_network.timm_encoder"
@@ -46,13 +46,6 @@ def check_values(cfg: DictConfig, overrides: Sequence[str], elsewhere: bool) -> 
             _check_layers(cfg)
 
 
-def near(given: str, known: Sequence[str], prefix: str) -> str:
-    """The nearest known name; of some, one with the same letters: vits41 is vits14 rather than vits16."""
-    close = get_close_matches(given, known, n=5, cutoff=0.5)
-    close.sort(key=lambda one: sorted(one) != sorted(given))
-    return f" Did you mean {prefix}{close[0]}?" if close else ""
-
-
 def _near_file(path: Path, key: str) -> str:
     beside = [one.name for one in path.absolute().parent.glob("*")]
     return near(path.name, beside, f"{key}={path.parent}/".replace("=./", "="))
@@ -63,7 +56,7 @@ def _check_architecture(cfg: DictConfig) -> None:
     if asked and cfg.architecture is not None and is_unknown(cfg.architecture):
         close = near(cfg.architecture.partition(".")[0], sorted(timm_names()), "architecture=")
         more = close or " python -c \"import timm; print(timm.list_models('*vit*'))\" lists those with vit in them"
-        raise CommandLineError(f"architecture={cfg.architecture}: timm {timm_version()} has no such network.{more}")
+        raise CommandLineError(f"architecture={cfg.architecture}: timm {version('timm')} has no such network.{more}")
 
 
 def _check_devices(cfg: DictConfig) -> None:
@@ -75,16 +68,12 @@ def _check_devices(cfg: DictConfig) -> None:
 
 
 def _check_training(cfg: DictConfig) -> None:
-    trained = trained_names()
-    if cfg.weights is not None or str(cfg.training) in trained or str(cfg.training).endswith(SUFFIX):
+    training = str(cfg.training)
+    if cfg.weights is not None or training in trained_names() or training.endswith(SUFFIX):
         return
-    schemes, training = _schemes(cfg), str(cfg.training)
+    schemes = _schemes(cfg)
     if schemes and training not in schemes:
-        hint = near(training, [*schemes, *trained], "training=")
-        more = f" and {len(trained) - LISTED} more" if len(trained) > LISTED else ""
-        own = f", and of {ENCODERS} {', '.join(trained[:LISTED])}{more}" if trained else ""
-        text = f"model={cfg.model.name} has no training={training}; it has {', '.join(schemes)}{own}.{hint}"
-        raise CommandLineError(text)
+        raise CommandLineError(no_such_training(f"model={cfg.model.name}", training, schemes))
 
 
 def _schemes(cfg: DictConfig) -> list[str]:
@@ -122,12 +111,10 @@ def _check_root(cfg: DictConfig, given: bool) -> None:
         from nave.data.folder import existing  # imports Pillow and NumPy, which other data sets do not need here
 
         existing(root)
-    elif "root" in cfg.data and (cfg.data._target_ in LISTS or _is_nowhere(cfg.data, root)):
+        return
+    nowhere = cfg.data.get("annotations") is None and (root is None or not root.exists())
+    if "root" in cfg.data and (cfg.data._target_ in LISTS or nowhere):
         _open(OmegaConf.to_yaml(cfg.data, resolve=True))
-
-
-def _is_nowhere(data: DictConfig, root: Path | None) -> bool:
-    return data.get("annotations") is None and (root is None or not root.exists())
 
 
 @cache

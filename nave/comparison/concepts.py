@@ -57,7 +57,7 @@ def concept_scores(before: RunAtK, after: RunAtK, *, seed: int = 0) -> Iterator[
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """The intersections over union of pairs of concepts over resamples of the images.
+    """The intersections over union of pairs of concepts over resamples.
 
     Args:
         tables: shared pixels, one row an image.
@@ -119,12 +119,7 @@ def shared_pixels(
 ) -> Int64[np.ndarray, "A B"]:
     """Counts the pixels that each concept of a map shares with each one of another map of the image.
 
-    Args:
-        before: the first map.
-        concepts: of its clusters.
-        after: the second map.
-        others: concepts of its clusters.
-        size: numbers of all concepts of both.
+    ``size`` holds the numbers of all concepts of both.
     """
     cells = concepts[before].astype(np.int64) * size[1] + others[after]
     return np.bincount(cells.ravel(), minlength=size[0] * size[1]).reshape(size)

@@ -1,7 +1,5 @@
 """What changed between encoders on the same images: the pairs, their images by change, and the files of a diff."""
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,15 +10,14 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from nave.comparison.display import as_csv
 from nave.comparison.measure import Change, changes
 from nave.comparison.rows import Row, average, check_common, difference, rows
 from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
-from nave.runs.layout import PLAN, read_json, write_json, write_whole
+from nave.runs.labels import distinguished, names_without_k
+from nave.runs.layout import PLAN, read_json, write_csv, write_json
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.runs.record import training_of
-from nave.runs.settings import distinguished, names_without_k
 from nave.strict_json import checked
 
 DIFF = "diff.json"
@@ -64,11 +61,9 @@ class Diff(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two runs at one K.
+    """Two runs at one K, by their positions among those that are shown.
 
     Attributes:
-        before: Position of the first run among those that are shown.
-        after: Position of the second one.
         changes: What became of the clusters, by image_id.
         noise: How well one encoder agrees with itself under another seed, by image_id: the mean of both.
     """
@@ -116,11 +111,7 @@ def _place(run: Run) -> tuple[str, int]:
 
 
 def shown(runs: Sequence[Run]) -> list[RunAtK]:
-    """The runs at each K, with their settings.
-
-    Raises:
-        ValueError: If there are fewer than two runs.
-    """
+    """The runs at each K, with their settings; raises ValueError if there are fewer than two runs."""
     if len(runs) < 2:
         raise ValueError(f"{len(runs)} finished run: a diff needs two or more")
     return distinguished(runs_at_k(runs))
@@ -137,7 +128,9 @@ def step_names(runs: Sequence[RunAtK]) -> list[str]:
 
 
 def pairs(runs: Sequence[RunAtK], steps: bool) -> list[Pair]:
-    """The first run with every other one at each K; of the steps of a training also neighbours, and all with the last.
+    """The first run with every other one at each K.
+
+    Of the steps of a training also neighbours, and all with the last.
 
     Raises:
         ValueError: If two runs have no image in common.
@@ -186,22 +179,19 @@ def write(folder: Path, runs: Sequence[RunAtK], found: Sequence[Pair], measured:
         rows=[row.flat() for row in measured],
     )
     write_json(folder / DIFF, content)
-    write_whole(folder / "diff.csv", as_csv(measured))
-    write_whole(folder / "images.csv", _images(runs, found))
+    write_csv(folder / "diff.csv", content["rows"])
+    write_csv(folder / "images.csv", list(_images(runs, found)))
 
 
-def _images(runs: Sequence[RunAtK], found: Sequence[Pair]) -> str:
+def _images(runs: Sequence[RunAtK], found: Sequence[Pair]) -> Iterator[dict[str, Any]]:
     """One line for each image of each pair, the images that changed most first."""
-    names, file = names_without_k(runs), io.StringIO()
-    writer = csv.DictWriter(file, ["k", "before", "after", *ImageChange.__annotations__], lineterminator="\n")
-    writer.writeheader()
+    names = names_without_k(runs)
     for pair in found:
         where = {"k": runs[pair.before].k, "before": names[pair.before], "after": names[pair.after]}
         for line in pair.by_change():
             matched = " ".join(f"{before}:{after}" for before, after in line["counterparts"])
             ids = {key: " ".join(map(str, line[key])) for key in ("vanished", "appeared")}
-            writer.writerow(where | dict(line) | ids | {"counterparts": matched})
-    return file.getvalue()
+            yield where | dict(line) | ids | {"counterparts": matched}
 
 
 def read(folder: Path) -> tuple[Diff, list[Run]]:

@@ -8,11 +8,11 @@ from rich.table import Table
 from nave.comparison.diff import Pair, step_names
 from nave.comparison.rows import Row
 from nave.comparison.scores import SCORE
-from nave.metrics import FIGURES
+from nave.metrics import SCORES
 from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
+from nave.runs.labels import names_without_k
 from nave.runs.reader import RunAtK
-from nave.runs.settings import names_without_k
 from nave.viz.terminal import score_text
 
 QUANTITIES = {
@@ -37,11 +37,8 @@ def lines(measured: Sequence[Row], runs: Sequence[RunAtK], before: int, after: i
     found = {row.quantity: row.score for row in of_pair}
     agreement = [(name, found[quantity]) for quantity, name in QUANTITIES.items() if quantity in found]
     gains = {row.concept: row.score for row in of_pair if row.quantity == SCORE}
-    return agreement + [(f"{_plain(name)}, after - before", gains[name]) for name in FIGURES if name in gains]
-
-
-def _plain(name: str) -> str:
-    return f"{name} of masks" if name in ("ari", "nmi") else name
+    named = {name: f"{name} of masks" if name in ("ari", "nmi") else name for name in SCORES if name in gains}
+    return agreement + [(f"{shown}, after - before", gains[name]) for name, shown in named.items()]
 
 
 def tables(runs: Sequence[RunAtK], found: Sequence[Pair], measured: Sequence[Row], count: int) -> Iterator[Table]:

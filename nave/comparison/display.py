@@ -1,7 +1,5 @@
 """A comparison as tables, plot, figure of maps and files."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ from nave.comparison.pictures import Picture
 from nave.comparison.rows import Row
 from nave.comparison.scores import SCORE
 from nave.metrics.segmentation import COUNTERPART
-from nave.runs.layout import k_order, write_json, write_whole
+from nave.runs.layout import k_order, write_csv, write_json
 from nave.runs.reader import RunAtK
 from nave.viz.palette import LINES, MARKERS
 from nave.viz.terminal import FittedTable, score_text
@@ -70,15 +68,6 @@ def presence_table(present: Mapping[tuple[str, str], Sequence[int]], quantity: s
         cells = (", ".join(map(str, present.get((concept, run), ()))) or "-" for run in runs)
         table.add_row(concept, *cells, style="bold" if concept == ANY else None)
     return table
-
-
-def as_csv(rows: Sequence[Row]) -> str:
-    """The rows as CSV, in percent."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0].flat()), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row.flat() for row in rows)
-    return file.getvalue()
 
 
 def _table(title: str, rows: Sequence[Row]) -> Table:
@@ -173,7 +162,7 @@ def _points(ax: Axes, rows: Sequence[Row], concepts: Sequence[str], number: int,
 def write(folder: Path, rows: Sequence[Row]) -> None:
     """Writes comparison.json, comparison.csv and the plot as PDF and PNG."""
     write_json(folder / "comparison.json", [row.flat() for row in rows])
-    write_whole(folder / "comparison.csv", as_csv(rows))
+    write_csv(folder / "comparison.csv", [row.flat() for row in rows])
     page = plot(rows)
     for suffix in ("pdf", "png"):
         save(page, folder / f"comparison.{suffix}")

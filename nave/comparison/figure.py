@@ -17,9 +17,9 @@ from matplotlib.textpath import TextPath
 from PIL import Image
 
 from nave.comparison.pictures import Picture
+from nave.runs.labels import axes, label
 from nave.runs.prediction import BoxLine, Line
 from nave.runs.reader import RunAtK
-from nave.runs.settings import axes, label
 from nave.viz.overlay import OPACITY, TRUTH, muted
 from nave.viz.palette import PaletteIndex, colours
 
@@ -39,13 +39,8 @@ AT_MOST = 12
 def figure(runs: Sequence[RunAtK], shown: Sequence[Picture], *, columns: int = 2, boxes: bool = True) -> Figure:
     """Draws one row per image: the image, then its map under every run; clusters keep their colour along the row.
 
-    Boundaries and boxes are vector graphics; predicted boxes are solid, true boxes dashed.
-
-    Args:
-        runs: Runs at their K, one column each.
-        shown: The images, one row each.
-        columns: Width of the figure in columns of a journal, 1 or 2.
-        boxes: Whether to draw the boxes.
+    Boundaries and boxes are vector graphics; predicted boxes are solid, true boxes dashed. ``columns`` is the width in
+    those of a journal.
 
     Raises:
         ValueError: If the runs or their headings do not fit into the width, or ``columns`` is neither 1 nor 2.
@@ -57,7 +52,9 @@ def figure(runs: Sequence[RunAtK], shown: Sequence[Picture], *, columns: int = 2
         raise ValueError(f"{len(runs)} runs and K, but a page shows {AT_MOST} at most: name fewer runs, or choose --k")
     width = WIDTHS[columns]
     cell = (width - GAP * len(runs)) / (len(runs) + 1)
-    headings, letters = _fitting(["photograph", *("\n".join(_heading(run, list(axes(runs)))) for run in runs)], cell)
+    settings = [[key] for key in axes(runs)] or [[]]
+    lines = ("\n".join(label(run, keys) for keys in settings) for run in runs)
+    headings, letters = _fitting(["photograph", *lines], cell)
     heights = [cell * picture.line["height"] / picture.line["width"] for picture in shown]
     band = letters / 72 * 1.25 * max(text.count("\n") + 1 for text in headings) + 0.05
     height = band + sum(heights) + GAP * (len(shown) - 1)
@@ -81,17 +78,8 @@ def save(page: Figure, path: Path) -> None:
         page.savefig(path, dpi=DPI, metadata=metadata)
 
 
-def _heading(run: RunAtK, keys: Sequence[str]) -> list[str]:
-    """The settings of a run, one per line."""
-    return [label(run, [key]) for key in keys] or [label(run, [])]
-
-
 def _fitting(headings: Sequence[str], inches: float) -> tuple[list[str], float]:
-    """Headings broken to the width of a picture, and the largest size in points at which their words fit into it.
-
-    Raises:
-        ValueError: If a word does not fit at ``SMALLEST`` points.
-    """
+    """Headings broken to the width of a picture, and the largest size in points at which their words fit into it."""
     words = [word.strip() for heading in headings for line in heading.splitlines() for word in BREAKS.split(line)]
     longest = max(words, key=_width)
     letters = min(LETTERS, LETTERS * 70 * inches / _width(longest))

@@ -15,11 +15,7 @@ from nave.runs.reader import RunAtK
 
 
 def box_region(box: Sequence[float], size: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
-    """The pixels that a box (xyxy, half-open) touches.
-
-    Args:
-        box: The box in pixels.
-        size: Height and width of the image.
+    """The pixels that a box (xyxy, half-open) touches in an image of ``size`` (height, width).
 
     Raises:
         ValueError: If the box covers no pixel.
@@ -58,9 +54,7 @@ def saturation(
     """Measures how far the watermark of an image has a cluster of its own.
 
     Args:
-        labels: The map.
         box: Box of the watermark (xyxy, half-open, pixels of the map).
-        centroids: Centroids of the clusters, if the run kept them.
 
     Raises:
         ValueError: If the box lies outside the image, or the centroids do not belong to the map.
@@ -78,10 +72,6 @@ def explained_shares(centroids: Float[np.ndarray, "K D"], pixels: Int[np.ndarray
 
     ``m`` is the mean of all points, ``sum_k n_k c_k / N``. By Huygens' theorem the total inertia is the sum of the
     explained inertia and the one that k-means minimises. The shares are equal if all centroids coincide.
-
-    Args:
-        centroids: Centroids of the clusters.
-        pixels: Number of pixels of every cluster.
 
     Raises:
         ValueError: If the numbers of centroids and clusters differ.
@@ -122,11 +112,7 @@ class Change:
 
 
 def change(before: UInt8[np.ndarray, "H W"], after: UInt8[np.ndarray, "_ _"]) -> Change:
-    """Compares two maps of one image.
-
-    Raises:
-        ValueError: If the maps differ in size.
-    """
+    """Compares two maps of one image; raises ValueError if the maps differ in size."""
     counts = contingency(before, after, ignore=NOTHING)
     ids = np.flatnonzero(counts.table.any(axis=1))
     table, theirs = counts.table[ids], counts.regions
@@ -195,18 +181,6 @@ def _best_by_class(classes: tuple[str, ...], best: Float[np.ndarray, " M"]) -> d
     return by_class
 
 
-def present_at(shares: Mapping[int, float], at_least: float = 50.0) -> tuple[int, ...]:
-    """The K, ascending, at which a concept has a cluster in ``at_least`` percent of its images.
-
-    Not only the smallest one, since an object often splits into several clusters at a larger K.
-
-    Args:
-        shares: Percentage of images by K.
-        at_least: Required percentage.
-    """
-    return tuple(k for k in sorted(shares) if shares[k] >= at_least)
-
-
 Box = Sequence[float]
 Figures = dict[tuple[str, str], dict[str, float]]  # (quantity, concept) -> image_id -> figure
 
@@ -215,7 +189,6 @@ def figures(run: RunAtK, watermarks: Mapping[str, Box]) -> Figures:
     """Measures every quantity on every image of a run.
 
     Args:
-        run: A run at one K.
         watermarks: Boxes of watermarks by image_id, of this run or of another one on the same images.
 
     Raises:

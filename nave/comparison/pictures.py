@@ -1,6 +1,5 @@
 """Images with their maps under several runs, small enough for a page."""
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from PIL import Image
 
 from nave.build import instantiate
 from nave.data.interface import Dataset, MissingDatasetError, UnreadableImageError
+from nave.runs.labels import distinguished, without_k
+from nave.runs.layout import encoded
 from nave.runs.prediction import Line
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
-from nave.runs.settings import distinguished, without_k
-from nave.viz.overlay import QUALITY, shrunk
+from nave.viz.overlay import QUALITY, shrunk, shrunk_size
 from nave.viz.palette import PaletteIndex, align
 
 LONGEST = 640  # pixels of the longer side; 100 images take less than 10 MB
@@ -56,7 +56,7 @@ class Picture:
         Raises:
             FileNotFoundError: If a map is missing, naming the file.
         """
-        size = page_size(self.line["width"], self.line["height"])
+        size = shrunk_size((self.line["width"], self.line["height"]), LONGEST)
         maps = (Image.fromarray(run.read_map(self.image_id)) for run in self.present)
         return [np.array(labels.resize(size, Image.Resampling.NEAREST), np.uint8) for labels in maps]
 
@@ -102,12 +102,6 @@ def chosen_pictures(runs: Sequence[RunAtK], image_ids: Sequence[str], count: int
     return [by_id[name] for name in image_ids] or [picture for picture in by_id.values() if all(picture.runs)][:count]
 
 
-def page_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height at which an image is shown; images are not enlarged."""
-    scale = min(1.0, LONGEST / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
 def _from_dataset(run: Run, image_id: str) -> bytes | None:
     opened = _dataset(run)
     index = opened and opened[1].get(image_id)
@@ -117,9 +111,7 @@ def _from_dataset(run: Run, image_id: str) -> bytes | None:
         photograph = opened[0].image(index)
     except UnreadableImageError:
         return None
-    file = io.BytesIO()
-    shrunk(photograph, LONGEST).save(file, "JPEG", quality=QUALITY, optimize=True)
-    return file.getvalue()
+    return encoded(shrunk(photograph, LONGEST), "JPEG", quality=QUALITY, optimize=True)
 
 
 @cache

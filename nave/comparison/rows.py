@@ -9,12 +9,12 @@ import numpy as np
 from scipy.stats import t
 
 from nave.comparison.concepts import concept_scores
-from nave.comparison.measure import Box, Figures, changes, figures, present_at
+from nave.comparison.measure import Box, Figures, changes, figures
 from nave.comparison.scores import SCORE, box_differences, known_scores, map_figures
 from nave.metrics.bootstrap import DIGITS, Score, mean, proportion, score
+from nave.runs.labels import names_without_k
 from nave.runs.layout import k_text
 from nave.runs.reader import RunAtK
-from nave.runs.settings import names_without_k
 
 PerImage = Mapping[str, float]  # a value in 0 to 1 (for differences -1 to 1) by image_id
 
@@ -46,7 +46,6 @@ def over_seeds(values: Sequence[float], images: int) -> Score:
 
     Args:
         values: One value per seed, each a mean over images; for the interval of a difference, the paired differences.
-        images: Number of images per seed.
 
     Raises:
         ValueError: If there are fewer than two seeds.
@@ -68,8 +67,6 @@ class Row:
     Attributes:
         quantity: Name of the quantity; see ``TITLES`` in :mod:`nave.comparison.display`.
         concept: A class, ``any``, or empty.
-        run: Name of the run.
-        k: K of the run.
         against: Name of the reference run of a pair; empty for a quantity of a single run.
     """
 
@@ -130,12 +127,15 @@ def stamped(runs: Iterable[RunAtK]) -> dict[str, Box]:
 
 
 def present_by_run(rows: Sequence[Row], quantity: str) -> dict[tuple[str, str], tuple[int, ...]]:
-    """The K at which at least half of the images of a concept have a cluster for it, by concept and run."""
+    """The K at which at least half of the images of a concept have a cluster for it, by concept and run.
+
+    Not only the smallest one, since an object often splits into several clusters at a larger K.
+    """
     shares: dict[tuple[str, str], dict[int, float]] = {}
     for row in rows:
         if row.quantity == quantity and not row.against and row.k.isdigit() and row.score["value"] is not None:
             shares.setdefault((row.concept, row.run), {})[int(row.k)] = row.score["value"]
-    return {key: present_at(by_k) for key, by_k in shares.items()}
+    return {key: tuple(k for k in sorted(by_k) if by_k[k] >= 50) for key, by_k in shares.items()}
 
 
 def _quantities(run: RunAtK, name: str, by_quantity: Figures, seed: int) -> Iterator[Row]:

@@ -51,7 +51,8 @@ def sweeps(arguments: Sequence[str]) -> list[list[str]]:
     common = [*_defaults(overrides), *(override for override in overrides if not override.startswith("model="))]
     if files:
         grouped = _grouped(_of_files(files, _values(overrides, "model")))
-        _check(overrides, len(files))
+        if len(files) < 2 and not _sweeps(overrides):
+            raise ValueError("one file: name two or more, or what to compare it with")
         return [[*group, *common] for group in grouped]
     return [_of_training(overrides, common)]
 
@@ -60,8 +61,12 @@ def _of_training(overrides: Sequence[str], common: Sequence[str]) -> list[str]:
     models, trainings = _values(overrides, "model"), _values(overrides, "training")
     steps = snapshots(trainings[0]) if len(trainings) == 1 else []
     if len(steps) < 2:
-        if not any(_is_sweep(override) for override in overrides if not override.startswith("k=")):
-            raise ValueError(_nothing(trainings))
+        if not _sweeps(overrides):
+            why = f"training={trainings[0]} has no snapshots (nave.train snapshots=[0,1,5]): " if trainings else ""
+            raise ValueError(
+                f"nothing to compare: {why}name two files or more, model=A,B, training=a,b, a training with snapshots, "
+                "or the folders of finished runs"
+            )
         return [*(override for override in overrides if override.startswith("model=")), *common]
     card = read_card(steps[-1])
     rest = [override for override in common if not override.startswith("training=")]
@@ -79,12 +84,9 @@ def snapshots(training: str) -> list[Path]:
         return []
     name = re.compile(re.escape(final.name.removesuffix(SUFFIX)) + r"-(epoch|step)\d+" + re.escape(SUFFIX))
     found = [path for path in final.parent.iterdir() if name.fullmatch(path.name)]
-    by_steps = {_steps(path): path for path in [*sorted(found, key=_is_epoch), final]}  # the later of equal ones stays
+    found.sort(key=lambda path: "-epoch" in path.name)
+    by_steps = {_steps(path): path for path in [*found, final]}  # the later of equal ones stays
     return [path for _, path in sorted(by_steps.items())]
-
-
-def _is_epoch(path: Path) -> bool:
-    return "-epoch" in path.name
 
 
 def _steps(path: Path) -> int:
@@ -148,8 +150,10 @@ def _values(overrides: Sequence[str], key: str) -> list[str]:
     )
 
 
-def _is_sweep(override: str) -> bool:
-    return OverridesParser.create().parse_override(override).is_sweep_override()
+def _sweeps(overrides: Sequence[str]) -> bool:
+    """Whether another key than K has several values."""
+    parsed = OverridesParser.create().parse_overrides([one for one in overrides if not one.startswith("k=")])
+    return any(override.is_sweep_override() for override in parsed)
 
 
 @contextmanager
@@ -161,16 +165,3 @@ def arguments(*given: str) -> Iterator[None]:
         yield
     finally:
         sys.argv = before
-
-
-def _check(overrides: Sequence[str], files: int) -> None:
-    if files < 2 and not any(_is_sweep(override) for override in overrides if not override.startswith("k=")):
-        raise ValueError("one file: name two or more, or what to compare it with")
-
-
-def _nothing(trainings: Sequence[str]) -> str:
-    why = f"training={trainings[0]} has no snapshots (nave.train snapshots=[0,1,5]): " if trainings else ""
-    return (
-        f"nothing to compare: {why}name two files or more, model=A,B, training=a,b, a training with snapshots, or the "
-        "folders of finished runs"
-    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -51,7 +51,13 @@ class Block:
     def points(self, ys: Int[Tensor, " h"], xs: Int[Tensor, " w"]) -> "Block":
         """Selects the points ``ys x xs``."""
         scale = None if self.scale is None else self.scale[:, ys][:, :, xs]
-        return replace(self, rows=self.rows[ys], cols=self.cols[xs], scale=scale)
+        return replace(self, rows=_rows(self.rows, ys), cols=_rows(self.cols, xs), scale=scale)
+
+
+@lru_cache(maxsize=256)
+def _rows(operator: Float[Tensor, "N n"], index: Int[Tensor, " m"]) -> Float[Tensor, "m n"]:
+    """Part of an operator, made once for all images of a size; tensors are told apart by identity."""
+    return operator[index]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
-from PIL import Image
 
+from nave.data.folder import ImageFiles
 from nave.data.interface import GroundTruth, MalformedDataError, MissingDatasetError, missing
-from nave.data.reading import Box, checked, fit, image_size, open_image, read_list, read_rows
+from nave.data.reading import Box, checked, fit, read_list, read_rows
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def _box(cells: list[str], where: str) -> Box:
     return x, y, x + width, y + height
 
 
-class ChestXray14:
+class ChestXray14(ImageFiles):
     """The images of the ``Data_Entry`` table that exist, in its order.
 
     If images are missing, the rest is accepted as a sample, with a logged warning.
@@ -118,6 +118,7 @@ class ChestXray14:
     """
 
     name = "chestxray14"
+    _upright = False
     exclusive = False
 
     def __init__(self, root: str | Path | None, split: str) -> None:
@@ -128,27 +129,11 @@ class ChestXray14:
         self._folder = _find(self._root)
         tables = (self._folder / name for name in _TABLES)
         self._findings = read_findings(next(table for table in tables if table.is_file()))
-        self._files = _image_files(self._folder)
+        places = [self._folder / "images", *sorted(self._folder.glob("images_*/images"))]
+        self._files = {path.name: path for place in places if place.is_dir() for path in place.iterdir()}
         self._names = self._present()
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def image_id(self, index: int) -> str:
-        """Patient and follow-up, such as ``00001369_000``."""
-        return Path(self._names[index]).stem
-
-    def image(self, index: int) -> Image.Image:
-        """The radiograph, grey in three channels; raises UnreadableImageError."""
-        return open_image(self._files[self._names[index]], self.image_id(index), upright=False)
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) from the file's header; raises UnreadableImageError."""
-        return image_size(self._files[self._names[index]], self.image_id(index), upright=False)
-
-    def files(self, index: int) -> list[Path]:
-        """The image."""
-        return [self._files[self._names[index]]]
+        self._paths = [self._files[name] for name in self._names]
+        self._ids = [Path(name).stem for name in self._names]  # patient and follow-up, such as 00001369_000
 
     def truth(self, index: int) -> GroundTruth | None:
         """The boxes of the box list, scaled if the image is no longer 1024 x 1024.
@@ -163,7 +148,7 @@ class ChestXray14:
         if entries is None:
             return None
         boxes, findings, where = zip(*entries, strict=True)
-        image = fit(self._files[self._names[index]], self.image_id(index), RELEASE, f"{_BOXES}'s pixels")
+        image = fit(self._paths[index], self._ids[index], RELEASE, f"{_BOXES}'s pixels")
         return GroundTruth(checked(image.boxes(boxes), image.size, where), findings, (False,) * len(boxes))
 
     def labels(self, index: int) -> tuple[str, ...]:
@@ -219,8 +204,3 @@ def _find(root: Path | None) -> Path:
         if any((folder / table).is_file() for table in _TABLES):
             return folder
     raise missing("ChestX-ray14", root, _LAYOUT.format(root=root or "ROOT"), _CURE)
-
-
-def _image_files(folder: Path) -> dict[str, Path]:
-    places = [folder / "images", *sorted(folder.glob("images_*/images"))]
-    return {path.name: path for place in places if place.is_dir() for path in place.iterdir()}

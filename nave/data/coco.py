@@ -36,16 +36,8 @@ _CURE_20K = (
 class Coco:
     """The images and boxes of an instances JSON; crowd regions are dropped, all categories are kept.
 
-    Args:
-        root: the folder that contains ``coco``, or that folder itself.
-        split: such as train2017.
-        annotations: the instances JSON; None for ``<root>/coco/annotations/instances_<split>.json``.
-        images: the folder that the JSON's file names are relative to; None for ``<root>/coco/<split>``.
-        file_list: a text file of file names, to take only these images; their folders are ignored. None for all.
-        masks: a folder of COCO-Stuff's ``stuffthingmaps``, one PNG per image under the image's path, or None.
-        name: name of the data set in records.
-        cure: how to get the data set, for the error if it is missing.
-        downloads: files that :meth:`prepare` downloads if they are missing.
+    ``conf/data/coco.yaml`` says what the options mean. An image's mask lies under its own path in ``masks``, as PNG;
+    folders in ``file_list`` are ignored; ``cure`` ends the error if the data set is missing.
 
     Raises:
         MissingDatasetError: if a file or folder is missing and there are no ``downloads``.
@@ -196,7 +188,6 @@ def coco20k(root: str | Path | None, *, file_list: str | Path | None, download: 
     """COCO20k: the images of train2014 that LOST lists.
 
     Args:
-        root: the folder that contains ``coco``, or that folder itself.
         file_list: LOST's list; None for ``<root>/coco/coco_20k_filenames.txt``.
         download: let ``prepare`` download what is missing: the list (1 MB), the JSON (0.25 GB), the images (13.5 GB).
 

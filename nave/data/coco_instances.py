@@ -43,10 +43,7 @@ def read_instances(file: Path, only: Collection[str] | None = None) -> Instances
 
     Skips crowd regions, boxes without area in their image, and annotations of images that are not listed, as the
     official tools do; counts them. Ids are matched by value where they differ in type alone, such as ``"1"`` and 1.
-
-    Args:
-        file: the JSON.
-        only: file names, to read only these images; their folders are ignored. None for all.
+    With ``only``, file names whose folders are ignored, just these images are read.
 
     Raises:
         MalformedDataError: for invalid JSON, missing or repeated entries, unknown categories, boxes that are not four

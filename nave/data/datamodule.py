@@ -24,12 +24,7 @@ def batches(
     """Groups ``indices`` into batches of at most ``batch_size`` with equal keys; each index appears exactly once.
 
     Full batches come first, in the order in which they are filled; incomplete ones follow in the order of their first
-    index. The order of ``indices`` is kept inside a batch.
-
-    Args:
-        keys: the key of each index, such as its image size.
-        indices: positions in the data set.
-        batch_size: the largest number of indices in a batch; a function computes it from the key.
+    index. The order of ``indices`` is kept inside a batch. A function computes ``batch_size`` from the key.
     """
     open_batches: dict[Hashable, list[int]] = {}
     complete: list[list[int]] = []
@@ -49,20 +44,10 @@ def shard(all_batches: list[list[int]], rank: int, world_size: int) -> list[list
 class ImageModule(LightningDataModule):
     """Batches for ``Trainer.predict``: each image once over all processes, images of equal size, in a fixed order.
 
-    The batches are dealt to the processes here, so the Trainer needs ``use_distributed_sampler=False``.
-
-    Args:
-        dataset: the images.
-        image_size: None keeps each image's own size; else every image is resized to (height, width), or to a square
-            for one integer (bilinear, antialiased, aspect ratio ignored).
-        longer_side: pixels to which the longer side of a larger image is reduced, the aspect kept; None: no limit.
-        batch_size: the largest number of images in a batch; ``auto``: one on a CPU; on a GPU up to 64, as many as have
-            the pixels of 64 images of 224 x 224.
-        num_workers: processes that load images; ``auto``: on a GPU a share of the cores, of
-            which the others finish images, else one; none for a few images.
-        limit: use only the first ``limit`` images.
-        skip: positions of images to leave out; batches in which any other is left stay whole, as what else is in a
-            batch may affect an encoder's rounding.
+    The batches are dealt to the processes here, so the Trainer needs ``use_distributed_sampler=False``. What the
+    options mean is said under ``loader`` in ``conf/config.yaml``; images are resized bilinearly, antialiased. Batches
+    in which any image is left beside those to ``skip`` (positions) stay whole, as what else is in a batch may affect an
+    encoder's rounding.
 
     Raises:
         ValueError: for sizes, counts and limits below 1.
@@ -82,9 +67,9 @@ class ImageModule(LightningDataModule):
         super().__init__()
         self.dataset = dataset
         self.input_size = InputSize.of(image_size, longer_side)
-        self.batch_size = batch_size if batch_size == AUTO else _positive("batch_size", batch_size)
-        self.num_workers = num_workers if num_workers == AUTO else _count("num_workers", num_workers)
-        self.limit = None if limit is None else _positive("limit", limit)
+        self.batch_size = batch_size if batch_size == AUTO else _at_least(1, "batch_size", batch_size)
+        self.num_workers = num_workers if num_workers == AUTO else _at_least(0, "num_workers", num_workers)
+        self.limit = None if limit is None else _at_least(1, "limit", limit)
         self.skip = frozenset(skip)
         self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer images than devices
 
@@ -167,15 +152,9 @@ def size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:
         return None
 
 
-def _positive(name: str, value: int | str) -> int:
-    if isinstance(value, str) or value < 1:
-        raise ValueError(f"{name}={value}: must be at least 1{'' if name == 'limit' else ', or auto'}")
-    return value
-
-
-def _count(name: str, value: int | str) -> int:
-    if isinstance(value, str) or value < 0:
-        raise ValueError(f"{name}={value}: must be at least 0, or auto")
+def _at_least(least: int, name: str, value: int | str) -> int:
+    if isinstance(value, str) or value < least:
+        raise ValueError(f"{name}={value}: must be at least {least}{'' if name == 'limit' else ', or auto'}")
     return value
 
 

@@ -29,9 +29,7 @@ class Download:
     """A file to download, or one member of an archive.
 
     Args:
-        url: the file or archive.
         checksum: of the file at ``url``, as ``md5:…`` or ``sha256:…``.
-        target: where the file, or the member, is put.
         member: a folder or file inside the tar or zip archive; None for the file itself.
     """
 

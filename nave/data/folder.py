@@ -25,16 +25,40 @@ OTHER_SUFFIXES = (
 IMAGE, FOLDER = "image", "folder"
 
 
-class Folder:
+class ImageFiles:
+    """Images in files of their own, which a data set gives with their ids."""
+
+    _paths: Sequence[Path]
+    _ids: Sequence[str]
+    _upright = True  # the EXIF orientation counts
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def image_id(self, index: int) -> str:
+        """The file's name or path without its suffix, such as ``trip/beach``."""
+        return self._ids[index]
+
+    def image(self, index: int) -> Image.Image:
+        """The image; raises UnreadableImageError, also for a text file with the suffix of an image."""
+        return open_image(self._paths[index], self._ids[index], self._upright)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) from the header; raises UnreadableImageError."""
+        return image_size(self._paths[index], self._ids[index], self._upright)
+
+    def files(self, index: int) -> list[Path]:
+        """The image."""
+        return [self._paths[index]]
+
+
+class Folder(ImageFiles):
     """Every image file under ``root``, at any depth and through links to folders, sorted by path.
 
     Hidden files and folders are passed over and counted, as are broken links, folders that cannot be read, links that
     lead back to a folder around them, and formats that Pillow does not know. The image id is the path relative to
-    ``root`` without its suffix; files that differ only in the suffix keep it.
-
-    Args:
-        root: the folder, or a single image file.
-        longer_side: which a run takes over as its ``longer_side``; the images here keep their own size.
+    ``root`` without its suffix; files that differ only in the suffix keep it. ``longer_side`` is for the run to take
+    over.
 
     Raises:
         MissingDatasetError: if ``root`` is None, does not exist, is another file or contains no images.
@@ -45,31 +69,13 @@ class Folder:
     def __init__(self, root: str | Path | None, longer_side: int | None = None) -> None:
         place, self.longer_side = existing(root), longer_side
         self._root, single = (place.parent, [Path(place.name)]) if place.is_file() else (place, None)
-        self._files, self.passed_over = (single, Counter[str]()) if single else _scan(self._root)
-        if not self._files:
+        files, self.passed_over = (single, Counter[str]()) if single else _scan(self._root)
+        if not files:
             found = f"; passed over: {dict(self.passed_over)}" if self.passed_over else ""
             text = f"no images under {self._root.absolute()}, looked for {' '.join(SUFFIXES)}{found}"
             raise MissingDatasetError(text)
-        self._ids = unique_ids(_legible([file.as_posix() for file in self._files]))
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def image_id(self, index: int) -> str:
-        """The path relative to the root, such as ``trip/beach``."""
-        return self._ids[index]
-
-    def image(self, index: int) -> Image.Image:
-        """The image, upright; raises UnreadableImageError, also for a text file with the suffix of an image."""
-        return open_image(self._root / self._files[index], self._ids[index])
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) from the header; raises UnreadableImageError."""
-        return image_size(self._root / self._files[index], self._ids[index])
-
-    def files(self, index: int) -> list[Path]:
-        """The image."""
-        return [self._root / self._files[index]]
+        self._paths = [self._root / file for file in files]
+        self._ids = unique_ids(_legible([file.as_posix() for file in files]))
 
     def truth(self, index: int) -> None:
         """None: folders have no ground truth."""
@@ -153,11 +159,6 @@ def _hashed(path: PurePosixPath, name: str) -> str:
 class ImageFolder(Folder):
     """The images under ``<root>/<split>/<class>/`` at any depth, or ``<root>/<class>/`` if ``split`` is None.
 
-    Args:
-        root: folder of the data set.
-        split: sub-folder of the root, or None.
-        name: name of the data set in records.
-
     Raises:
         MissingDatasetError: if the folder is missing, is empty or has images outside of class folders.
     """
@@ -186,10 +187,6 @@ def unique_ids(names: Sequence[str]) -> list[str]:
     return ids if len(set(ids)) == len(ids) else list(names)
 
 
-def _shown(name: str) -> str:
-    return name if name.isprintable() else repr(name)
-
-
 def leads_out(name: str) -> bool:
     """Whether a path from a list leads out of its folder, or is none: results are written under the same path."""
     path = PurePosixPath(name)
@@ -197,12 +194,7 @@ def leads_out(name: str) -> bool:
 
 
 def require_files(folder: Path, names: Sequence[str], listed_in: Path) -> None:
-    """Checks that every file of a list exists.
-
-    Args:
-        folder: the folder of the files.
-        names: paths relative to the folder.
-        listed_in: the list, named in the error.
+    """Checks that every file of the list ``listed_in`` exists.
 
     Raises:
         MalformedDataError: if some are missing or lead out of the folder; names the first five.
@@ -210,7 +202,8 @@ def require_files(folder: Path, names: Sequence[str], listed_in: Path) -> None:
     if outside := [name for name in names if leads_out(name)]:
         raise MalformedDataError(f"{listed_in}: {outside[0]!r} leads out of its folder {folder}")
     if absent := absent_files(folder, names):
-        first = ", ".join(map(_shown, absent[:5])) + (" …" if len(absent) > 5 else "")
+        shown = ", ".join(name if name.isprintable() else repr(name) for name in absent[:5])
+        first = shown + (" …" if len(absent) > 5 else "")
         raise MalformedDataError(f"{listed_in}: {len(absent)} of {len(names)} files are not in {folder}: {first}")
 
 

@@ -20,11 +20,7 @@ class InputSize:
 
     @classmethod
     def of(cls, image_size: int | Sequence[int] | None, longer_side: int | None) -> "InputSize":
-        """The options as they are configured.
-
-        Raises:
-            ValueError: for sides below 1.
-        """
+        """The options as they are configured; raises ValueError for sides below 1."""
         if longer_side is not None and (isinstance(longer_side, bool | str) or longer_side < 1):
             raise ValueError(f"longer_side={longer_side}: give a number of pixels, or null for no limit")
         return cls(height_width(image_size), longer_side)

@@ -49,7 +49,6 @@ class GroundTruth:
 
     Args:
         boxes: xyxy, half-open, in pixels of the original image.
-        classes: the class of each box.
         hard: True for the boxes that PASCAL VOC calls difficult or truncated; False in all other data sets.
     """
 
@@ -237,10 +236,7 @@ def files_of(dataset: Dataset, index: int) -> Content:
 def meaning_of(dataset: Dataset, index: int, entry: Entry | None = None) -> Content:
     """The rest of the content: the hash of the ground truth, and of the pixels if they come from no file.
 
-    Args:
-        dataset: the data set.
-        index: position of the image.
-        entry: what is known of it, if it has been read already.
+    ``entry`` is what is known of the image, if it has been read already.
     """
     truth, labels = entry[1:] if entry else (dataset.truth(index), _labels(dataset, index))
     objects = None if truth is None else [truth.boxes.tolist(), truth.classes, truth.hard]

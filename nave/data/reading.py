@@ -61,7 +61,6 @@ def open_image(path: Path, image_id: str | None = None, upright: bool = True) ->
     Wider pixels are taken as :func:`nave.data.pixels.eight_bit` says; transparent images are composited over white.
 
     Args:
-        path: the image file.
         image_id: name of the image in errors; the path if None.
         upright: apply the EXIF orientation. Pillow always applies that of TIFF files.
 
@@ -85,8 +84,6 @@ def fit(path: Path, image_id: str, annotated: tuple[int, int] | None, where: str
     """How an image lies under its annotations.
 
     Args:
-        path: the image file.
-        image_id: name of the image in errors.
         annotated: (height, width) of the image according to the annotations; None for the image as stored.
         where: the annotations' place, for the error.
 
@@ -143,11 +140,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def read_mask(file: Path, size: tuple[int, int]) -> Int[np.ndarray, "H W"]:
-    """Reads a grey or palette image as a mask of int64.
-
-    Args:
-        file: the mask.
-        size: the expected (height, width).
+    """Reads a grey or palette image as a mask of int64, of ``size`` (height, width).
 
     Raises:
         MalformedDataError: for a file that cannot be read, has several channels or another size; names the file.

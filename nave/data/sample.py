@@ -6,10 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from nave.data.folder import ImageFiles
 from nave.data.interface import GroundTruth, missing
-from nave.data.reading import image_size, open_image
 
 _FILES = {
     "astronaut": ("skimage", "data/astronaut.png"),
@@ -23,7 +22,7 @@ _FILES = {
 }
 
 
-class Sample:
+class Sample(ImageFiles):
     """Eight photographs and the 22 boxes of ``sample.csv``, annotated by hand.
 
     The files are read from the folders of the installed packages; neither package is imported, nothing is downloaded.
@@ -37,25 +36,6 @@ class Sample:
     def __init__(self) -> None:
         self._paths = [_path(*file) for file in _FILES.values()]
         self._ids = list(_FILES)
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def image_id(self, index: int) -> str:
-        """The package's name of the photograph, such as ``chelsea`` for the cat."""
-        return self._ids[index]
-
-    def image(self, index: int) -> Image.Image:
-        """The photograph; raises UnreadableImageError if the package's file is damaged."""
-        return open_image(self._paths[index], self._ids[index])
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) from the header."""
-        return image_size(self._paths[index], self._ids[index])
-
-    def files(self, index: int) -> list[Path]:
-        """The photograph."""
-        return [self._paths[index]]
 
     def truth(self, index: int) -> GroundTruth:
         """Boxes of whole objects, including hidden parts; no box is hard."""

@@ -47,15 +47,13 @@ class Shapes:
     """One object per image, from five classes that differ in shape and fill pattern.
 
     The pattern has the same two colours as the blotches of the background around it, and both drift across the image,
-    so neither colour nor contrast separates the object from the background. Scraps of printed paper, independent of
-    the class, serve as distractors. A trained network can therefore find the object by its class; an untrained one
-    only by chance. Equal arguments give equal images.
+    so neither colour nor contrast separates the object from the background. Scraps of printed paper, independent of the
+    class, serve as distractors. A trained network can therefore find the object by its class; an untrained one only by
+    chance. Equal arguments give equal images.
 
     Args:
         split: train, val or test; each has images of its own.
-        images: number of images.
         size: height and width in pixels.
-        seed: each seed gives another data set.
 
     Raises:
         ValueError: for another split, or a size too small for an object.

@@ -38,7 +38,6 @@ class STL10:
     Args:
         root: the folder that contains ``stl10_binary``, or that folder itself.
         split: train, test or unlabeled.
-        download: let :meth:`prepare` download the data set if it is missing.
 
     Raises:
         MissingDatasetError: if the split is missing and ``download`` is False.

@@ -1,8 +1,5 @@
 """PASCAL VOC 2007 and 2012 in their official layout."""
 
-import math
-import xml.etree.ElementTree as ET
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -12,8 +9,9 @@ from PIL import Image
 
 from nave.data.download import Download, fetch
 from nave.data.folder import require_files
-from nave.data.interface import Entry, GroundTruth, MalformedDataError, MissingDatasetError, missing
-from nave.data.reading import Box, Fit, checked, fit, leaves, open_image, read_list, read_mask
+from nave.data.interface import Entry, GroundTruth, MissingDatasetError, missing
+from nave.data.reading import Fit, fit, open_image, read_list, read_mask
+from nave.data.voc_annotation import Annotation, read_annotation
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable"),
@@ -35,105 +33,12 @@ _LAYOUT = """\
   (root may also be VOCdevkit or VOC{year} itself)"""
 
 
-@dataclass(frozen=True)
-class Annotation:
-    """The content of one annotation file.
-
-    VOC writes boxes from 1 with both ends inside; ``xmin, ymin`` minus 1 makes them half-open from 0, as LOST does.
-
-    Args:
-        boxes: in the pixels of ``size``.
-        classes: the class of each box.
-        hard: True for difficult and truncated objects.
-        where: file and object of each box.
-        size: (height, width) of the image as the annotator saw it; None if the file gives none, or one that its own
-            boxes leave.
-    """
-
-    boxes: list[Box]
-    classes: tuple[str, ...]
-    hard: tuple[bool, ...]
-    where: list[str]
-    size: tuple[int, int] | None
-
-    def truth(self, image: Fit) -> GroundTruth:
-        """The objects in pixels of the image; raises MalformedDataError for invalid boxes, naming the object."""
-        return GroundTruth(checked(image.boxes(self.boxes), image.size, self.where), self.classes, self.hard)
-
-
-def read_annotation(file: Path) -> Annotation:
-    """Reads one annotation file.
-
-    Raises:
-        MalformedDataError: for broken XML, missing tags and what is no number; names the file and the object.
-    """
-    root = _parse(file)
-    objects = root.findall("object")
-    where = [f"{file}: object {number}" for number in range(1, len(objects) + 1)]
-    boxes = [_box(*both) for both in zip(objects, where, strict=True)]
-    size = _size(root, f"{file}: size")
-    return Annotation(
-        boxes,
-        tuple(_text(item, "name", place) for item, place in zip(objects, where, strict=True)),
-        tuple(_flag(item, "difficult") or _flag(item, "truncated") for item in objects),
-        where,
-        None if size is None or any(leaves(box, size) for box in boxes) else size,
-    )
-
-
-def _size(root: ET.Element, where: str) -> tuple[int, int] | None:
-    size = root.find("size")
-    if size is None or any(size.find(side) is None for side in ("height", "width")):
-        return None
-    height, width = (_number(size, side, where) for side in ("height", "width"))
-    return (int(height), int(width)) if all(1 <= side < math.inf for side in (height, width)) else None
-
-
-def _parse(file: Path) -> ET.Element:
-    try:
-        return ET.parse(file).getroot()
-    except FileNotFoundError as error:
-        raise MalformedDataError(f"{file}: no such file") from error
-    except (ET.ParseError, LookupError, ValueError) as error:  # the last two: encodings that expat does not know
-        raise MalformedDataError(f"{file}: broken XML: {error}") from error
-
-
-def _text(item: ET.Element, tag: str, where: str) -> str:
-    text = item.findtext(tag)
-    if text is None:
-        raise MalformedDataError(f"{where}: <{tag}> is missing")
-    return text.strip()
-
-
-def _flag(item: ET.Element, tag: str) -> bool:
-    return (item.findtext(tag) or "0").strip() == "1"
-
-
-def _box(item: ET.Element, where: str) -> Box:
-    bounds = item.find("bndbox")
-    if bounds is None:
-        raise MalformedDataError(f"{where}: <bndbox> is missing")
-    x1, y1, x2, y2 = (_number(bounds, tag, where) for tag in ("xmin", "ymin", "xmax", "ymax"))
-    return x1 - 1, y1 - 1, x2, y2
-
-
-def _number(bounds: ET.Element, tag: str, where: str) -> float:
-    text = _text(bounds, tag, where)
-    try:
-        return float(text)
-    except ValueError as error:
-        raise MalformedDataError(f"{where}: <{tag}> is {text!r}, no number") from error
-
-
 class VOC:
     """The images of one list ``ImageSets/<image_sets>/<split>.txt``; difficult and truncated boxes are hard.
 
     Args:
         root: the folder that contains ``VOCdevkit``; ``VOCdevkit`` or ``VOC<year>`` itself is accepted too.
-        year: 2007 or 2012.
-        split: name of the list, such as trainval.
         image_sets: Main, or Segmentation for the images that have masks.
-        download: let :meth:`prepare` download train and validation if they are missing.
 
     Raises:
         MissingDatasetError: if the data set or the list is missing and ``download`` is False.
@@ -270,11 +175,8 @@ def _find(root: Path, year: int) -> Path | None:
     places = [root / "VOCdevkit" / f"VOC{year}", root / f"VOC{year}"]
     if root.name == f"VOC{year}":
         places.append(root)
-    return next((folder for folder in places if _is_voc(folder)), None)
-
-
-def _is_voc(folder: Path) -> bool:
-    return (folder / "JPEGImages").is_dir() and (folder / "ImageSets").is_dir()
+    needed = ("JPEGImages", "ImageSets")
+    return next((folder for folder in places if all((folder / name).is_dir() for name in needed)), None)
 
 
 def _cure(year: int) -> str:

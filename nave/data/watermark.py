@@ -25,14 +25,8 @@ _DRAWN = (240, 96)  # (width, height) of the watermark before it is scaled
 class Watermarked:
     """A data set with a watermark on the images of one class.
 
-    Whether an image is stamped, and where, depends only on ``seed`` and the image id.
-
-    Args:
-        dataset: the data set; its classes must be known.
-        of: the class whose images are stamped.
-        probability: probability that an image of the class is stamped.
-        seed: seed of the choice of images and places.
-        size: width of the watermark as a fraction of the image's.
+    Whether an image is stamped, and where, depends only on ``seed`` and the image id. ``size`` is a share of the
+    image's width.
 
     Raises:
         ValueError: for a class that the data set does not have, a data set without classes, and a probability or size

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations
 from nave.runs.layout import PART, write_bytes
+from nave.weights.tensor_sets import tensors_sha256
 
 GRID = "grid"  # name of the only tensor in a file
 STALE_AFTER = 3600.0  # seconds after which a partial file belongs to a killed process
@@ -164,8 +165,4 @@ def _layer_digest(digest: Any, layer: str) -> str:
 
 def network_sha256(network: nn.Module) -> str:
     """Hashes the network's structure and all its tensors."""
-    digest = hashlib.sha256(repr(network).encode())
-    for name, tensor in network.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(f"{network!r} {tensors_sha256(network.state_dict())}".encode()).hexdigest()

@@ -13,14 +13,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nave.encoder.hooks import (
-    Activations,
-    UnknownLayerError,
-    evaluating,
-    layer_modules,
-    layer_names,
-)
-from nave.encoder.reading import LayerReader
+from nave.data.input_size import height_width
+from nave.encoder.hooks import Activations, UnknownLayerError, evaluating, layer_modules, layer_names
+from nave.encoder.layer_reader import LayerReader
 from nave.weights.checkpoint import Checkpoint, load_checkpoint
 from nave.weights.schemes import chosen
 
@@ -44,7 +39,7 @@ class Encoder(nn.Module):
         seed: of the weights of ``training=random``.
 
     Raises:
-        nave.weights.WeightsError: if the weights are not available or do not fit.
+        nave.weights.file.WeightsError: if the weights are not available or do not fit.
         nave.encoder.hooks.UnknownLayerError: for layers that the network does not have.
     """
 
@@ -102,7 +97,7 @@ class Encoder(nn.Module):
         made_for: tuple[int, int] | None,
     ) -> None:
         self.name, self.network, self.checkpoint = name, network, checkpoint
-        self.only_size = None if image_size is None else _height_width(image_size)
+        self.only_size = height_width(image_size)
         self._made_for, self.reader = made_for, LayerReader(network)
         self.select_layers(layers)
         self.register_buffer("mean", torch.tensor(checkpoint.mean).view(3, 1, 1), persistent=False)
@@ -152,8 +147,8 @@ class Encoder(nn.Module):
         """
         pixels = self.pixels(images)
         padded = (pixels.shape[2], pixels.shape[3])
-        with self.size_named(padded, (images.shape[2], images.shape[3])), evaluating(self.network):
-            grids = self.reader(pixels, self.layers)
+        with self.size_named(padded, (images.shape[2], images.shape[3])):
+            grids = self._read(pixels)
         return Activations(grids, padded, (images.shape[2], images.shape[3]))
 
     @contextmanager
@@ -164,10 +159,24 @@ class Encoder(nn.Module):
         except UnknownLayerError:
             raise
         except (AssertionError, RuntimeError, ValueError, TypeError, IndexError) as error:
-            if self._made_for == padded or isinstance(error, torch.OutOfMemoryError):
+            if self._made_for == padded or isinstance(error, torch.OutOfMemoryError) or self._fails_anyway():
                 raise
             cause = f"({type(error).__name__}: {error})"
             raise ValueError(f"{self._refused(size)} {cause}") from error
+
+    def _read(self, pixels: Float[Tensor, "B 3 H W"]) -> dict[str, Tensor]:
+        with evaluating(self.network):
+            return self.reader(pixels, self.layers)
+
+    def _fails_anyway(self) -> bool:
+        """Whether the network fails at the size for which it was made too: then the size is not the reason."""
+        if self._made_for is None:
+            return False
+        try:
+            self._read(self.mean.new_zeros(1, 3, *self._made_for))
+        except Exception:
+            return True
+        return False
 
     def _refused(self, size: tuple[int, int]) -> str:
         if self._made_for is not None:
@@ -186,11 +195,6 @@ class Encoder(nn.Module):
         """Puts the network into training mode with gradients; returns the encoder."""
         self.network.train().requires_grad_(True)
         return self
-
-
-def _height_width(image_size: int | Sequence[int]) -> tuple[int, int]:
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    return height, width
 
 
 def fixed_size(network: nn.Module) -> tuple[int, int] | None:

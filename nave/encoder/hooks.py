@@ -1,6 +1,5 @@
 """Activations of named layers from one forward pass, captured by hooks that are always removed."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from nave.near_names import near
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +136,9 @@ def _layer_name(network: nn.Module, layer: int | str) -> str:
         return choices[layer]
     modules = [name for name, _ in network.named_modules() if name]
     if layer not in modules and layer not in choices:
-        close = difflib.get_close_matches(layer, modules, n=5) or choices
         raise UnknownLayerError(
-            f"{type(network).__name__} has no layer '{layer}'; close names: {', '.join(close)}; "
-            f"layers by index 0 to {len(choices) - 1}: {', '.join(choices)}"
+            f"{type(network).__name__} has no layer '{layer}'.{near(layer, modules)} "
+            f"Layers by index 0 to {len(choices) - 1}: {', '.join(choices)}"
         )
     return layer
 
@@ -148,8 +148,6 @@ def capture_activations(network: nn.Module, names: Sequence[str], unwrapped: boo
     """Collects the outputs of the named modules during one forward pass; removes the hooks on exceptions too.
 
     Args:
-        network: the network.
-        names: of its modules.
         unwrapped: keep the first tensor of a tuple, a list or a mapping (an output of transformers).
 
     Raises:
@@ -207,7 +205,6 @@ def as_grid(
 
     Args:
         output: tokens ``(B, N, C)``, or maps ``(B, h, w, C)`` or ``(B, C, h, w)``.
-        name: of the layer, for the message.
         grid: (height, width) of the network's coarsest layer, which is the shape of its tokens.
         prefix_tokens: number of class and register tokens, which are removed.
         channels_last: whether a map is ``(B, h, w, C)`` where its shape is ambiguous.

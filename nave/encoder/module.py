@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Layout, UnknownLayerError, capture_activations, evaluating, run
 from nave.weights.checkpoint import Checkpoint
-from nave.weights.packaged import tensors_sha256
+from nave.weights.tensor_sets import tensors_sha256
 
 PROBE = 448  # side of the black image: a multiple of 14, of 16 and of 64
 Sides = tuple[int, int]

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import nn
 
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import feature_info, layer_names
+from nave.near_names import near
 from nave.weights.hub import hub_config
 from nave.weights.schemes import HUB, RANDOM
 
@@ -79,7 +79,7 @@ def describe(name: str | None) -> TimmNetwork:
 
     Raises:
         UnknownArchitectureError: for a name that timm does not have, or none.
-        nave.weights.WeightsError: for a repository that cannot be read.
+        nave.weights.file.WeightsError: for a repository that cannot be read.
     """
     if name is None:
         raise UnknownArchitectureError("model=timm needs architecture=NAME, a network of timm such as resnet50")
@@ -129,9 +129,8 @@ def _on_hub(name: str) -> Known:
 
 
 def _unknown(architecture: str) -> str:
-    close = get_close_matches(architecture, timm.list_models(), n=5)
-    hint = f"did you mean {', '.join(close)}?" if close else "timm.list_models('*vit*') lists those with vit in them"
-    return f"timm {timm.__version__} has no network {architecture!r}: {hint}"
+    hint = near(architecture, timm.list_models()) or " timm.list_models('*vit*') lists those with vit in them"
+    return f"timm {timm.__version__} has no network {architecture!r}.{hint}"
 
 
 def _unknown_tag(architecture: str, tag: str, schemes: Mapping[str, str]) -> str:

@@ -18,12 +18,7 @@ KEYS = ("to", "k", "output")
 
 @command
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command.
-
-    Raises:
-        FileNotFoundError: If no run has finished, or its data set is gone.
-        ValueError: For another key, another target, or a K that no run has.
-    """
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         prog="python -m nave.export",
         description=__doc__,

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Int
 from pycocotools import mask as rle
 
 from nave.export.images import Images
-from nave.export.masks import component_masks, xywh
+from nave.export.masks import component_masks, mask_box, xywh
 from nave.metrics.prediction import overlaps
 from nave.runs.layout import write_json
 from nave.runs.prediction import Line
@@ -131,10 +131,5 @@ def object_masks(
     if objects is None or not numbers:
         return [None] * len(boxes)
     masks = [objects == number for number in numbers]
-    (iou,) = overlaps([np.array(boxes, float)], [np.array([_box(mask) for mask in masks], float)])
+    (iou,) = overlaps([np.array(boxes, float)], [np.array([mask_box(mask) for mask in masks], float)])
     return [masks[row.argmax()] if row.max() >= FITS else None for row in iou]
-
-
-def _box(mask: Bool[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -21,8 +21,7 @@ class Images:
     """The images of a run.
 
     Args:
-        dataset: The data set of the run.
-        indices: The position of each image_id in it.
+        indices: The position of each image_id in the data set.
         folder: Where images are written that are no files of their own.
         stamped: Whether the run has explained images with a watermark, which no file holds.
     """

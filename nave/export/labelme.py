@@ -1,7 +1,6 @@
 """Annotation files of labelme, one an image: the components as masks, the boxes as rectangles."""
 
 import base64
-import io
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ from jaxtyping import Bool
 from PIL import Image
 
 from nave.export.images import Images
-from nave.export.masks import component_masks
-from nave.runs.layout import write_json
+from nave.export.masks import component_masks, mask_box
+from nave.runs.layout import encoded, write_json
 from nave.runs.prediction import BoxLine, Line
 from nave.runs.reader import RunAtK
 
@@ -62,9 +61,7 @@ def _rectangle(name: str, box: BoxLine, score: float | None = None) -> dict[str,
 
 def _mask(name: str, mask: Bool[np.ndarray, "H W"], score: float) -> dict[str, Any]:
     """The mask inside its box, whose corners are its first and its last pixel."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    y1, y2, x1, x2 = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
-    content = io.BytesIO()
-    Image.fromarray(mask[y1 : y2 + 1, x1 : x2 + 1]).save(content, "PNG")
-    shape = _shape(name, "mask", [[x1, y1], [x2, y2]], score)
-    return shape | {"mask": base64.b64encode(content.getvalue()).decode()}
+    x1, y1, x2, y2 = mask_box(mask)
+    content = encoded(Image.fromarray(mask[y1:y2, x1:x2]), "PNG")
+    shape = _shape(name, "mask", [[x1, y1], [x2 - 1, y2 - 1]], score)
+    return shape | {"mask": base64.b64encode(content).decode()}

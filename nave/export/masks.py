@@ -18,6 +18,12 @@ def xywh(box: list[float]) -> XYWH:
     return box[0], box[1], box[2] - box[0], box[3] - box[1]
 
 
+def mask_box(mask: Bool[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
+    """The half-open box x1, y1, x2, y2 of the pixels of a mask."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
 def component_masks(at_k: RunAtK, line: Line) -> Iterator[tuple[ComponentLine, Bool[np.ndarray, "H W"]]]:
     """The components of one image with their pixels, at the size of the original image.
 

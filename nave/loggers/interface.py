@@ -5,7 +5,7 @@ A run is logged from disk after it has finished, so that a killed run leaves no 
 
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -20,61 +20,16 @@ class RunLogger(Protocol):
     """A logger of the configuration group ``logger``; checks its options when it is created, before the run."""
 
     def log(self, run: Run, dataset: Dataset | None) -> None:
-        """Logs a run, once.
-
-        Args:
-            run: A finished or failed run.
-            dataset: Data set of the run; None if the run failed.
-        """
+        """Logs a finished or failed run, once; ``dataset`` is None if it failed."""
         ...
 
     def training_logger(self, folder: Path, attempt: int) -> Logger:
-        """Creates a Lightning logger for a training.
-
-        Args:
-            folder: Folder of the training.
-            attempt: 1 for a new training, more if it is resumed.
-        """
+        """Creates a Lightning logger for a training; ``attempt`` counts from 1, more if it is resumed."""
         ...
 
 
-class LoggerError(RuntimeError):
-    """A logger failed to log a run, whose results are on disk."""
-
-
-def log_run(
-    loggers: Mapping[str, RunLogger], run: Run, dataset: Dataset | None, logged: Collection[str] = ()
-) -> list[str]:
-    """Logs a run with all loggers that have not logged it before.
-
-    Args:
-        loggers: Loggers by name.
-        run: The run.
-        dataset: Data set of the run; None if the run failed.
-        logged: Names of the loggers that have logged the run before.
-
-    Returns:
-        Names of all loggers that have logged the run.
-
-    Raises:
-        LoggerError: If a logger fails, naming it and the reason.
-    """
-    names = [name for name in loggers if name not in logged]
-    for name in names:
-        try:
-            loggers[name].log(run, dataset)
-        except Exception as error:
-            reason = error.__cause__ or error
-            raise LoggerError(f"logger={name}: {reason}; run again to log the results") from error
-    return sorted({*logged, *names})
-
-
-def metrics_by_step(run: Run) -> list[tuple[int, dict[str, float]]]:
-    """The step and the flattened scores with their intervals, for every K."""
-    return [(at_k.step, _flat_scores(at_k)) for at_k in run.at_k]
-
-
-def _flat_scores(run: RunAtK) -> dict[str, float]:
+def flat_scores(run: RunAtK) -> dict[str, float]:
+    """The scores and the ends of their intervals, by name."""
     flat: dict[str, float] = {}
     for name, score in run.scores.items():
         values = {name: score["value"], f"{name}_low": score["low"], f"{name}_high": score["high"]}
@@ -102,11 +57,6 @@ def select_examples(overlaps: Mapping[str, float | None], count: int, seed: int)
     deterministic, and the random images of one seed are the same in all runs, as far as they are not the worst or the
     best.
 
-    Args:
-        overlaps: Overlap of each image's box with the ground truth by image_id; None without annotated objects.
-        count: Largest number of images.
-        seed: Seed of the random images.
-
     Returns:
         ``worst``, ``best`` or ``random`` by image_id, in this order.
     """
@@ -121,11 +71,7 @@ def select_examples(overlaps: Mapping[str, float | None], count: int, seed: int)
 
 
 def ranks(chosen: Mapping[str, str]) -> dict[str, str]:
-    """Keys such as ``worst/01`` by image_id, under which the pictures of several runs stand side by side.
-
-    Args:
-        chosen: Groups by image_id, from :func:`select_examples`.
-    """
+    """Keys such as ``worst/01`` by image_id, under which the pictures of several runs stand side by side."""
     counts = Counter[str]()
     keys = {}
     for image_id, group in chosen.items():

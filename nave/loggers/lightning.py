@@ -8,9 +8,9 @@ import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from nave.data.interface import Dataset
-from nave.loggers.interface import metrics_by_step, ranks, run_statistics, select_examples
+from nave.loggers.interface import flat_scores, ranks, run_statistics, select_examples
 from nave.runs.pictures import overlay_of
-from nave.runs.reader import Run
+from nave.runs.reader import Run, mean_overlaps
 
 
 class LightningLogger:
@@ -18,7 +18,6 @@ class LightningLogger:
 
     Args:
         logger: Creates the Lightning logger from ``save_dir``, the folder of the run.
-        images: Largest number of overlays.
     """
 
     def __init__(self, logger: Callable[..., Logger], images: int = 0) -> None:
@@ -28,8 +27,8 @@ class LightningLogger:
         """Logs a run; see :class:`nave.loggers.interface.RunLogger`."""
         logger = self._create(save_dir=run.folder.path)
         logger.log_hyperparams(dict(run.record["config"]))
-        for step, metrics in metrics_by_step(run):
-            logger.log_metrics({**metrics, **run_statistics(run)}, step=step)
+        for at_k in run.at_k:
+            logger.log_metrics({**flat_scores(at_k), **run_statistics(run)}, step=at_k.step)
         if isinstance(logger, TensorBoardLogger) and self._images and dataset is not None:
             self._show(logger.experiment, run, dataset)
         logger.finalize("success" if run.finished else "failed")
@@ -41,7 +40,7 @@ class LightningLogger:
         return self._create(save_dir=folder, version=f"attempt{attempt}")
 
     def _show(self, board: Any, run: Run, dataset: Dataset) -> None:
-        chosen = select_examples(run.overlaps(), self._images, run.record["config"]["seed"])
+        chosen = select_examples(mean_overlaps(run.at_k), self._images, run.record["config"]["seed"])
         indices = {dataset.image_id(index): index for index in range(len(dataset))}
         for image_id, key in ranks(chosen).items():
             photograph = dataset.image(indices[image_id])

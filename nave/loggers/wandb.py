@@ -4,6 +4,7 @@ import hashlib
 import netrc
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nave.data.interface import Dataset
-from nave.loggers.interface import metrics_by_step, ranks, run_statistics, select_examples
+from nave.loggers.interface import flat_scores, ranks, run_statistics, select_examples
 from nave.loggers.wandb_concepts import concept_tables
 from nave.loggers.wandb_media import names_sent_once, picture, thumbnail
-from nave.loggers.wandb_sync import sync_command
 from nave.runs.layout import CLAIM, WANDB, k_text
-from nave.runs.reader import Run, RunAtK
+from nave.runs.reader import Run, RunAtK, mean_overlaps
 from nave.runs.record import training_of
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ MODES = ("online", "offline", "disabled", "shared")
 DATED = re.compile(r"\d{4}-\d\d-\d\d_")  # folders that nobody named
 LONGEST_NAME = 128  # characters, of projects and artifacts
 LONGEST_TAG = 64
+OFFLINE = f"{WANDB}/offline-run-*"
 COLUMNS = ("picture", "image_id", "gallery", "k", "iou", "clusters", "components", "inertia")
 
 
@@ -35,11 +36,6 @@ class WandbLogger:
     """Logs configuration, scores with intervals, times, and images with maps and boxes that can be toggled.
 
     Args:
-        project: W&B project.
-        entity: W&B team or user; None for the owner of the key.
-        images: Largest number of images: the worst, the best and random ones, a third each.
-        artifact: Whether to upload the run folder as an artifact.
-        tags: W&B tags, beside the names of model, training and data set.
         mode: W&B mode; None for WANDB_MODE, else ``online`` if there is a key and ``offline`` if not, without a prompt.
 
     Raises:
@@ -116,8 +112,8 @@ class WandbLogger:
         )
 
     def _fill(self, board: "wandb.Run", run: Run, dataset: Dataset | None) -> None:
-        ((_, metrics),) = metrics_by_step(run)
-        board.log({**_k(run), **metrics})  # a plot's axis takes what was logged, not what was configured
+        (at_k,) = run.at_k
+        board.log({**_k(run), **flat_scores(at_k)})  # a plot's axis takes what was logged, not what was configured
         board.summary.update(run_statistics(run))
         if dataset is not None and self.images:
             self._show(board, run, dataset)
@@ -126,7 +122,7 @@ class WandbLogger:
         import wandb
 
         (at_k,) = run.at_k
-        chosen = select_examples(run.overlaps(), self.images, run.record["config"]["seed"])
+        chosen = select_examples(mean_overlaps(run.at_k), self.images, run.record["config"]["seed"])
         keys, indices = ranks(chosen), {dataset.image_id(index): index for index in range(len(dataset))}
         # one key per image, since W&B requires all images under a key to have the same size
         gallery = {keys[name]: picture(run, dataset, indices[name], group) for name, group in chosen.items()}
@@ -216,3 +212,15 @@ def _staged_in(folder: Path) -> Iterator[None]:
         os.environ.pop("WANDB_DATA_DIR")
         if before is not None:
             os.environ["WANDB_DATA_DIR"] = before
+
+
+def sync_command(folder: Path) -> str:
+    """``wandb sync …`` for all that waits in the folder of a run, or of a sweep; empty if nothing does."""
+    if waiting := _waiting(folder, OFFLINE):
+        return f"wandb sync {shlex.join(waiting)}"
+    return f"wandb sync {shlex.quote(str(folder))}/*/{OFFLINE}" if _waiting(folder, f"*/{OFFLINE}") else ""
+
+
+def _waiting(folder: Path, places: str) -> list[str]:
+    """W&B's folders without the mark that ``wandb sync`` leaves; it passes over those that have it."""
+    return [str(path) for path in sorted(folder.glob(places)) if not any(path.glob("*.wandb.synced"))]

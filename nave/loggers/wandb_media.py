@@ -29,13 +29,8 @@ Size = tuple[int, int]  # (height, width)
 def picture(run: Run, dataset: Dataset, index: int, group: str) -> "wandb.Image":
     """An image of the data set with its map, its boxes and the ground truth.
 
-    The overlays are called the same at every K, so that those of several runs are toggled together.
-
-    Args:
-        run: The run at one K.
-        dataset: Data set of the run.
-        index: Index of the image in the data set.
-        group: Why the image was selected, for the caption.
+    The overlays are called the same at every K, so that those of several runs are toggled together. ``group`` says why
+    the image was chosen.
     """
     import wandb
 

@@ -24,22 +24,15 @@ def logged_keys(runs: Iterable["wandb.apis.public.Run"]) -> dict[str, str]:
     kinds = {}
     for run in islice(runs, NEWEST):
         for key, value in dict(run.summary).items():
-            if kind := _kind(value):
+            if hasattr(value, "get") and (kind := value.get("_type")):
                 kinds[str(key)] = kind
     return kinds
-
-
-def _kind(value: Any) -> str | None:
-    return value.get("_type") if hasattr(value, "get") else None
 
 
 def workspace(entity: str, project: str, logged: dict[str, str]) -> workspaces.Workspace:
     """The workspace, not yet saved: a view of the project that changes no run.
 
-    Args:
-        entity: W&B user or team.
-        project: W&B project.
-        logged: What :func:`logged_keys` has found; the tables among it have a panel each.
+    The tables among what was ``logged`` have a panel each.
     """
     pictures = [key for key, kind in logged.items() if kind == "image-file"]
     tables = [key for key, kind in logged.items() if kind == "table-file"]

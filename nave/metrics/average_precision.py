@@ -4,14 +4,14 @@ A resample is a weight per image, so boxes are matched once and each resample co
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of
+from nave.metrics.prediction import Prediction, overlaps, truth_of
 
 IOUS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -26,7 +26,6 @@ class Ranking:
         image: index of each box's image, best box first.
         true_positives: ranks of the boxes that match an object.
         recalled: matched objects of each image, summed over the ten IoUs 0.5, 0.55 ... 0.95.
-        objects: objects of each image.
     """
 
     image: Int[np.ndarray, " n"]
@@ -37,8 +36,7 @@ class Ranking:
     def average_precision(self, counts: Int[np.ndarray, " N"]) -> float:
         """Returns AP at IoU 0.5 in percent, interpolated at 101 recalls; NaN without objects.
 
-        Args:
-            counts: how often each image occurs in the resample.
+        ``counts`` are those of a resample.
         """
         objects = int(counts @ self.objects)
         if objects == 0:
@@ -82,17 +80,10 @@ def matches(images: Sequence[Prediction]) -> Matches:
     )
 
 
-def rank(images: Iterable[Prediction]) -> Ranking:
-    """Ranks the 100 best boxes of each image together by score; equal scores keep the order of images."""
-    parts = [matches(chunk) for chunk in chunks(images)]
-    return ranking(parts, np.arange(sum(len(part.boxes) for part in parts)))
-
-
 def ranking(parts: Sequence[Matches], order: Int[np.ndarray, " N"]) -> Ranking:
     """Ranks the boxes of all parts together by score.
 
     Args:
-        parts: matches of some images each.
         order: positions of the images, counted through all parts, in the order that equal scores keep.
     """
     scores, hits, boxes, recalled, objects = (

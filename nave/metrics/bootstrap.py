@@ -32,11 +32,6 @@ def score(statistic: Statistic, images: int, *, seed: int = 0) -> Score:
 
     There is no interval if all resamples agree (a single image, equal values): it would have no width, and claim to
     know what images that were not seen are like.
-
-    Args:
-        statistic: the figure of every resample.
-        images: number of images.
-        seed: of the resamples.
     """
     whole = float(statistic(np.ones((1, images), np.int64))[0]) if images else math.nan
     if math.isnan(whole):

@@ -25,9 +25,6 @@ def group_centroids(
     """Clusters the centroids of all images by k-means, as MaskContrast and Deep Spectral Methods do.
 
     Args:
-        centroids: of one image at a time.
-        groups: number of clusters.
-        seed: of k-means and of the sample.
         limit: largest number of centroids; of more, a uniform sample is used, so memory does not grow with the data
             set. VOC12 val at K = 10 has 14,490.
 
@@ -99,18 +96,12 @@ def class_miou(images: Callable[[], Iterator[ClusteredImage]], *, groups: int, s
     simulations of 20 to 100 images it covered the expected score in 72 to 82 % of the data sets instead of 95 %,
     reversed (bias-corrected) in 58 to 73 %, and subsampling of half of the images in 77 to 100 %.
 
-    The figure is None if there are fewer distinct centroids than groups.
-
-    Args:
-        images: called twice to iterate over the data set; only a sample of centroids and counts stay in memory.
-        groups: number of groups of centroids.
-        seed: of the grouping.
+    The figure is None if there are fewer distinct centroids than groups. ``images`` is called twice, and a sample of
+    centroids stays in memory.
 
     Raises:
         ValueError: if ``groups`` is below 1.
     """
-    if groups < 1:
-        raise ValueError(f"evaluation.groups={groups}: must be at least 1")
     try:
         grouping = group_centroids((image.centroids for image in images()), groups=groups, seed=seed)
     except TooFewCentroidsError:

@@ -99,7 +99,6 @@ def with_truth(images: Iterable[Prediction], *, hard: bool = True) -> list[Predi
     Images without objects remain, as average precision counts their boxes as false positives.
 
     Args:
-        images: of a run.
         hard: False removes difficult and truncated boxes, and the images that lose all their boxes (as in LOST).
     """
     known = [image for image in images if image.truth is not None]
@@ -112,11 +111,7 @@ def with_objects(images: Iterable[Prediction]) -> list[Prediction]:
 
 
 def truth_of(image: Prediction) -> GroundTruth:
-    """Returns the ground truth of an image.
-
-    Raises:
-        ValueError: if it is unknown, naming the image.
-    """
+    """Returns the ground truth of an image; raises ValueError if it is unknown, naming the image."""
     if image.truth is None:
         raise ValueError(f"no ground truth is known for {image.image_id!r}: select images with `with_truth`")
     return image.truth

@@ -21,7 +21,6 @@ def nave_hits(images: Sequence[Prediction], *, iou: float = 0.5, inner: bool = T
 
     Args:
         images: with known ground truth.
-        iou: overlap from which on an object is hit.
         inner: choose the pair of component and object with the largest overlap of the *inner* box (the first at a tie,
             by component, then by object) and score the component's full box; otherwise choose by the full box too.
     """
@@ -45,13 +44,7 @@ def nave_on_object(
 ) -> Score | None:
     """Computes the share of the hits of ``nave`` whose component is mostly object, by the pixels of the mask.
 
-    The box of a region that shows no object can fit an object by accident.
-
-    Args:
-        images: see :func:`scores`, as for what follows.
-        iou: likewise.
-        hard: likewise.
-        inner: likewise.
+    The box of a region that shows no object can fit an object by accident. The arguments are those of :func:`scores`.
 
     Returns:
         The share over the images with a mask that are hit; None if no image has a mask.
@@ -129,11 +122,9 @@ def scores(
     without objects only in ``ap50`` and ``ar100``.
 
     Args:
-        images: of the run.
         iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
         hard: False leaves out difficult and truncated boxes.
         inner: see :func:`nave_hits`.
-        seed: of the resamples.
 
     Raises:
         ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
@@ -158,15 +149,8 @@ def score_differences(
 ) -> dict[str, Score]:
     """Computes ours minus theirs of the figures of :func:`scores`, in percentage points, with bootstrap intervals.
 
-    Both are resampled together, so that what makes an image hard for both cancels out.
-
-    Args:
-        ours: of a run.
-        theirs: of another run on the same images, in the same order.
-        iou: see :func:`scores`, as for what follows.
-        hard: likewise.
-        inner: likewise.
-        seed: of the resamples.
+    Both are resampled together, so that what makes an image hard for both cancels out. The images are the same, in the
+    same order; the options are those of :func:`scores`.
     """
     a, b = (_collected(images, iou, hard, inner) for images in (ours, theirs))
 

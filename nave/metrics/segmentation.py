@@ -69,17 +69,6 @@ def _entropy(counts: Int[np.ndarray, " n"]) -> float:
 BACKGROUND, IGNORE = 0, 255  # as in VOC's masks
 
 
-def segmentation_scores(
-    labels: Integer[np.ndarray, "H W"], truth: Integer[np.ndarray, "H W"], *, ignore: int = IGNORE
-) -> dict[str, float | None]:
-    """Computes :func:`contingency_scores` of a map and a mask of objects or classes.
-
-    Raises:
-        ValueError: if the maps differ in size.
-    """
-    return contingency_scores(contingency(labels, truth, ignore=ignore))
-
-
 def contingency_scores(counts: Contingency) -> dict[str, float | None]:
     """Computes the agreement of a map with a mask on the pixels that are counted.
 
@@ -119,7 +108,6 @@ def mean_scores(images: Iterable[Mapping[str, float | None]], *, seed: int = 0) 
 
     Args:
         images: figures of every image, in a fixed order, as the resamples depend on it.
-        seed: of the resamples.
     """
     figures: dict[str, array[float]] = {}
     for image in images:

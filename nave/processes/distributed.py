@@ -73,7 +73,7 @@ def single_job(folder: Path) -> Iterator[None]:
 
 
 class StopAtOnce(Callback):
-    """Puts back the handler of :func:`stopped_at_once`, which Lightning replaces by its own when it begins."""
+    """Puts back the handler of :func:`nave.processes.signals.stopped_at_once`; Lightning begins with its own."""
 
     def __init__(self) -> None:
         self._ours = signal.getsignal(signal.SIGTERM) is stop
@@ -94,10 +94,7 @@ class StopAtOnce(Callback):
 def gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
     """``devices``, for SLURM, if the partition has GPUs and the accelerator may be one; None otherwise.
 
-    Args:
-        accelerator: Lightning's.
-        devices: Lightning's, of one node.
-        partition: Name, or several between commas; None for the cluster's default.
+    Partitions lie between commas.
     """
     if accelerator == "cpu" or shutil.which("sinfo") is None:
         return None

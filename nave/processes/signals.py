@@ -1,4 +1,4 @@
-"""SIGTERM, Ctrl-C and vanished parents: a process ends at once, or says that it cannot. Nothing here imports torch."""
+"""SIGTERM, Ctrl-C, vanished parents and readers: a process ends at once, or says that it cannot. Without torch."""
 
 import os
 import signal
@@ -93,3 +93,16 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handlers[number])
         for late in came:
             signal.raise_signal(late)
+
+
+@contextmanager
+def ended_with_its_reader() -> Iterator[None]:
+    """Ends the process without a traceback, with a shell's code of SIGPIPE, where nobody reads what it prints."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        sys.exit(128 + signal.SIGPIPE)

@@ -7,8 +7,8 @@ from nave.comparison.diff import Diff, rows_of
 from nave.comparison.diff_display import lines, step_figures
 from nave.comparison.pictures import Picture
 from nave.report import concepts, plots
+from nave.runs.labels import names_without_k
 from nave.runs.reader import RunAtK
-from nave.runs.settings import names_without_k
 
 
 def script_data(diff: Diff, images: Sequence[Picture]) -> dict[str, Any]:

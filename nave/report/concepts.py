@@ -11,10 +11,11 @@ from nave.comparison.pictures import Picture
 from nave.comparison.rows import Row
 from nave.report.images import data_uri
 from nave.runs.concepts import Concepts, read_concepts
+from nave.runs.layout import encoded
 from nave.runs.reader import RunAtK
 from nave.viz.concepts import coloured, lit
 from nave.viz.overlay import QUALITY
-from nave.viz.palette import colours
+from nave.viz.palette import hex_colours
 
 LONGEST = 140  # pixels of the longer side of a picture
 WHOLE = 7  # images that are shown in the colours of all their concepts
@@ -32,11 +33,7 @@ def context(shown: Sequence[RunAtK]) -> list[dict[str, Any]]:
 def pairs_of(measured: Sequence[Row], before: RunAtK, after: RunAtK, names: tuple[str, str]) -> list[dict[str, Any]]:
     """Every concept of ``before`` with its counterpart in ``after``, None where it has vanished; the vanished last.
 
-    Args:
-        measured: The rows of a diff.
-        before: The first run.
-        after: The second one.
-        names: What rows call them.
+    ``names`` are those in rows.
     """
     found = [read_concepts(run.results) for run in (before, after)]
     where = (OVERLAP, names[1], after.k, names[0])
@@ -60,7 +57,7 @@ def _whole(run: RunAtK, concepts: Concepts) -> Iterator[tuple[str, str]]:
 
 
 def _concepts(run: RunAtK, concepts: Concepts) -> Iterator[dict[str, Any]]:
-    palette = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours(len(concepts["concepts"])).tolist()]
+    palette = hex_colours(len(concepts["concepts"]))
     for number, concept in enumerate(concepts["concepts"]):
         pictures = [
             (
@@ -79,6 +76,4 @@ def _photograph(run: RunAtK, image_id: str) -> Image.Image | None:
 
 
 def _jpeg(picture: Image.Image) -> str:
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=QUALITY, optimize=True)
-    return data_uri(file.getvalue(), "image/jpeg")
+    return data_uri(encoded(picture, "JPEG", quality=QUALITY, optimize=True), "image/jpeg")

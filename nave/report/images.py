@@ -1,9 +1,8 @@
 """The data of the images in a report: JPEG and PNG files as data URIs, boxes and overlaps."""
 
 import base64
-import io
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from jaxtyping import UInt8
@@ -11,6 +10,7 @@ from PIL import Image
 
 from nave.comparison.pictures import Picture
 from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of, with_objects, with_truth
+from nave.runs.layout import encoded
 from nave.runs.prediction import BoxLine, Line, TruthLine, read_lines
 from nave.runs.reader import RunAtK
 from nave.viz.palette import PaletteIndex
@@ -30,22 +30,13 @@ class Entry(TypedDict):
     overlaps: list[tuple[float, float] | None]
 
 
-class Component(TypedDict):
-    """A component of a map; see :class:`nave.runs.prediction.ComponentLine`."""
-
-    cluster: int
-    score: float
-    box: BoxLine
-    inner_box: BoxLine
-
-
 class Map(TypedDict):
     """A map in the report; ``ids`` is a grey PNG of cluster ids as a data URI."""
 
     ids: str
     palette_index: PaletteIndex
     box: BoxLine
-    components: list[Component]
+    components: list[dict[str, Any]]  # what the page shows of a ComponentLine
 
 
 class Detail(TypedDict):
@@ -98,19 +89,10 @@ def detail(picture: Picture) -> Detail:
 
 
 def _map(line: Line, labels: UInt8[np.ndarray, "h w"], palette_index: PaletteIndex) -> Map:
-    components = [
-        Component(cluster=part["cluster"], score=part["score"], box=part["box"], inner_box=part["inner_box"])
-        for part in line["components"]
-    ]
-    ids = data_uri(grey_png(labels), "image/png")
+    shown = ("cluster", "score", "box", "inner_box")
+    components = [{key: value for key, value in part.items() if key in shown} for part in line["components"]]
+    ids = data_uri(encoded(Image.fromarray(labels), "PNG", optimize=True), "image/png")
     return Map(ids=ids, palette_index=palette_index, box=line["box"], components=components)
-
-
-def grey_png(labels: UInt8[np.ndarray, "h w"]) -> bytes:
-    """Encodes a map as a grey PNG whose pixels are cluster ids, which the page's script colours."""
-    file = io.BytesIO()
-    Image.fromarray(labels).save(file, "PNG", optimize=True)
-    return file.getvalue()
 
 
 def data_uri(content: bytes, kind: str) -> str:

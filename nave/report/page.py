@@ -4,7 +4,7 @@ import base64
 import hashlib
 import shutil
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +16,28 @@ from nave.comparison.diff import read as read_diff
 from nave.comparison.pictures import pictures
 from nave.report import changes, concepts, plots, tables
 from nave.report.images import detail, index
+from nave.runs.labels import axes, distinguished, label, spelled
 from nave.runs.layout import PAGE, write_whole
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
-from nave.runs.settings import axes, distinguished, label, spelled
 from nave.strict_json import to_json
-from nave.viz.palette import colours
+from nave.viz.palette import hex_colours
 
+COMPACT = partial(to_json, where="the data of the page", separators=(",", ":"))
 EMBEDDED = 20_000_000  # characters of images in the page itself, so that it can be mailed
 
 
 def write_report(folder: Path) -> Path:
-    """Writes ``report.html`` into the folder of a run, or of a sweep and all its runs.
+    """Writes ``report.html`` into the folder of a run, or of a sweep and all its runs; returns its path."""
+    return write_page([folder], folder / PAGE)
 
-    Returns:
-        Path of the page.
+
+def write_page(folders: Sequence[Path], page: Path) -> Path:
+    """Writes one page on several runs or sweeps.
 
     Raises:
         FileNotFoundError: If there is no finished run, or a map is missing.
         ValueError: If a file is damaged, naming it.
     """
-    return write_page([folder], folder / PAGE)
-
-
-def write_page(folders: Sequence[Path], page: Path) -> Path:
-    """Writes one page on several runs or sweeps; raises the errors of :func:`write_report`."""
     if (folders[0] / DIFF).is_file() and len(folders) == 1:
         diff, runs = read_diff(folders[0])
     else:
@@ -102,7 +100,7 @@ def _data(shown: Sequence[RunAtK]) -> dict[str, Any]:
             {"label": label(run, keys), "settings": run.settings, "training": spelled(run, "training")} for run in shown
         ],
         "iou": shown[0].run.record["config"]["evaluation"]["iou"],
-        "palette": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours(256).tolist()],
+        "palette": hex_colours(256),
     }
 
 
@@ -115,7 +113,7 @@ def _context(runs: Sequence[Run], shown: Sequence[RunAtK], page: Path) -> dict[s
         "facts": tables.facts(shown),
         "concepts": concepts.context(shown) if len(runs) == 1 else [],
         "provenance": tables.provenance,
-        "pretty": _pretty,
+        "pretty": partial(to_json, where="the configuration", indent=2),
         "runs": [run for run in runs if run.finished],
         "shown": shown,
         "labels": [label(run, list(axes(shown))) for run in shown],
@@ -156,14 +154,6 @@ def _rendered(context: dict[str, Any]) -> str:
     return environment.get_template("page.html").render(context, script=script, style=style, digest=digest)
 
 
-def _pretty(config: Any) -> str:
-    return to_json(config, "the configuration", indent=2)
-
-
 def _script_json(value: Any) -> str:
     """JSON for a script element, with ``<``, ``>``, ``&`` and quotes escaped."""
-    return str(htmlsafe_json_dumps(value, dumps=_compact))
-
-
-def _compact(value: Any, **options: Any) -> str:
-    return to_json(value, "the data of the page", separators=(",", ":"), **options)
+    return str(htmlsafe_json_dumps(value, dumps=COMPACT))

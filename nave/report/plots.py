@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nave.metrics.bootstrap import Score
+from nave.runs.labels import axes, label
 from nave.runs.layout import k_order
 from nave.runs.reader import RunAtK
-from nave.runs.settings import axes, label
 from nave.viz.palette import LINES, MARKERS
 
 TITLES = {

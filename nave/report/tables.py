@@ -7,9 +7,9 @@ from typing import TypedDict
 from urllib.parse import quote
 
 from nave.metrics.bootstrap import Score
+from nave.runs.labels import axes, spelled
 from nave.runs.layout import k_order
 from nave.runs.reader import Run, RunAtK
-from nave.runs.settings import axes, spelled
 
 PROTOCOLS = {  # those without ground truth first
     "corloc": ("CorLoc", "one box per image, chosen without ground truth, hits an object"),
@@ -133,19 +133,13 @@ def _by(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _scheme(run: Run) -> str | None:
-    """The training scheme whose mean and deviation are used, where the weights are those of a file."""
-    scheme = run.record.get("scheme")
-    return f"those of {scheme}" if scheme != run.record.get("training") else None
-
-
 def provenance(run: Run) -> list[tuple[str, str]]:
     """Names and values of everything that identifies the results, as far as it is recorded."""
-    record, config = run.record, run.record["config"]
+    record, config, scheme = run.record, run.record["config"], run.record.get("scheme")
     noted = {
         "architecture": record.get("architecture"),
         "training": record.get("training"),
-        "mean and deviation": _scheme(run),
+        "mean and deviation": f"those of {scheme}" if scheme != record.get("training") else None,  # of a file
         "weights": record.get("weights"),
         "weights' sha256": record.get("weights_sha256"),
         "resampled": ", ".join(

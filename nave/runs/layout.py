@@ -5,7 +5,7 @@
     run.json                      configuration, versions, weights, status           (record.py)
     foreground.safetensors        the head that chose the boxes                      (localization/foreground.py)
     data.jsonl                    size, time and hash of what each image was read from   (data/interface.py)
-    .claim                        the process at work in the folder                    (record.py)
+    .claim                        the process at work in the folder                    (claim.py)
     parts/<rank>.jsonl            images that each process has finished, during the run (journal.py)
     photographs/<image_id>.jpg    small copies of the images that have overlays
     report.html                   the report
@@ -22,9 +22,10 @@ The folder of a sweep holds sweep.json, summary.csv, summary.md and one run fold
 why a job was refused its folder.
 """
 
+import csv
 import io
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -88,10 +89,7 @@ class ResultsFolder:
     def stored(self, kind: str, image_id: str, span: Span | None = None) -> Stored:
         """Where the map or the centroids of one image lie, in a file of their own or in a shard.
 
-        Args:
-            kind: The sub-folder.
-            image_id: Of the image.
-            span: Where they lie in a shard, if that is known already; else the index is asked.
+        Without a ``span`` the index is asked.
         """
         packed = find(self.path / kind, image_id) if span is None else at(self.path / kind, image_id, span)
         return packed or Stored(self.of_image(kind, image_id), image_id)
@@ -125,11 +123,6 @@ class ResultsFolder:
         if labels.ndim != 2 or labels.dtype != np.uint8:
             raise ValueError(f"{stored}: {labels.dtype} pixels {labels.shape} are no map: run the images again")
         return labels, np.array(palette, np.uint8).reshape(-1, 3)
-
-    def write_centroids(self, image_id: str, centroids: Float[np.ndarray, "K D"]) -> None:
-        """Writes the centroids of one image to a file of their own, unless there are none."""
-        if centroids.size:
-            write_bytes(self.centroids(image_id), npy(centroids))
 
     def read_centroids(self, image_id: str, span: Span | None = None) -> Float32[np.ndarray, "K D"]:
         """The centroids of one image; ``span`` as in :meth:`stored`.
@@ -240,11 +233,7 @@ def k_order(k: K | str) -> tuple[int, str]:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file.
-
-    Raises:
-        ValueError: if the file is damaged or holds NaN, naming it and the line.
-    """
+    """Reads a JSON file; raises ValueError if the file is damaged or holds NaN, naming it and the line."""
     return from_json(path.read_bytes(), path)
 
 
@@ -256,6 +245,15 @@ def write_json(path: Path, content: Any, via: Path | None = None) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Writes a text file atomically; creates its folder."""
     write_bytes(path, text.encode())
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a CSV file atomically; the keys of the first row are its columns."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
 
 
 def write_bytes(path: Path, content: bytes, via: Path | None = None) -> None:

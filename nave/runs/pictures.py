@@ -14,9 +14,9 @@ from PIL import Image
 from nave.data.interface import Dataset, UnreadableImageError
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import each
+from nave.runs.damage import is_whole
 from nave.runs.layout import MAPS, ResultsFolder, RunFolder, write_image
 from nave.runs.prediction import Line, read_lines
-from nave.runs.resume import is_whole
 from nave.viz.overlay import QUALITY, overlay, shrunk
 
 FEW = 8  # images that are not worth processes of their own
@@ -27,8 +27,6 @@ class Artist:
     """Draws the pictures of one image; called in any process.
 
     Args:
-        folder: Folder of the run.
-        dataset: Data set of the run.
         longest: Longer side in pixels of the copies of the photographs; None for no copies.
     """
 
@@ -62,13 +60,7 @@ def keep_photograph(image: Image.Image, folder: RunFolder, image_id: str, longes
 
 
 def overlay_of(results: ResultsFolder, line: Line, photograph: Image.Image) -> Image.Image:
-    """The overlay of one image, in the colours of its map.
-
-    Args:
-        results: Where its map lies.
-        line: Its prediction.
-        photograph: The image itself, at its own size.
-    """
+    """The overlay of one image, in the colours of its map; the photograph has its own size."""
     labels, colours = results.read_coloured_map(line["image_id"])
     truth = line["truth"]
     return overlay(photograph, labels, line["box"], [] if truth is None else truth["boxes"], colours)
@@ -77,10 +69,7 @@ def overlay_of(results: ResultsFolder, line: Line, photograph: Image.Image) -> I
 def draw(artist: Artist, places: Iterable[ResultsFolder], image_ids: Collection[str] | None = None) -> int:
     """Draws images in several processes, unless their pictures are newer than their maps; returns their number.
 
-    Args:
-        artist: What draws them.
-        places: The results over K.
-        image_ids: The images; None for all.
+    Without ``image_ids`` all.
     """
     images = [image for image in _images(artist, list(places), image_ids) if _is_due(artist, image)]
     return len(each(artist, images, processes=0 if len(images) < FEW else share_of_cores(1)))

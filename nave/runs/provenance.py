@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -24,35 +24,12 @@ from nave.encoder.encoder import Encoder
 from nave.processes.distributed import is_rank_zero
 from nave.runs.layout import K, RunFolder, write_chunks, write_json
 from nave.runs.record import Attempt, Record, this_process
-from nave.runs.resume import ConflictingResultsError
+from nave.runs.resume import DECISIVE, ConflictingResultsError
 from nave.strict_json import to_json
 
-PACKAGES = (
-    "nave",
-    "torch",
-    "torchvision",
-    "timm",
-    "lightning",
-    "torchmetrics",
-    "scikit-learn",
-    "numpy",
-    "scipy",
-    "numba",
-    "pillow",
-)
-KEPT: tuple[
-    Literal[
-        "weights_sha256", "foreground_sha256", "data_sha256", "engine", "device_type", "seconds", "images_per_second"
-    ],
-    ...,
-] = (
-    *(
-        "weights_sha256",
-        "foreground_sha256",
-        "data_sha256",
-        "engine",
-        "device_type",
-    ),  # what a resumed run must agree with
+PACKAGES = ("nave", "lightning", "torchmetrics", *DECISIVE)
+KEPT = (
+    *("weights_sha256", "foreground_sha256", "data_sha256", "engine", "device_type"),  # a resumed run must agree
     *("seconds", "images_per_second"),  # of the attempt that computed, if nothing is left to compute
 )
 NOT_COMPUTING = (  # rooms and commands that no result passes through
@@ -81,10 +58,8 @@ def code_sha256() -> str:
 def commit(file: Path = Path(__file__)) -> str | None:
     """Commit of the checkout, with ``-dirty`` if files have changed.
 
-    None for an installed package, also where it lies inside another repository, and without Git.
-
-    Args:
-        file: this module; it must be the file ``nave/runs/provenance.py`` of the repository.
+    None for an installed package, also where it lies inside another repository, and without Git. ``file`` is this
+    module.
     """
     if _git(file.parent, "ls-files", "--full-name", "--error-unmatch", file.name) != "nave/runs/provenance.py":
         return None
@@ -129,7 +104,7 @@ def of_data(dataset: Dataset) -> Record:
 
 
 def note_contents(path: Path, dataset: Dataset) -> None:
-    """Writes what every image of the data set is read from, one line an image; see :func:`changed_images`."""
+    """Writes what every image is read from, one line an image, for :func:`nave.runs.resume.changed_images`."""
     write_chunks(path, (f"{to_json(line, path)}\n".encode() for line in _contents(dataset)))
 
 
@@ -158,12 +133,7 @@ def device_name(device: torch.device, processes: int = 1) -> str:
 
 
 def begin(config: dict[str, Any], before: Record | None) -> Record:
-    """The record of a run that starts now or is resumed; it keeps the earlier attempts.
-
-    Args:
-        config: The resolved configuration.
-        before: The record in the run's folder, if the run is resumed.
-    """
+    """The record of a run that starts now or is resumed; it keeps the earlier attempts, those of ``before``."""
     started = datetime.now().astimezone().isoformat(timespec="microseconds")
     attempt = Attempt(started=started, commit=commit(), versions=versions())
     earlier = before or Record()
@@ -181,9 +151,8 @@ def begin(config: dict[str, Any], before: Record | None) -> Record:
         record["overrides"] = [str(override) for override in HydraConfig.get().overrides.task]
     if "unlogged" in earlier:
         record["logged"] = earlier.get("logged", [])
-    for key in KEPT:
-        if key in earlier:
-            record[key] = earlier[key]
+    kept: Any = {key: value for key, value in earlier.items() if key in KEPT}
+    record.update(kept)
     return record
 
 

@@ -68,7 +68,6 @@ class Run:
     """A run and its record; the run may have failed.
 
     Args:
-        folder: Folder of the run.
         record: Its run.json.
         ks: The K to look at; None for all.
     """
@@ -113,10 +112,6 @@ class Run:
         """The run as one of a single K, for every K; itself if it did not finish."""
         return [replace(self, ks=(k,)) for k in sorted(self.record["ks"], key=k_order)] if self.finished else [self]
 
-    def overlaps(self) -> dict[str, float | None]:
-        """Overlap of each image's box with the ground truth, averaged over K; None if no object is annotated."""
-        return mean_overlaps(self.at_k)
-
     def newer_than(self, path: Path) -> bool:
         """Whether record, predictions or scores changed after the file ``path``, or there is no such file."""
         files = [self.folder.record, *(file for at_k in self.at_k for file in at_k.results.files())]
@@ -128,10 +123,9 @@ class RunAtK:
     """A run at one K: the map and the prediction of every image, and the scores.
 
     Args:
-        run: The run.
         results: Folder of the results at this K.
         k: The requested number of clusters, ``auto``, or a dash for a baseline, which does not cluster.
-        settings: What distinguishes this run from the others it is shown with; see :mod:`nave.runs.settings`.
+        settings: What distinguishes this run from the others it is shown with; see :mod:`nave.runs.labels`.
     """
 
     run: Run

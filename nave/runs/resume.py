@@ -14,22 +14,11 @@ from typing import Any, Required
 
 from nave.data.interface import Content, Dataset, is_same
 from nave.processes.distributed import is_rank_zero
-from nave.runs.layout import (
-    CENTROIDS,
-    CLAIM,
-    MAPS,
-    PART,
-    RUN,
-    K,
-    ResultsFolder,
-    RunFolder,
-    read_json,
-    temporary_path,
-)
+from nave.runs.damage import damaged, damaged_file
+from nave.runs.layout import CLAIM, PART, RUN, K, RunFolder, temporary_path
 from nave.runs.notes import Note
-from nave.runs.prediction import Line, read_lines
 from nave.runs.record import Record, flat, read_record
-from nave.runs.shards import Span, Stored, is_index
+from nave.runs.shards import Span
 from nave.strict_json import checked, from_json
 
 log = logging.getLogger(__name__)
@@ -43,8 +32,6 @@ DECISIVE = ("torch", "torchvision", "timm", "numpy", "numba", "scikit-learn", "s
 FROM_THE_START = ("config", "code_sha256", "versions")  # a record without them was written by older code
 IDENTITY = (*FROM_THE_START, "weights_sha256", "data_sha256", "engine", "device_type", "foreground_sha256")
 NEAR = 3  # keys in which a run may differ to be worth a word on why it is not reused
-ENDINGS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".json": b"\n", ".jsonl": b"\n"}  # of whole files
-NOWHERE: Mapping[str, Span] = {}
 
 
 class ConflictingResultsError(ValueError):
@@ -58,13 +45,13 @@ def check_same(before: Record | None, now: Record, folder: RunFolder) -> None:
 
     Args:
         before: The record in ``folder``; None if the folder is empty.
-        now: The record of the run to be started.
-        folder: Folder of the run.
 
     Raises:
         ConflictingResultsError: If keys differ, naming them with both values.
     """
-    if before is None or _has_no_results(before) or not (differing := _differences(before, now)):
+    if before is None or (before["status"] != "ok" and "data_sha256" not in before):
+        return
+    if not (differing := _differences(before, now)):
         return
     raise ConflictingResultsError(
         f"{folder.path} holds results of another run ({'; '.join(_described(differing))}): results are never mixed. "
@@ -121,7 +108,6 @@ def changed_images(path: Path, dataset: Dataset, count: int) -> list[str]:
 
     Args:
         path: what each image was read from, one line an image.
-        dataset: the data set as it is.
         count: number of images that were read.
 
     Raises:
@@ -154,53 +140,6 @@ def _contents(path: Path, images: int) -> Iterator[_Numbered]:
                 yield content
     except (OSError, ValueError, IndexError) as error:
         raise ValueError(f"{path} {DAMAGED}") from error
-
-
-def damaged(folder: RunFolder, record: Record) -> Path | None:
-    """The first file of a finished run that is missing or cut off; the power may have gone."""
-    found = (path for k in record["ks"] for path in _damaged(folder.at(k, record["ks"]), record))
-    return next(found, None)
-
-
-def _damaged(results: ResultsFolder, record: Record) -> Iterator[Path]:
-    yield from (index for index in results.indices if not is_index(index))
-    images = 0
-    try:
-        for line in read_lines(results):
-            images += 1
-            if path := damaged_file(results, line, bool(record["config"].get("concepts"))):
-                yield path
-        if images != record["images"] or (images and not is_whole(results.predictions)):
-            yield results.predictions
-    except (OSError, ValueError):
-        yield results.predictions
-    if not _is_json(results.metrics):
-        yield results.metrics
-    if results.concepts.is_file() and not _is_json(results.concepts):
-        yield results.concepts
-
-
-def damaged_file(
-    results: ResultsFolder, line: Line, centroids: bool = False, packed: Mapping[str, Span] = NOWHERE
-) -> Path | None:
-    """The first file of one image that is missing or cut off; pictures are drawn anew where they are missing.
-
-    Args:
-        results: Where they lie.
-        line: Of the image.
-        centroids: Whether those of every image are kept.
-        packed: Where they lie in shards, as far as that is known without an index.
-    """
-    image_id = line["image_id"]
-    stored = results.stored(MAPS, image_id, packed.get(MAPS))
-    if not stored.ends_with(ENDINGS[".png"]):
-        return stored.path
-    if line["k"] is not None and (centroids or "segmentation" in line or "watermark" in line):
-        try:
-            results.read_centroids(image_id, packed.get(CENTROIDS))
-        except ValueError:
-            return results.stored(CENTROIDS, image_id, packed.get(CENTROIDS)).path
-    return None
 
 
 class Current:
@@ -247,10 +186,6 @@ def reuse_results(source: RunFolder, folder: RunFolder) -> Record:
     return record | Record(same_as=str(source.path), logged=[])
 
 
-def _has_no_results(before: Record) -> bool:
-    return before["status"] != "ok" and "data_sha256" not in before
-
-
 def _described(differing: Mapping[str, tuple[Any, Any]]) -> list[str]:
     return [f"{key} was {old!r}, is {new!r}" for key, (old, new) in sorted(differing.items())]
 
@@ -272,19 +207,6 @@ def _decisive(record: Mapping[str, Any], keys: list[str]) -> dict[str, Any]:
 def _free(key: str) -> bool:
     inner = key.removeprefix("config.")
     return any(inner == free or inner.startswith(f"{free}.") for free in FREE)
-
-
-def is_whole(path: Path) -> bool:
-    """Whether a file exists and ends as files of its kind do; one that the power cut does not."""
-    return Stored(path, path.name).ends_with(ENDINGS[path.suffix])
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        read_json(path)
-    except (OSError, ValueError):
-        return False
-    return is_whole(path)
 
 
 def _link(source: str, target: str) -> None:

@@ -1,7 +1,5 @@
 """Summary tables: the images of a run, and the jobs of a sweep."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,17 +9,18 @@ from typing import Any
 import yaml
 from rich.table import Table
 
-from nave.metrics import FIGURES, PROTOCOLS
+from nave.metrics import PROTOCOLS, SCORES
 from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap
+from nave.runs.claim import state
 from nave.runs.journal import Journal
 from nave.runs.layout import RUN, RunFolder, k_text
 from nave.runs.prediction import Line, read_lines
 from nave.runs.reader import Run
-from nave.runs.record import read_record, state, training_of
+from nave.runs.record import read_record, training_of
 from nave.viz.terminal import FittedTable, score_table, score_text, show
 
-NUMBERS = ("k", "images", *FIGURES, "images/s")
+NUMBERS = ("k", "images", *SCORES, "images/s")
 ROWS = 20  # images in the table of a run
 NAMED = ("weights", "weights_key", "training_name")  # keys that the name of the training stands for
 
@@ -51,9 +50,8 @@ def image_table(lines: Iterable[Line], images: int) -> Table:
         lines: Predictions; the first ones are shown.
         images: Number of all predictions.
     """
-    table = FittedTable(
-        caption=_rest(images), expendable=["size", "clusters", "components"], kept_in="predictions.jsonl"
-    )
+    rest = f"and {images - ROWS} more in predictions.jsonl" if images > ROWS else None
+    table = FittedTable(caption=rest, expendable=["size", "clusters", "components"], kept_in="predictions.jsonl")
     shown = list(islice(lines, ROWS))
     overlaps = [best_overlap(Prediction.from_line(line)) for line in shown]
     truth = [] if all(overlap is None for overlap in overlaps) else ["IoU"]
@@ -70,10 +68,6 @@ def image_table(lines: Iterable[Line], images: int) -> Table:
             *(["" if overlap is None else f"{overlap:.2f}"] if truth else []),
         )
     return table
-
-
-def _rest(count: int) -> str | None:
-    return f"and {count - ROWS} more in predictions.jsonl" if count > ROWS else None
 
 
 @dataclass(frozen=True)
@@ -107,12 +101,7 @@ class Row:
 
 
 def summary(folder: Path, ended: bool = False) -> list[Row]:
-    """The rows of all jobs of a sweep, failed ones too, by name.
-
-    Args:
-        folder: Folder of the sweep.
-        ended: Whether the sweep has ended, so that jobs whose status is ``running`` were killed.
-    """
+    """The rows of all jobs of a sweep, failed ones too, by name; in a sweep that has ``ended`` none is running."""
     jobs = [Run.read(path.parent) for path in sorted(folder.glob(f"*/{RUN}"))]
     return [row for job in jobs for row in _rows(job, ended)]
 
@@ -130,7 +119,7 @@ def shown_choices(rows: Sequence[Row]) -> list[str]:
 
 def figures(rows: Sequence[Row]) -> list[str]:
     """The scores to show: the box protocols, or all others if no job has scored boxes."""
-    known = [name for name in FIGURES if any(row.value(name) is not None for row in rows)]
+    known = [name for name in SCORES if any(row.value(name) is not None for row in rows)]
     return list(PROTOCOLS) if set(PROTOCOLS) & set(known) or not known else known
 
 
@@ -139,7 +128,7 @@ def _rows(job: Run, ended: bool) -> Iterator[Row]:
     record, config = job.record, job.record["config"]
     common: dict[str, Any] = {
         "job": job.folder.path.name,
-        "choices": _choices(job.folder.path),
+        "choices": dict(one.lstrip("+").split("=", 1) for one in overrides_of(job.folder) if "=" in one),
         "model": config["model"]["name"],
         "training": training_of(record),
         "total": record.get("total"),
@@ -167,12 +156,6 @@ def _rows(job: Run, ended: bool) -> Iterator[Row]:
     )
 
 
-def _choices(job: Path) -> dict[str, str]:
-    """The overrides of one job by key."""
-    overrides = overrides_of(RunFolder(job))
-    return dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
-
-
 def overrides_of(job: RunFolder) -> list[str]:
     """The overrides of a job, their ``${…}`` unresolved; not those of a later one that was refused its folder."""
     record = read_record(job)
@@ -182,21 +165,16 @@ def overrides_of(job: RunFolder) -> list[str]:
     return [str(override) for override in yaml.safe_load(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    """The rows as CSV; a score has three columns: value, low and high end of its interval."""
+def flat(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows for a CSV file; a score has three columns: value, low and high end of its interval."""
     names = [name for name in varied(rows) if name not in ("model", "training", "training_name")]
-    flat = [_flat(row, names) for row in rows]
-    file = io.StringIO()
-    writer = csv.DictWriter(file, fieldnames=list(flat[0]) if flat else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return file.getvalue()
+    return [_flat(row, names) for row in rows]
 
 
 def _flat(row: Row, names: Sequence[str]) -> dict[str, Any]:
     flat = {key: value for key, value in vars(row).items() if key not in ("choices", "scores")}
     flat |= {name: row.choices.get(name) for name in names}
-    for name in FIGURES:
+    for name in SCORES:
         score: Mapping[str, Any] = row.scores.get(name, {})
         flat |= {name: score.get("value"), f"{name}_low": score.get("low"), f"{name}_high": score.get("high")}
     return flat
@@ -240,9 +218,6 @@ def _cells(row: Row, names: Sequence[str], shown: Sequence[str]) -> list[str]:
     first = [choices.get(name, "") for name in names] or [row.job]
     scores = (score_text(row.scores[name]) if name in row.scores else "-" for name in shown)
     status = row.status + (f": {row.error.splitlines()[0]}" if row.error else "")
+    images = f"{row.images} of {row.total or '?'}" if row.status != "ok" else str(row.images)
     speed = "" if row.images_per_second is None else f"{row.images_per_second:.2f}"
-    return [*first, row.k, _progress(row), *scores, speed, status]
-
-
-def _progress(row: Row) -> str:
-    return f"{row.images} of {row.total or '?'}" if row.status != "ok" else str(row.images)
+    return [*first, row.k, images, *scores, speed, status]

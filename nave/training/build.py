@@ -14,7 +14,7 @@ from nave.data.interface import Dataset, Labelled, MissingDatasetError, prepare
 from nave.data.seed import seed_of
 from nave.encoder.encoder import Encoder
 from nave.training.classifier import Labels, Targets, classes_of, indices_without, labels_of, targets
-from nave.training.images import TrainingData, TrainingImages, resized, single_view
+from nave.training.data import TrainingData, TrainingImages, resized, single_view
 from nave.training.schemes import Scheme
 from nave.training.training_module import EpochCheckpoint, EpochLog, Patience, TrainingModule, feature_width
 
@@ -25,7 +25,6 @@ def split(image_ids: Sequence[str], share: float) -> tuple[list[int], list[int]]
     The split depends only on the image ids, not on the seed of the training, so that trainings compare.
 
     Args:
-        image_ids: the ids of the images.
         share: share of validation images; 0 for none, otherwise at least one image.
 
     Raises:
@@ -163,11 +162,7 @@ def build_trainer(
     """The trainer with its loggers, and a checkpoint after each epoch.
 
     Args:
-        cfg: the configuration.
-        folder: the folder of the training.
         attempt: number of this attempt, from 1 on, for the loggers.
-        data: the images.
-        callbacks: further callbacks.
 
     Raises:
         ValueError: for ``patience`` without validation images.

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 from torchmetrics.utilities import dim_zero_cat
 
 from nave.data.interface import Dataset, Labelled
+from nave.near_names import near
 
 Labels = list[tuple[str, ...]]  # the classes of each image
 
@@ -24,8 +24,6 @@ class Targets:
     """The classification targets of N images.
 
     Args:
-        classes: the C names.
-        exclusive: whether an image has exactly one class.
         values: class indices ``(N,)`` if exclusive, else zeros and ones ``(N, C)``.
     """
 
@@ -59,7 +57,8 @@ def indices_without(dataset: Dataset, labels: Labels | None, exclude: Collection
     classes = classes_of(labels)
     for name in exclude:
         if name not in classes:
-            raise ValueError(f"exclude={name}: data={dataset.name} has no such class; {_choices(name, classes)}")
+            known = f"it has: {', '.join(classes)}.{near(name, classes)}"
+            raise ValueError(f"exclude={name}: data={dataset.name} has no such class; {known}")
     kept = [index for index, shown in enumerate(labels) if not set(shown) & set(exclude)]
     if not kept:
         raise ValueError(f"exclude={list(exclude)}: none of the {len(labels)} images of {dataset.name} is left")
@@ -88,20 +87,8 @@ def targets(labels: Labels, classes: Sequence[str], exclusive: bool) -> Targets:
     return Targets(tuple(classes), False, values)
 
 
-def _choices(name: str, classes: Sequence[str]) -> str:
-    close = get_close_matches(name, classes, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    return f"it has: {', '.join(classes)}.{hint}"
-
-
 class Classifier(nn.Module):
-    """A linear layer, trained by cross entropy if an image has one class, else by binary cross entropy.
-
-    Args:
-        width: number of features.
-        targets: the targets of the training images.
-        label_smoothing: of the cross entropy.
-    """
+    """A linear layer, trained by cross entropy if an image has one class, else by binary cross entropy."""
 
     def __init__(self, width: int, targets: Targets, label_smoothing: float) -> None:
         super().__init__()
@@ -114,13 +101,7 @@ class Classifier(nn.Module):
         return logits
 
     def loss(self, logits: Float[Tensor, "B C"], values: Shaped[Tensor, "B ..."], smooth: bool = True) -> Tensor:
-        """The mean loss over images (and classes).
-
-        Args:
-            logits: of :meth:`forward`.
-            values: as in :class:`Targets`.
-            smooth: apply the label smoothing.
-        """
+        """The mean loss over images (and classes)."""
         if not self.exclusive:
             return functional.binary_cross_entropy_with_logits(logits, values)
         return functional.cross_entropy(logits, values, label_smoothing=self.label_smoothing if smooth else 0.0)

@@ -10,14 +10,14 @@ from omegaconf import DictConfig
 from torch import nn
 
 from nave.encoder.encoder import Encoder
+from nave.runs.damage import is_whole
 from nave.runs.layout import RunFolder, read_json, write_bytes, write_json
-from nave.runs.resume import is_whole
 from nave.strict_json import to_json
-from nave.training.images import TrainingData
+from nave.training.data import TrainingData
 from nave.weights.file import WeightsError
 from nave.weights.naming import SUFFIX
-from nave.weights.packaged import tensors_sha256
 from nave.weights.schemes import CARD, Card, encoder_path, read_card
+from nave.weights.tensor_sets import tensors_sha256
 
 
 def begun_card(cfg: DictConfig, encoder: Encoder, scheme: str) -> Card:

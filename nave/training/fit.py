@@ -24,8 +24,8 @@ from nave.training.build import (
     training_data,
     without_augmentation,
 )
+from nave.training.data import TrainingData
 from nave.training.encoder_file import begun_card, data_card, write_encoder
-from nave.training.images import TrainingData
 from nave.training.resume import discard_checkpoint, earlier_record, has_same_data, is_complete, may_resume, note_images
 from nave.training.snapshots import Snapshots, check_snapshots, check_steps, suffixes
 from nave.training.training_module import TrainingModule
@@ -41,7 +41,6 @@ def fit(cfg: DictConfig, folder: RunFolder, scheme: str) -> Record:
 
     Args:
         cfg: the configuration of ``conf/train.yaml``.
-        folder: where the record, the logs and the checkpoint are written.
         scheme: the name of the choice of the group ``scheme``.
 
     Returns:

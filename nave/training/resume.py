@@ -15,8 +15,8 @@ from nave.runs.provenance import note_contents
 from nave.runs.record import Record, read_record
 from nave.runs.resume import ConflictingResultsError, changed_images, named
 from nave.training.build import build_scheme, checkpoint_path, prepared_dataset, training_data
+from nave.training.data import TrainingData
 from nave.training.encoder_file import is_whole_encoder
-from nave.training.images import TrainingData
 from nave.training.snapshots import suffixes
 from nave.weights.schemes import encoder_path
 

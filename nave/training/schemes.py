@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from nave.training.images import Transform, as_uint8
+from nave.training.data import Transform, as_uint8
 
 
 @runtime_checkable
@@ -43,13 +43,7 @@ class Supervised(nn.Module):
 class SimCLR(nn.Module):
     """SimCLR (Chen et al., ICML 2020) with lightly's views, projection head and NT-Xent loss; uses no labels.
 
-    Args:
-        width: of the encoder's features.
-        hidden: width of the projection head's hidden layer.
-        projected: width of the projection head's output.
-        temperature: of the loss.
-        colour: strength of the colour jitter (lightly advises 0.5 for small images).
-        smallest_crop: area of the smallest crop as a share of the image.
+    ``width`` is that of the encoder's features; ``conf/scheme/simclr.yaml`` says what the options mean.
     """
 
     labels = False

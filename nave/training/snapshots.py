@@ -42,11 +42,6 @@ class Snapshots(Callback):
 
     The module updates its averaged weights after the callbacks of a batch, so a step is written when the next batch
     starts, or its epoch ends: with the weights that would be validated, before the checkpoint.
-
-    Args:
-        epochs: numbers of epochs.
-        steps: numbers of optimiser steps.
-        write: writes the network as it is.
     """
 
     def __init__(

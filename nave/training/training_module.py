@@ -36,18 +36,9 @@ def warmup_cosine(step: int, steps: int, warmup: int) -> float:
 class TrainingModule(LightningModule):
     """Trains the network of an encoder.
 
-    If the classes are known, a linear classifier is trained too. It trains the encoder if the scheme has no loss of
-    its own; otherwise it is a linear probe, without influence on the encoder.
-
-    Args:
-        encoder: the encoder.
-        scheme: the training scheme.
-        targets: of the training images, None if unknown.
-        optimizer: a ``torch.optim`` class with its options.
-        warmup: share of the steps in which the learning rate rises.
-        ema: decay of the averaged weights, which are then validated and written; None for no averaging.
-        label_smoothing: of the cross entropy.
-        seed: of the classifier's initial weights and of dropout.
+    If the classes are known, a linear classifier is trained too. It trains the encoder if the scheme has no loss of its
+    own; otherwise it is a linear probe, without influence on the encoder. Of ``targets`` None is unknown; the options
+    are those of ``conf/train.yaml``.
     """
 
     def __init__(

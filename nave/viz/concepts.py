@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
+from scipy.ndimage import minimum_filter1d
 
 from nave.viz.overlay import overlay, shrunk
 from nave.viz.palette import colours
@@ -20,10 +21,7 @@ def lit(
     """The photograph, small, with one cluster lit up in the outline of its concept's colour.
 
     Args:
-        photograph: The image, at any size.
-        labels: Its map.
-        cluster: The cluster that shows the concept.
-        concept: Its number.
+        concept: The number of the concept that the cluster shows.
         longest: Longer side of the picture in pixels.
     """
     small = shrunk(photograph.convert("RGB"), longest)
@@ -36,13 +34,8 @@ def lit(
 
 def _eroded(region: np.ndarray) -> np.ndarray:
     """The region without the pixels that lie within LINE of another on either axis; the image's border is none."""
-    inner = region.copy()
-    for axis in (0, 1):
-        kept, own = np.swapaxes(inner, 0, axis), np.swapaxes(region, 0, axis)
-        for shift in range(1, LINE):
-            kept[:-shift] &= own[shift:]
-            kept[shift:] &= own[:-shift]
-    return inner
+    rows, columns = (minimum_filter1d(region, 2 * LINE - 1, axis, mode="constant", cval=1) for axis in (0, 1))
+    return np.asarray(rows & columns, bool)
 
 
 def coloured(

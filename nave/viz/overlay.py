@@ -32,8 +32,7 @@ def overlay(
     """Draws translucent clusters with crisp boundaries on an image.
 
     Args:
-        image: The image.
-        labels: Its map, of the same size.
+        labels: The map of the image, of the same size.
         box: The predicted box (xyxy, pixels of the image), drawn solid.
         truth: True boxes, drawn dashed.
         colours_of: Colours of the cluster ids; those of the palette without it.
@@ -55,12 +54,14 @@ def overlay(
 
 def shrunk(image: Image.Image, longest: int) -> Image.Image:
     """Shrinks an image so that its longer side has at most ``longest`` pixels; never enlarges it."""
-    scale = longest / max(image.size)
-    if scale >= 1:
-        return image
-    width, height = image.size
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return image.resize(size, Image.Resampling.LANCZOS)
+    size = shrunk_size(image.size, longest)
+    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def shrunk_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Of an image of (width, height) after :func:`shrunk`."""
+    scale = min(1.0, longest / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 @lru_cache(maxsize=64)

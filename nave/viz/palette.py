@@ -39,6 +39,11 @@ def colours(count: int) -> UInt8[np.ndarray, "count 3"]:
     return np.asarray(base * (0.7 ** rounds[:, None]), np.uint8)
 
 
+def hex_colours(count: int) -> list[str]:
+    """The first colours for a page, such as ``#56b4e9``."""
+    return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours(count).tolist()]
+
+
 def align(
     maps: Sequence[UInt8[np.ndarray, "_ _"]], encoders: Sequence[Hashable] | None = None
 ) -> tuple[PaletteIndex, ...]:
@@ -52,7 +57,6 @@ def align(
     id without a pixel gets the index after all others.
 
     Args:
-        maps: The maps, of one size.
         encoders: What made each map; maps of equal keys form a chain. None: one encoder made them all.
 
     Raises:

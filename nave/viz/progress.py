@@ -28,13 +28,7 @@ class ImageProgress(Callback):
             self._bar.start()
 
     def on_predict_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *indices: int
     ) -> None:
         """Counts the batch's images on all processes."""
         self.images += len(batch.image_ids) + len(batch.unreadable)

@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
 
-from nave.command_line.pipe import ended_with_its_reader
 from nave.metrics.bootstrap import Score
+from nave.processes.signals import ended_with_its_reader
 
 P = ParamSpec("P")
 LOG_WIDTH, NAMED = 120, 3  # columns; headings named of those that were left out
@@ -37,10 +37,8 @@ class FittedTable(Table):
     Intervals go to a line of their own first. Columns that are justified to the right are never broken otherwise.
 
     Args:
-        columns: headings.
         expendable: headings of what may be left out, the first ones first; the list may grow with the table.
         kept_in: the file that has all.
-        options: those of Rich.
     """
 
     def __init__(self, *columns: str, expendable: Sequence[str] = (), kept_in: str = "", **options: Any) -> None:

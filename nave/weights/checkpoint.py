@@ -10,12 +10,12 @@ from torch import nn
 
 from nave.weights.file import WeightsError, file_weights
 from nave.weights.hub import hub_config, hub_file
-from nave.weights.load_state_dict import Resampled, load_best
+from nave.weights.loading import Resampled, load_best
 from nave.weights.naming import file_name
-from nave.weights.packaged import packaged_weights
 from nave.weights.packages import PACKAGES
 from nave.weights.schemes import HUB, PACKAGE, RANDOM, check_fits, read_card, resolve, trained_file
 from nave.weights.tensor_sets import TensorSet
+from nave.weights.wheels import packaged_weights
 
 Sourced = tuple[tuple[TensorSet, ...], str, str | None]  # tensors by container, source, sha256
 
@@ -25,7 +25,6 @@ class Checkpoint:
     """Weights of a timm architecture.
 
     Args:
-        architecture: timm's name.
         training: what made the weights: a training scheme, aliases such as ``default`` resolved, or the name of a file.
         scheme: the training scheme whose mean and deviation are used; of an encoder trained here its own name.
         mean: per-channel mean of the images that the weights were trained on.
@@ -50,12 +49,10 @@ class Checkpoint:
     def load_into(self, network: nn.Module, key: str | None = None) -> "Checkpoint":
         """Loads the tensors that fit the network best; returns the checkpoint without them, and what was loaded.
 
-        Args:
-            network: a timm network, whose random weights are kept if the checkpoint has none.
-            key: of a container or a prefix, to choose among several sets of tensors, such as ``teacher``.
+        ``key`` is that of :func:`load_best`.
 
         Raises:
-            WeightsError: see :func:`nave.weights.load_state_dict.load_best`.
+            WeightsError: see :func:`nave.weights.loading.load_best`.
         """
         if not self.tensor_sets:
             if key is not None:

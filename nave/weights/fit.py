@@ -25,8 +25,6 @@ class Fit:
     """A set of tensors beside a network's own.
 
     Attributes:
-        source: the set.
-        own: the tensors of the network.
         head: the first part of the classifier's name, whose tensors are optional.
         converted: the set after timm's filter of the architecture.
     """

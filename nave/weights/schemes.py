@@ -1,7 +1,6 @@
 """The training schemes of a model, and the encoders trained by ``nave.train``."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypedDict
@@ -9,9 +8,10 @@ from typing import Any, TypedDict
 import safetensors
 from safetensors import SafetensorError
 
+from nave.near_names import near
 from nave.strict_json import checked, from_json
 from nave.weights.file import WeightsError
-from nave.weights.naming import ENCODERS, SUFFIX, trained_names
+from nave.weights.naming import ENCODERS, SUFFIX, no_such_training
 
 RANDOM = "random"
 PACKAGE = "package:"
@@ -47,7 +47,9 @@ def read_card(path: Path) -> Card:
         WeightsError: if the file does not exist, is not a safetensors file, or has no card.
     """
     if not path.is_file():
-        raise WeightsError(f"there is no trained encoder {path.absolute()}{_close(path)}")
+        hint = near(path.name, (other.name for other in path.parent.glob(f"*{SUFFIX}")), f"{path.parent}/")
+        more = f".{hint}" if hint else "; python -m nave.train makes one"
+        raise WeightsError(f"there is no trained encoder {path.absolute()}{more}")
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
@@ -84,12 +86,6 @@ def chosen(model: str) -> str:
     return f"model=timm architecture={model}" if known else f"model={model}"
 
 
-def _close(path: Path) -> str:
-    names = [other.name for other in path.parent.glob(f"*{SUFFIX}")]
-    close = get_close_matches(path.name, names, n=1)
-    return f". Did you mean {path.parent / close[0]}?" if close else "; python -m nave.train makes one"
-
-
 def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str, str]:
     """Follows aliases such as ``default: dino``.
 
@@ -102,25 +98,13 @@ def resolve(model: str, training: str, schemes: Mapping[str, str]) -> tuple[str,
     seen: list[str] = []
     while training not in seen:
         if training not in schemes:
-            raise WeightsError(_unknown(model, training, schemes))
+            raise WeightsError(no_such_training(chosen(model), training, schemes))
         place = schemes[training]
-        if _is_place(place):
+        if place == RANDOM or place.startswith((PACKAGE, HUB)) or "." in place:
             return training, place
         seen.append(training)
         training = place
     raise WeightsError(f"{chosen(model)}: training schemes {' -> '.join([*seen, training])} only name each other")
-
-
-def _is_place(text: str) -> bool:
-    return text == RANDOM or text.startswith((PACKAGE, HUB)) or "." in text
-
-
-def _unknown(model: str, training: str, schemes: Mapping[str, str]) -> str:
-    trained = trained_names()
-    close = get_close_matches(training, [*schemes, *trained], n=1)
-    hint = f" Did you mean training={close[0]}?" if close else ""
-    own = f", and of {ENCODERS}: {', '.join(trained)}" if trained else ""
-    return f"{chosen(model)} has no training={training!r}; it has: {', '.join(schemes)}{own}.{hint}"
 
 
 def encoder_path(folder: Path, suffix: str = "") -> Path:

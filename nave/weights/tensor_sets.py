@@ -1,11 +1,13 @@
 """The sets of named tensors in a file: containers such as ``teacher``, and prefixes such as ``module.encoder_q.``."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import torch
 from torch import Tensor
 
 from nave.weights.pickles import module_tensors
@@ -22,7 +24,6 @@ class TensorSet:
 
     Attributes:
         place: keys of containers and parts of the prefix that lead to them: ``("teacher", "module", "backbone")``.
-        tensors: by what is left of their names.
     """
 
     place: tuple[str, ...]
@@ -81,3 +82,13 @@ def by_prefix(given: TensorSet, fewest: int) -> Iterator[TensorSet]:
 def largest(sets: Sequence[TensorSet], fewest: int) -> list[TensorSet]:
     """The sets and their prefixes of at least ``fewest`` tensors; all sets if none is so large."""
     return [one for given in sets if len(given.tensors) >= fewest for one in by_prefix(given, fewest)] or list(sets)
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Digest of names, types, shapes and values, sorted by name: independent of the file format."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

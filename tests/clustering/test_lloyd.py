@@ -1,12 +1,12 @@
-"""Lloyd's iterations: empty clusters, batches, and the compiled form against the tensors."""
+"""Lloyd's iterations: empty clusters, and the compiled form against the tensors."""
 
 import pytest
 import torch
 
-from nave.clustering.lloyd import _iterate_batch, lloyd, lloyd_centroids, means
+from nave.clustering.lloyd import iterate, mean_variance, means
 from nave.clustering.seeding import initial_centroids
 from nave.clustering.steps import Step, TensorStepper, stepper
-from tests.helpers.clustering import composed, composite, composite_of_points, layer_grids, ties
+from tests.helpers.clustering import composite, composite_of_points
 
 
 def test_a_point_that_founds_a_cluster_leaves_its_old_one():
@@ -28,33 +28,20 @@ def test_an_empty_cluster_stays_where_every_point_lies_on_its_centroid():
     torch.testing.assert_close(means(problem, step, centroids), centroids)
 
 
-def test_images_that_converge_leave_the_batch_without_a_trace():
-    """As on a GPU, where images are solved together; the first one has converged at once."""
-    easy, hard = layer_grids(batch=1), layer_grids(batch=2, seed=1)
-    problem = composed({name: torch.cat([easy[name], hard[name]]) for name in easy})
-    start = initial_centroids(problem, 4, torch.tensor([1, 2, 3]))
-    start[0] = lloyd(problem.images(slice(1)), start[:1]).centroids[0]
-    together = lloyd(problem, start)
-    assert together.iterations[0] == 2 < together.iterations[1:].min()
-    for image, one in enumerate(problem.split()):
-        alone = lloyd(one, start[image : image + 1])
-        assert torch.equal(alone.iterations, together.iterations[image : image + 1])
-        assert ((alone.labels == together.labels[image]) | ties(one, alone.centroids)).all()
-        torch.testing.assert_close(alone.centroids, together.centroids[image : image + 1], rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("options", [{}, {"upsampling": "nearest"}, {"resolution": "grid"}], ids=str)
 @pytest.mark.parametrize("tolerance", [0.0, 1e-3])
 @pytest.mark.parametrize("max_iter", [1, 300])
 def test_compiled_iterations_are_those_on_tensors(options, tolerance, max_iter):
     problem = composite(**options)
     start = initial_centroids(problem, 4, torch.tensor([1, 2])) + 0.2
-    compiled, iterations = lloyd_centroids(problem, start, max_iter, tolerance)
-    threshold = torch.full((2,), -1.0) if not tolerance else tolerance * _variance(problem)
-    expected, counted = _iterate_batch(problem, TensorStepper(problem), start, max_iter, threshold)
-    assert torch.equal(iterations, counted)
-    torch.testing.assert_close(compiled, expected, rtol=1e-3, atol=1e-4)
+    for image, one in zip(problem.split(), start.split(1), strict=True):
+        compiled, iterations = iterate(image, stepper(image), one, max_iter, tolerance)
+        expected, counted = iterate(image, TensorStepper(image), one, max_iter, tolerance)
+        assert iterations == counted
+        torch.testing.assert_close(compiled, expected, rtol=1e-3, atol=1e-4)
 
 
-def _variance(problem):
-    return problem.materialise().double().var(1, unbiased=False).mean(1)
+def test_the_mean_variance_is_that_of_the_points():
+    problem = composite()
+    expected = problem.materialise().double().var(1, unbiased=False).mean(1)
+    torch.testing.assert_close(mean_variance(problem), expected)

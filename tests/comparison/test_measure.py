@@ -13,7 +13,6 @@ from nave.comparison.measure import (
     cluster_overlaps,
     explained_shares,
     mask_overlaps,
-    present_at,
     saturation,
 )
 from nave.metrics.prediction import Prediction
@@ -96,14 +95,6 @@ def test_every_named_class_of_a_mask_takes_its_best_cluster():
     assert mask_overlaps(image) == {"cat": pytest.approx(30 / 44), "dog": pytest.approx(4 / 35), "any": 30 / 44}
     image["segmentation"] = {"classes": [0, 100], "names": [None, None], "pixels": [[50, 10], [0, 30]]}
     assert mask_overlaps(image) == {}
-
-
-@pytest.mark.parametrize(
-    ("shares", "ks"),
-    [({10: 40, 3: 20, 5: 60}, (5,)), ({3: 90, 5: 40, 10: 70}, (3, 10)), ({3: 10}, ()), ({3: 50}, (3,)), ({}, ())],
-)
-def test_a_concept_is_present_at_half_of_its_images(shares, ks):
-    assert present_at(shares) == ks
 
 
 @settings(deadline=None)

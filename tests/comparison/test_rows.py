@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_1samp
 
-from nave.comparison.rows import average, difference, over_seeds
+from nave.comparison.rows import Row, average, difference, over_seeds, present_by_run
+from nave.metrics.bootstrap import Score
 
 
 def test_pairing_removes_what_images_share():
@@ -45,3 +46,13 @@ def test_seeds_have_students_interval():
     assert score["value"] == pytest.approx(np.mean(values))
     with pytest.raises(ValueError, match="1 seed"):
         over_seeds([1.0], 10)
+
+
+@pytest.mark.parametrize(
+    ("shares", "ks"),
+    [({10: 40, 3: 20, 5: 60}, (5,)), ({3: 90, 5: 40, 10: 70}, (3, 10)), ({3: 10}, ()), ({3: 50}, (3,))],
+)
+def test_a_concept_is_present_at_half_of_its_images(shares, ks):
+    found = {k: Score(value=share, low=None, high=None, images=10) for k, share in shares.items()}
+    rows = [Row("mask_found", "cat", "run", str(k), "", score) for k, score in found.items()]
+    assert present_by_run(rows, "mask_found") == {("cat", "run"): ks}

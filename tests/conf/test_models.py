@@ -10,9 +10,10 @@ import yaml
 from torch import nn
 
 from nave.config import CONF
-from nave.weights.load_state_dict import load_state_dict
+from nave.weights.loading import load_best
 from nave.weights.packages import PACKAGES
 from nave.weights.schemes import PACKAGE, RANDOM, resolve
+from nave.weights.tensor_sets import TensorSet
 
 MODELS: dict[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text())
@@ -103,7 +104,8 @@ def test_the_packaged_models_are_those_that_errors_recommend() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_released_weights_fit_the_headless_network(name: str) -> None:
     """What timm publishes is the state of a network with a head."""
-    load_state_dict(_headless(name), _network(name, MODELS[name]["architecture"], 1000).state_dict(), name)
+    released = TensorSet((), _network(name, MODELS[name]["architecture"], 1000).state_dict())
+    load_best(_headless(name), [released], name)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -162,12 +162,12 @@ def test_attention_is_no_feature_map():
 
 
 def test_an_unknown_layer_is_refused_before_any_image():
-    with pytest.raises(UnknownLayerError, match=r"has no layer 'block\.1'; close names: blocks\.1"):
+    with pytest.raises(UnknownLayerError, match=r"has no layer 'block\.1'\. Did you mean blocks\.1"):
         Encoder("vit", "test_vit", ["block.1"], UNTRAINED)
 
 
 def test_an_unknown_scheme_lists_the_choices():
-    with pytest.raises(WeightsError, match="model=vit has no training='dino'; it has: default, random"):
+    with pytest.raises(WeightsError, match="model=vit has no training=dino; it has default, random"):
         Encoder("vit", "test_vit", [-1], UNTRAINED, training="dino")
 
 
@@ -233,6 +233,17 @@ def test_a_network_of_one_size_names_image_size(architecture, size):
     model = Encoder("fixed", architecture, (-1,), UNTRAINED)
     message = rf"model=fixed takes images of {size} x {size} only, not 128 x 96: set image_size={size}"
     with pytest.raises(ValueError, match=message):
+        model(pictures((128, 96), 1))
+
+
+def test_a_network_that_always_fails_does_not_blame_the_size(monkeypatch):
+    model = Encoder("vit", "test_vit", (-1,), UNTRAINED, options={"dynamic_img_size": True})
+
+    def fail(*_):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(model.reader.network, "forward_features", fail)
+    with pytest.raises(RuntimeError, match=r"^CUDA error"):
         model(pictures((128, 96), 1))
 
 

@@ -50,12 +50,12 @@ def test_an_index_out_of_range_lists_the_layers(vit, index):
 
 
 def test_an_unknown_name_lists_close_names(vit):
-    with pytest.raises(UnknownLayerError, match=r"has no layer 'block\.3'; close names: blocks\.3"):
+    with pytest.raises(UnknownLayerError, match=r"has no layer 'block\.3'\. Did you mean blocks\.3"):
         layer_names(vit, ["block.3"])
 
 
 def test_a_name_like_none_lists_the_layers(vit):
-    with pytest.raises(UnknownLayerError, match=r"has no layer '###'; close names: blocks\.0, blocks\.1"):
+    with pytest.raises(UnknownLayerError, match=r"has no layer '###'\. Layers by index 0 to .*: blocks\.0, blocks\.1"):
         layer_names(vit, ["###"])
 
 

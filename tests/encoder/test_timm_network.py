@@ -80,10 +80,10 @@ def test_tags_are_training_schemes():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnet5", r"timm [\d.]+ has no network 'resnet5': did you mean resnet50"),
+        ("resnet5", r"timm [\d.]+ has no network 'resnet5'\. Did you mean resnet50"),
         ("resnet50.mine", r"has no weights resnet50\.mine; its tags are: a1_in1k, a1h_in1k"),
-        ("tv_resnet34", r"has no network 'tv_resnet34': did you mean resnet34"),
-        ("####", r"has no network '####': timm\.list_models"),
+        ("tv_resnet34", r"has no network 'tv_resnet34'\. Did you mean resnet34"),
+        ("####", r"has no network '####'\. timm\.list_models"),
         (None, "model=timm needs architecture=NAME"),
     ],
 )
@@ -93,7 +93,7 @@ def test_an_unknown_network_has_close_names(name, message):
 
 
 def test_an_unknown_scheme_lists_the_tags():
-    with pytest.raises(WeightsError, match=r"has no training='dino'; it has: default, r160_in1k, random"):
+    with pytest.raises(WeightsError, match=r"has no training=dino; it has default, r160_in1k, random"):
         timm_encoder("test_vit", "test_vit", [-1], training="dino")
 
 

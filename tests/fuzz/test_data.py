@@ -11,7 +11,8 @@ from nave.data.coco_instances import read_instances
 from nave.data.interface import GroundTruth, UnreadableImageError
 from nave.data.reading import Fit, image_size, open_image, read_list, read_mask
 from nave.data.stl10 import STL10
-from nave.data.voc import VOC, read_annotation
+from nave.data.voc import VOC
+from nave.data.voc_annotation import read_annotation
 from nave.runs.layout import ResultsFolder
 from tests.fuzz.harness import lawful, read, thorough
 from tests.fuzz.strategies import IMAGES, INSTANCES, LISTS, VOC_XML, damaged, table

@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nave.data.folder import Folder
+from nave.runs.claim import claimed
+from nave.runs.damage import damaged
 from nave.runs.journal import Journal
+from nave.runs.labels import axes, distinguished
 from nave.runs.layout import ResultsFolder, RunFolder
 from nave.runs.prediction import read_lines
-from nave.runs.reader import Run, read_runs
-from nave.runs.record import claimed
-from nave.runs.resume import changed_images, damaged, matching_run
+from nave.runs.reader import Run, mean_overlaps, read_runs
+from nave.runs.resume import changed_images, matching_run
 from nave.runs.scoring import evaluate
-from nave.runs.settings import axes, distinguished
 from nave.runs.summary import show_run, summary
 from nave.runs.sweep import report
 from tests.fuzz.harness import expensive, lawful, read, thorough
@@ -96,7 +97,7 @@ def everything(run: Run) -> None:
         list(at_k.scores.values())
         for image_id in at_k.lines:
             at_k.overlap(image_id)
-    run.overlaps()
+    mean_overlaps(run.at_k)
     axes(distinguished(run.at_k)) if run.at_k else None
     if run.finished:
         show_run(run)

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from nave.config import CONF, register
-from nave.runs.layout import BY_IMAGE, ResultsFolder, RunFolder, write_json, write_whole
+from nave.runs.layout import BY_IMAGE, ResultsFolder, RunFolder, npy, write_bytes, write_json, write_whole
 from nave.runs.packing import Catalogue, Packer, member
 from nave.runs.pictures import keep_photograph
 from nave.runs.prediction import ComponentLine, Line, MapLine, TruthLine
@@ -24,6 +24,11 @@ from nave.viz.overlay import indexed
 
 SIZE = (60, 80)  # height, width
 CLASSES = ("cat", "dog", "train")
+
+
+def write_centroids(results: ResultsFolder, image_id: str, centroids: np.ndarray) -> None:
+    """Writes the centroids of one image to a file of their own."""
+    write_bytes(results.centroids(image_id), npy(centroids))
 
 
 @cache

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from nave.loggers.interface import metrics_by_step, ranks, select_examples
+from nave.loggers.interface import flat_scores, ranks, select_examples
 from nave.runs.layout import write_json
 from nave.runs.reader import Run
 from tests.helpers.pages import write_run
@@ -45,4 +45,4 @@ def test_never_more_than_there_are() -> None:
 def test_a_score_without_an_interval_is_logged_as_its_value(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     write_json(run / "metrics.json", {"class_miou": {"value": 11.7, "low": None, "high": None, "images": 3}})
-    assert metrics_by_step(Run.read(run)) == [(3, {"class_miou": 11.7})]
+    assert [flat_scores(at_k) for at_k in Run.read(run).at_k] == [{"class_miou": 11.7}]

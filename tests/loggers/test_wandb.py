@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nave.loggers.wandb import default_mode
-from nave.loggers.wandb_sync import sync_command
+from nave.loggers.wandb import default_mode, sync_command
 from nave.runs.sweep import report
 from tests.helpers.running import into, nave_run, nave_sweep, photographs, record, voc
 from tests.helpers.wandb_offline import OfflineRun, read

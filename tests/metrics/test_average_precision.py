@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from nave.data.interface import GroundTruth
-from nave.metrics.average_precision import rank
+from nave.metrics.average_precision import matches, ranking
 from nave.metrics.prediction import Prediction, with_objects, with_truth
 from tests.helpers import torchmetrics_reference
 
@@ -53,8 +53,9 @@ def evaluated(images, kind=COCO, evaluator=COCOeval):
 
 
 def ours(images, counts=None):
-    ranking, counts = rank(images), np.ones(len(images), np.int64) if counts is None else counts
-    return {"ap50": ranking.average_precision(counts), "ar100": ranking.average_recall(counts)}
+    ranked = ranking([matches(images)], np.arange(len(images)))
+    counts = np.ones(len(images), np.int64) if counts is None else counts
+    return {"ap50": ranked.average_precision(counts), "ar100": ranked.average_recall(counts)}
 
 
 def cases(run, seeds):

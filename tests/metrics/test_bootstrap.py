@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from nave.data.interface import GroundTruth
-from nave.metrics.average_precision import rank
+from nave.metrics import average_precision
 from nave.metrics.bootstrap import interval, mean, per_resample, proportion, score
 from nave.metrics.prediction import Prediction
 
@@ -116,7 +116,8 @@ def scored_image(generator, name):
 
 
 def ranking(generator, images):
-    return rank([scored_image(generator, str(number)) for number in range(images)])
+    matches = average_precision.matches([scored_image(generator, str(number)) for number in range(images)])
+    return average_precision.ranking([matches], np.arange(images))
 
 
 @pytest.mark.slow

@@ -145,8 +145,3 @@ def test_too_few_centroids_have_no_figure():
 def test_masks_without_valid_pixels_have_no_figure():
     void = [(labels, np.full_like(mask, 255), centroids) for labels, mask, centroids in made(0)]
     assert class_miou(lambda: described(void), groups=5)["value"] is None
-
-
-def test_fewer_groups_than_one_are_refused():
-    with pytest.raises(ValueError, match=r"evaluation\.groups=0: must be at least 1"):
-        class_miou(lambda: described(made(0)), groups=0)

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from nave.report.plots import key, layers_by_k, over_k
+from nave.runs.labels import distinguished
 from nave.runs.reader import read_runs, runs_at_k
-from nave.runs.settings import distinguished
 from tests.helpers.pages import write_run, write_sweep
 
 

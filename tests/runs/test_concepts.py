@@ -10,7 +10,7 @@ from nave.runs.concepts import read_concepts
 from nave.runs.layout import RunFolder
 from nave.runs.reader import Run, RunAtK
 from nave.runs.scoring import evaluate
-from tests.helpers.pages import write_run
+from tests.helpers.pages import write_centroids, write_run
 
 KINDS = np.eye(3, 8, dtype=np.float32) * 10  # band n of every image is of kind n
 
@@ -21,7 +21,7 @@ def with_centroids(path: Path, seed: int = 0, **overrides: object) -> RunAtK:
     (at_k,) = Run.read(run).at_k
     for number, image_id in enumerate(at_k.lines):
         noise = np.random.default_rng([seed, number]).normal(0, 0.1, KINDS.shape)
-        at_k.results.write_centroids(image_id, KINDS + noise)
+        write_centroids(at_k.results, image_id, KINDS + noise)
     evaluate(RunFolder(run))
     return at_k
 
@@ -65,7 +65,7 @@ def test_without_enough_centroids_there_are_none(tmp_path: Path, asked: object) 
 
 def test_centroids_of_another_run_are_refused(tmp_path: Path) -> None:
     run = with_centroids(tmp_path, concepts=3)
-    run.results.write_centroids("two", KINDS[:2])
+    write_centroids(run.results, "two", KINDS[:2])
     with pytest.raises(ValueError, match=r"two.npy: \(2, 8\) for 3 clusters: run the images again"):
         evaluate(RunFolder(tmp_path))
     run.results.concepts.write_text('{"concepts": 5}\n')

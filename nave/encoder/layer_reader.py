@@ -20,13 +20,10 @@ from nave.encoder.hooks import (
 
 
 class LayerReader:
-    """The maps of a network's layers; remembers which layers have to be asked of timm.
+    """The maps of a network's layers, in eval mode; remembers which layers have to be asked of timm.
 
     These are layers whose modules return no map that an index counts: several at once (HRNet, CrossViT), tokens in
     another order (Hiera), grids that are no whole division of the input (Inception).
-
-    Args:
-        network: in eval mode when it is read.
     """
 
     def __init__(self, network: nn.Module) -> None:

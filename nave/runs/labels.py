@@ -77,7 +77,11 @@ def label(run: RunAtK, keys: Sequence[str]) -> str:
     """Names a run by the given settings, as ``vits14 dino, layers -2 -1, K 5``; by K alone if no key is given."""
     settings = run.settings
     names = " ".join(spelled(run, key) for key in ("model", "training") if key in keys)
-    others = [f"{_plain(key)} {settings[key]}" for key in keys if key not in ("model", "training", "k")]
+    others = [
+        f"{key.removeprefix('composite.').replace('_', ' ')} {settings[key]}"
+        for key in keys
+        if key not in ("model", "training", "k")
+    ]
     number = [f"K {settings['k']}"] if "k" in keys or not keys else []
     return ", ".join([part for part in (names, *others) if part] + number)
 
@@ -110,10 +114,6 @@ def _with_one_default(runs: Sequence[RunAtK], full: Sequence[dict[str, str]]) ->
         return list(full)
     folded = {True: {"training": DEFAULT}, False: {}}
     return [settings | folded[default] for settings, default in zip(full, asked, strict=True)]
-
-
-def _plain(key: str) -> str:
-    return key.removeprefix("composite.").replace("_", " ")
 
 
 def _trainings(records: Sequence[Record]) -> list[str]:

@@ -14,11 +14,6 @@ log = logging.getLogger(__name__)
 Resampled = dict[str, tuple[list[int], list[int]]]  # name of a position embedding -> shape in the file, in the network
 
 
-def load_state_dict(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> Resampled:
-    """Loads a state dict into a timm network, in place, as :func:`load_best` does a file with one set of tensors."""
-    return load_best(model, [TensorSet((), state_dict)], source)[1]
-
-
 def load_best(
     model: nn.Module, sets: Sequence[TensorSet], source: str, key: str | None = None
 ) -> tuple[str, Resampled]:
@@ -33,8 +28,6 @@ def load_best(
     needs, such as a decoder, may lie beside the network.
 
     Args:
-        model: the network.
-        sets: the file's tensors by container.
         source: name of the weights in errors.
         key: of containers or prefixes, to choose among several sets, such as ``teacher``.
 

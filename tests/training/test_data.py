@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 from nave.data.folder import Folder
 from nave.data.interface import MalformedDataError
 from nave.training.classifier import labels_of, targets
-from nave.training.images import EpochSampler, TrainingData, TrainingImages, seeded, single_view
+from nave.training.data import EpochSampler, TrainingData, TrainingImages, seeded, single_view
 from tests.helpers.datasets import configured, write_stl10
 
 STRONG = single_view(v2.Compose([v2.RandomResizedCrop(16), v2.RandomHorizontalFlip(), v2.TrivialAugmentWide()]))

@@ -2,8 +2,8 @@ import pytest
 import yaml
 
 from nave.config import CONF
+from nave.runs.labels import axes, distinguished, label, short_names
 from nave.runs.reader import read_runs, runs_at_k
-from nave.runs.settings import axes, distinguished, label, short_names
 from tests.helpers.pages import write_run
 
 
