@@ -228,6 +228,8 @@ class Drawn:
 class StandIn(LightningModule):
     """In the place of encoder and clustering: labels that are known, of three clusters in blocks."""
 
+    ahead = 0  # batches that are encoded before one is clustered
+
     def __init__(self, localization: Localizer) -> None:
         super().__init__()
         self.encoder, self.localization = torch.nn.Identity(), localization
@@ -265,7 +267,7 @@ def stand_in(folder: RunFolder, samples: str, count: int, stop: int | None) -> N
 def _configuration() -> DictConfig:
     register()
     with initialize_config_module("nave.conf", version_base="1.3"):
-        overrides = [*QUICK[1:], "data=folder", "data.root=drawn", "loader.batch_size=64", "pack=1"]
+        overrides = [*QUICK[1:], "foreground=off", "data=folder", "data.root=drawn", "loader.batch_size=64", "pack=1"]
         return compose("config", overrides=[*overrides, f"image_size=[{SIDES[1]},{SIDES[2]}]"])
 
 

@@ -67,6 +67,8 @@ def from_json(text: str | bytes, where: object, line: int = 1) -> Any:
         NoJSONError: as :func:`parsed`.
         ValueError: for NaN and Infinity, which other readers refuse, with ``where`` they were found and their line.
     """
+    if not _may_hold_constants(text):
+        return parsed(text, where, line)
     constants: list[str] = []
     content = parsed(text, where, line, parse_constant=constants.append)
     if constants:
@@ -75,6 +77,12 @@ def from_json(text: str | bytes, where: object, line: int = 1) -> Any:
         number = line + whole.count("\n", 0, found.start())
         raise ValueError(f"{where}, line {number}: {found[1]} is no number of JSON: write the file again")
     return content
+
+
+def _may_hold_constants(text: str | bytes) -> bool:
+    if isinstance(text, str):
+        return "NaN" in text or "Infinity" in text
+    return b"NaN" in text or b"Infinity" in text
 
 
 def checked(content: Any, form: Any, where: object, cure: str) -> Any:

@@ -16,6 +16,8 @@ from tests.helpers.pages import CLASSES, write_centroids, write_lines, write_run
 
 STAMP = [2, 3, 30, 40]
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):

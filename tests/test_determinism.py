@@ -16,6 +16,7 @@ from nave.encoder.hooks import Activations
 from tests.helpers.datasets import write_folder
 from tests.helpers.running import into, nave_run, one_thread, results, voc
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # but the run that they share
 IMAGES = 9  # more than one process of a pool is given at once
 K = ("k=[2,3]", "overlays=9", "photographs=20")
 

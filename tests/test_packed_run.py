@@ -17,6 +17,7 @@ from tests.helpers.running import QUICK as RUN
 from tests.helpers.running import into, nave_run, one_thread, photographs, record, results, voc
 from tests.test_run import change_photograph, command_line, count_images, damaged, told
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # but the run that they share
 SHARD = "0000-000000.tar"
 
 

@@ -21,6 +21,7 @@ from nave.runs.provenance import versions
 from tests.helpers.datasets import photograph, write_folder, write_photograph, write_stl10
 from tests.helpers.running import QUICK, into, nave_run, one_thread, photographs, record, results, voc
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # but the run that they share
 VERSIONS = versions()
 GONE = RuntimeError("the power went")
 
@@ -332,14 +333,6 @@ def assert_same(one: Path, two: Path, images: int) -> None:
     assert len(results(two)) == 2 * (3 + 2 * (images - 1))  # scores, predictions and concepts, maps and overlays
     assert [image["image_id"] for image in record(two)["unreadable"]] == ["000007"]
     assert record(two)["device"].startswith("2 x cpu")
-
-
-def test_results_depend_neither_on_the_pool_nor_on_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = [*voc(tmp_path, 18), "k=[2,3]"]
-    for cores, workers in ((1, "auto"), (3, 0)):
-        monkeypatch.setattr("nave.runs.writer.share_of_cores", lambda _, cores=cores: cores)
-        assert nave_run(*overrides, f"loader.num_workers={workers}", into(tmp_path / str(cores))) == 0
-    assert results(tmp_path / "1") == results(tmp_path / "3")
 
 
 def test_an_image_that_cannot_be_written_ends_the_run_by_name(

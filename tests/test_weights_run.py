@@ -14,7 +14,10 @@ from nave.runs.reader import read_runs, runs_at_k
 from tests.helpers.running import into, nave_run, nave_sweep, photographs, record
 from tests.helpers.wandb_offline import read
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # W&B's
+pytestmark = [
+    pytest.mark.usefixtures("unchecked"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),  # W&B's
+]
 
 
 def weights(path: Path, seed: int) -> Path:

@@ -102,10 +102,11 @@ class Overlaps:
 def _again(run: RunAtK, concepts: Concepts, images: Sequence[str]) -> Overlaps | None:
     """The concepts of a run in those that another seed forms of the same centroids."""
     count = len(concepts["concepts"])
-    others = form(run.results, count, run.run.record["config"]["seed"] + OTHER)
-    if others is None:
+    formed = form(run.results, count, run.run.record["config"]["seed"] + OTHER)
+    if formed is None:
         return None
-    maps = ((run.read_map(one), np.array(concepts["images"][one]), np.array(others["images"][one])) for one in images)
+    others = dict(formed.images())
+    maps = ((run.read_map(one), np.array(concepts["images"][one]), np.array(others[one])) for one in images)
     tables = _stacked(shared_pixels(labels, own, labels, other, (count, count)) for labels, own, other in maps)
     return Overlaps.of(tables, (count, count))
 

@@ -1,7 +1,7 @@
 """Images with their maps under several runs, small enough for a page."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,14 +13,16 @@ from PIL import Image
 
 from nave.build import instantiate
 from nave.data.interface import Dataset, MissingDatasetError, UnreadableImageError
+from nave.loggers.interface import select_examples
 from nave.runs.labels import distinguished, without_k
 from nave.runs.layout import encoded
 from nave.runs.prediction import Line
-from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
+from nave.runs.reader import Run, RunAtK, mean_overlaps, read_runs, runs_at_k
 from nave.viz.overlay import QUALITY, shrunk, shrunk_size
 from nave.viz.palette import PaletteIndex, align
 
 LONGEST = 640  # pixels of the longer side; 100 images take less than 10 MB
+MANY, SOME = 10_000, 1_000  # images of which a page shows only some
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +68,37 @@ class Picture:
         return list(zip(maps, align(maps, [without_k(run) for run in self.present]), strict=True))
 
 
-def pictures(runs: Sequence[RunAtK]) -> list[Picture]:
-    """Every image of the runs, in the order of the data sets; equal ids in different data sets are different images."""
-    pairs = [(json.dumps(run.run.record["config"]["data"], sort_keys=True, allow_nan=False), run) for run in runs]
-    keys = dict.fromkeys((data, image_id) for data, run in pairs for image_id in run.lines)
+def pictures(runs: Sequence[RunAtK], image_ids: Collection[str] | None = None) -> list[Picture]:
+    """Every image of the runs, in the order of the data sets; equal ids in different data sets are different images.
+
+    Args:
+        runs: At one K each.
+        image_ids: Of the images; None for all.
+    """
+    pairs = [(_data(run), run) for run in runs]
+    keys = dict.fromkeys(
+        (data, image_id) for data, run in pairs for image_id in run.lines if image_ids is None or image_id in image_ids
+    )
     return [
         Picture(image_id, tuple(run if data == own and image_id in run.lines else None for own, run in pairs))
         for data, image_id in keys
     ]
+
+
+def representative(runs: Sequence[RunAtK]) -> set[str] | None:
+    """The ids of the images that stand for all where there are too many to be shown; None: all can be shown.
+
+    As for loggers, they are the worst, the best and random ones, of each data set by the first run on it.
+    """
+    if max(run.run.record["images"] for run in runs) <= MANY:
+        return None
+    firsts = {_data(run): run.run for run in reversed(runs)}
+    chosen = [select_examples(mean_overlaps(run.at_k), SOME, run.record["config"]["seed"]) for run in firsts.values()]
+    return {image_id for of_run in chosen for image_id in of_run}
+
+
+def _data(run: RunAtK) -> str:
+    return json.dumps(run.run.record["config"]["data"], sort_keys=True, allow_nan=False)
 
 
 def chosen_runs(folders: Sequence[Path], ks: Sequence[str]) -> list[RunAtK]:

@@ -3,12 +3,11 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypedDict, cast, runtime_checkable
+from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -123,6 +122,12 @@ class Labelled(Protocol):
         ...
 
 
+def positions(dataset: Dataset, image_ids: Collection[str]) -> dict[str, int]:
+    """Positions of some images in the data set, as far as it has them."""
+    ids = ((dataset.image_id(index), index) for index in range(len(dataset)))
+    return {image_id: index for image_id, index in ids if image_id in image_ids}
+
+
 class Entry(NamedTuple):
     """All that a data set knows of one image, without its masks; ``labels`` is None where it knows none."""
 
@@ -142,23 +147,14 @@ class ReadAtOnce(Protocol):
 
 def entry_of(dataset: Dataset, index: int) -> Entry:
     """All that ``dataset`` knows of one image, without its masks; raises UnreadableImageError."""
-    if _has(type(dataset), "entry"):
-        return cast(ReadAtOnce, dataset).entry(index)
-    return Entry(dataset.image(index), dataset.truth(index), _labels(dataset, index))
+    entry: Callable[[int], Entry] | None = getattr(dataset, "entry", None)  # as in ReadAtOnce
+    return entry(index) if entry else Entry(dataset.image(index), dataset.truth(index), _labels(dataset, index))
 
 
 def _labels(dataset: Dataset, index: int) -> tuple[str, ...] | None:
-    return cast(Labelled, dataset).labels(index) if _has(type(dataset), "labels") else None
-
-
-def _paths(dataset: Dataset, index: int) -> Sequence[Path]:
-    return cast(FromFiles, dataset).files(index) if _has(type(dataset), "files") else ()
-
-
-@cache
-def _has(kind: type, method: str) -> bool:
-    """Whether a class of data sets has a method; to ask an object for its protocol takes Python 3.11 0.1 ms."""
-    return hasattr(kind, method)
+    # as in Labelled; to ask whether a data set follows a protocol takes longer than all else that an image needs here
+    labels: Callable[[int], tuple[str, ...] | None] | None = getattr(dataset, "labels", None)
+    return labels(index) if labels else None
 
 
 @runtime_checkable
@@ -230,7 +226,12 @@ class Content(TypedDict, total=False):
 
 def files_of(dataset: Dataset, index: int) -> Content:
     """The files of an image as they are now; to be asked before they are read, so that a later change is noticed."""
-    return Content(files=[_file(path) for path in _paths(dataset, index)])
+    return Content(files=[_file(path) for path in _files(dataset, index)])
+
+
+def _files(dataset: Dataset, index: int) -> Sequence[Path]:
+    files: Callable[[int], Sequence[Path]] | None = getattr(dataset, "files", None)  # as in FromFiles
+    return files(index) if files else ()
 
 
 def meaning_of(dataset: Dataset, index: int, entry: Entry | None = None) -> Content:
@@ -241,14 +242,14 @@ def meaning_of(dataset: Dataset, index: int, entry: Entry | None = None) -> Cont
     truth, labels = entry[1:] if entry else (dataset.truth(index), _labels(dataset, index))
     objects = None if truth is None else [truth.boxes.tolist(), truth.classes, truth.hard]
     meaning = Content(truth=hashlib.sha256(json.dumps([objects, labels]).encode()).hexdigest())
-    if not _paths(dataset, index):
+    if not _files(dataset, index):
         meaning["pixels"] = _pixels(dataset, index, entry.image if entry else dataset.image(index))
     return meaning
 
 
 def is_same(content: Content, dataset: Dataset, index: int) -> bool:
     """Whether the image is what it was: by size and time of its files, by their hash where these differ."""
-    paths = _paths(dataset, index)
+    paths = _files(dataset, index)
     before = content.get("files", [])
     if len(paths) != len(before) or not all(map(_is_same_file, before, paths)):
         return False

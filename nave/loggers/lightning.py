@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from nave.data.interface import Dataset
+from nave.data.interface import Dataset, positions
 from nave.loggers.interface import flat_scores, ranks, run_statistics, select_examples
 from nave.runs.pictures import overlay_of
 from nave.runs.reader import Run, mean_overlaps
@@ -41,7 +41,7 @@ class LightningLogger:
 
     def _show(self, board: Any, run: Run, dataset: Dataset) -> None:
         chosen = select_examples(mean_overlaps(run.at_k), self._images, run.record["config"]["seed"])
-        indices = {dataset.image_id(index): index for index in range(len(dataset))}
+        indices = positions(dataset, chosen)
         for image_id, key in ranks(chosen).items():
             photograph = dataset.image(indices[image_id])
             for at_k in run.at_k:

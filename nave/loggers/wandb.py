@@ -5,13 +5,13 @@ import netrc
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from nave.data.interface import Dataset
+from nave.data.interface import Dataset, positions
 from nave.loggers.interface import flat_scores, ranks, run_statistics, select_examples
 from nave.loggers.wandb_concepts import concept_tables
 from nave.loggers.wandb_media import names_sent_once, picture, thumbnail
@@ -28,6 +28,7 @@ MODES = ("online", "offline", "disabled", "shared")
 DATED = re.compile(r"\d{4}-\d\d-\d\d_")  # folders that nobody named
 LONGEST_NAME = 128  # characters, of projects and artifacts
 LONGEST_TAG = 64
+MOST_ROWS = 10_000  # of the table of images: as many as W&B shows
 OFFLINE = f"{WANDB}/offline-run-*"
 COLUMNS = ("picture", "image_id", "gallery", "k", "iou", "clusters", "components", "inertia")
 
@@ -122,17 +123,23 @@ class WandbLogger:
         import wandb
 
         (at_k,) = run.at_k
-        chosen = select_examples(mean_overlaps(run.at_k), self.images, run.record["config"]["seed"])
-        keys, indices = ranks(chosen), {dataset.image_id(index): index for index in range(len(dataset))}
+        overlaps, seed = mean_overlaps(run.at_k), run.record["config"]["seed"]
+        chosen = select_examples(overlaps, self.images, seed)
+        keys, indices = ranks(chosen), positions(dataset, chosen)
         # one key per image, since W&B requires all images under a key to have the same size
         gallery = {keys[name]: picture(run, dataset, indices[name], group) for name, group in chosen.items()}
         pictures = {name: thumbnail(at_k, dataset, indices[name]) for name in chosen}
-        rows = [[pictures.get(name), name, keys.get(name, ""), *_cells(at_k, name)] for name in at_k.lines]
+        rows = [[pictures.get(name), name, keys.get(name, ""), *_cells(at_k, name)] for name in listed(overlaps, seed)]
         rows.sort(key=lambda row: (row[4] is None, row[4], row[1]))
         with names_sent_once(board.config):
             board.log(
                 {**gallery, "images": wandb.Table(columns=list(COLUMNS), data=rows), **concept_tables(at_k, dataset)}
             )
+
+
+def listed(overlaps: Mapping[str, float | None], seed: int) -> Collection[str]:
+    """The images of the table: all of them, or of too many the worst, the best and random ones; with the pictures'."""
+    return overlaps if len(overlaps) <= MOST_ROWS else select_examples(overlaps, MOST_ROWS, seed)
 
 
 def _cells(run: RunAtK, image_id: str) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nave.data.interface import Dataset
+from nave.data.interface import Dataset, positions
 from nave.metrics.concepts import FIGURES
 from nave.runs.concepts import Concept, read_concepts
 from nave.runs.reader import RunAtK
@@ -22,7 +22,8 @@ def concept_tables(run: RunAtK, dataset: Dataset) -> "dict[str, wandb.Table]":
     found = read_concepts(run.results)
     if found is None:
         return {}
-    indices = {dataset.image_id(index): index for index in range(len(dataset))}
+    shown = {example["image_id"] for concept in found["concepts"] for example in concept["examples"]}
+    indices = positions(dataset, shown)
 
     def row(number: int, concept: Concept) -> list[Any]:
         regions = [

@@ -41,8 +41,13 @@ class Ranking:
         objects = int(counts @ self.objects)
         if objects == 0:
             return math.nan
-        hits = np.cumsum(counts[self.image[self.true_positives]])
-        ranked = np.cumsum(counts[self.image])[self.true_positives]
+        if not len(self.true_positives):
+            return 0.0
+        counts = counts.astype(np.min_scalar_type(counts.max()))  # which the processor's cache holds
+        hits = np.cumsum(counts[self.image[self.true_positives]], dtype=np.int64)
+        taken = np.take(counts, self.image[: self.true_positives[-1] + 1])
+        starts = np.concatenate([[0], self.true_positives[:-1] + 1])
+        ranked = np.cumsum(np.add.reduceat(taken, starts, dtype=np.int64))
         precision = np.maximum.accumulate((hits / np.maximum(ranked, 1))[::-1])[::-1]
         reached = np.searchsorted(hits / objects, RECALLS)
         return 100 * float(precision[reached[reached < len(hits)]].sum()) / len(RECALLS)
@@ -89,11 +94,11 @@ def ranking(parts: Sequence[Matches], order: Int[np.ndarray, " N"]) -> Ranking:
     scores, hits, boxes, recalled, objects = (
         np.concatenate(arrays) for arrays in zip(matches([]), *parts, strict=True)
     )
-    owner = np.repeat(np.argsort(order), boxes)
-    by_image = np.argsort(owner, kind="stable")
-    best_first = by_image[np.argsort(-scores[by_image], kind="stable")]
+    owner = np.repeat(np.argsort(order).astype(np.int32), boxes)
+    # of one image's boxes, those of equal score stay in order
+    best_first = np.lexsort((owner, np.negative(scores, out=scores)))
     return Ranking(
-        image=owner[best_first],
+        image=owner[best_first].astype(np.int64),
         true_positives=np.flatnonzero(hits[best_first]),
         recalled=recalled[order],
         objects=objects[order],

@@ -1,7 +1,7 @@
 """95 % intervals over images: Wilson's of a proportion, and Efron's percentile bootstrap of any other figure."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -33,10 +33,25 @@ def score(statistic: Statistic, images: int, *, seed: int = 0) -> Score:
     There is no interval if all resamples agree (a single image, equal values): it would have no width, and claim to
     know what images that were not seen are like.
     """
-    whole = float(statistic(np.ones((1, images), np.int64))[0]) if images else math.nan
-    if math.isnan(whole):
+    return scores({"": statistic}, images, seed=seed)[""]
+
+
+def scores(statistics: Mapping[str, Statistic], images: int, *, seed: int = 0) -> dict[str, Score]:
+    """Computes figures of the same images as :func:`score` does; they share the resamples, which are drawn once."""
+    wholes = {name: _whole(statistic, images) for name, statistic in statistics.items()}
+    known = {name: statistics[name] for name, whole in wholes.items() if not math.isnan(whole)}
+    ends = dict(zip(known, intervals(list(known.values()), images, seed=seed), strict=True)) if known else {}
+    return {name: _score(whole, ends.get(name), images) for name, whole in wholes.items()}
+
+
+def _whole(statistic: Statistic, images: int) -> float:
+    return float(statistic(np.ones((1, images), np.int64))[0]) if images else math.nan
+
+
+def _score(whole: float, ends: tuple[float, float] | None, images: int) -> Score:
+    if ends is None:
         return Score(value=None, low=None, high=None, images=images)
-    low, high = (_round(end) for end in interval(statistic, images, seed=seed))
+    low, high = map(_round, ends)
     if low == high:
         return Score(value=_round(whole), low=None, high=None, images=images)
     return Score(value=_round(whole), low=low, high=high, images=images)
@@ -47,10 +62,14 @@ def proportion(hits: Bool[np.ndarray, " N"]) -> Score:
 
     It covers 95 % at any number of images, where a bootstrap of nothing but hits has no width.
     """
-    n = len(hits)
+    return proportion_of(int(hits.sum()), len(hits))
+
+
+def proportion_of(hits: int, n: int) -> Score:
+    """As :func:`proportion`, of ``hits`` among ``n`` images."""
     if n == 0:
         return Score(value=None, low=None, high=None, images=0)
-    share = int(hits.sum()) / n
+    share = hits / n
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     low, high = (_round(100 * end) for end in (centre - half, centre + half))
@@ -62,12 +81,21 @@ def interval(statistic: Statistic, images: int, *, seed: int = 0, resamples: int
 
     The resamples depend on ``seed`` and ``images`` only, so statistics of the same images use the same resamples.
     """
+    return intervals([statistic], images, seed=seed, resamples=resamples)[0]
+
+
+def intervals(
+    statistics: Sequence[Statistic], images: int, *, seed: int = 0, resamples: int = RESAMPLES
+) -> list[tuple[float, float]]:
+    """Returns the :func:`interval` of every statistic; some resamples are in memory at a time, of many images one."""
     generator = np.random.default_rng(seed)
     chunk = max(1, CHUNK // images)
-    sizes = [min(chunk, resamples - first) for first in range(0, resamples, chunk)]
-    values = np.concatenate([statistic(_draw(generator, size, images)) for size in sizes])
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    values = np.empty((len(statistics), resamples))
+    for first in range(0, resamples, chunk):
+        drawn = _draw(generator, min(chunk, resamples - first), images)
+        values[:, first : first + chunk] = [statistic(drawn) for statistic in statistics]
+    low, high = np.nanpercentile(values, [2.5, 97.5], axis=1).tolist()
+    return list(zip(low, high, strict=True))
 
 
 def mean(values: Float[np.ndarray, " N"]) -> Statistic:

@@ -1,6 +1,6 @@
 """Concepts: what the clusters of a data set's images have in common, by the groups of their centroids."""
 
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, UInt8
@@ -10,6 +10,7 @@ AUTO = 20  # concepts, where there are CROWD times as many centroids
 CROWD = 5
 CENTRE = 0.5  # part of either side of an image that its centre takes
 FIGURES = ("area", "border", "central", "foreground")
+EXAMPLES = 6  # regions that show a concept best
 
 
 def number_of_concepts(asked: int | Literal["auto"], centroids: int) -> int:
@@ -58,6 +59,82 @@ def figures(
 def _pixels(
     part: UInt8[np.ndarray, "..."], concepts: Int[np.ndarray, " K"], count: int
 ) -> Float64[np.ndarray, " count"]:
-    """The number of a part's pixels of each concept."""
-    by_cluster = np.bincount(part.ravel(), minlength=len(concepts))
+    """The number of a part's pixels of each concept; for a few clusters comparisons are faster than a histogram."""
+    by_cluster = [np.count_nonzero(part == cluster) for cluster in range(len(concepts))]
     return np.bincount(concepts, by_cluster, minlength=count)
+
+
+class Described(NamedTuple):
+    """Some images: how many clusters each has, concepts and distances of these, and the figures of every concept.
+
+    The clusters follow each other, image by image; a distance is infinite if the map does not show the cluster.
+    """
+
+    clusters: Int[np.ndarray, " B"]
+    concepts: Int[np.ndarray, " n"]
+    distances: Float64[np.ndarray, " n"]
+    figures: Float64[np.ndarray, "B M 4"]
+
+
+_EXAMPLE = np.dtype([("concept", "<i4"), ("distance", "<f8"), ("image", "<i8"), ("cluster", "<i4")])
+
+
+class Tally:
+    """What the images of a run say of its concepts, of which a few numbers in all are kept.
+
+    Args:
+        count: number of concepts.
+
+    Attributes:
+        images: their number.
+        shown: images that show each concept.
+        sums: of the figures over these.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.images, self.shown = 0, np.zeros(count, np.int64)
+        self.sums = np.zeros((count, len(FIGURES)))
+        self._examples: Any = np.empty(0, _EXAMPLE)
+
+    def add(self, described: Described) -> None:
+        """Adds the next images; sums are the same whatever the number of images at a time."""
+        present = ~np.isnan(described.figures[:, :, 0])
+        self.shown += present.sum(axis=0)
+        shown = np.where(present[:, :, None], described.figures, 0)
+        self.sums = np.concatenate([self.sums[None], shown]).sum(axis=0)  # along the first axis NumPy adds in order
+        self._examples = _nearest_examples(np.concatenate([self._examples, _examples(described, self.images)]))
+        self.images += len(described.clusters)
+
+    def order(self) -> Int[np.ndarray, " M"]:
+        """The concepts by the number of images that show them, then by area."""
+        order: Int[np.ndarray, " M"] = np.lexsort((np.arange(len(self.shown)), -self.sums[:, 0], -self.shown))
+        return order
+
+    def means(self) -> Float64[np.ndarray, "M 4"]:
+        """The mean FIGURES of every concept over the images that show it; 0 if none does."""
+        means: Float64[np.ndarray, "M 4"] = self.sums / np.maximum(self.shown, 1)[:, None]
+        return means
+
+    def examples(self, concept: int) -> list[tuple[int, int, float]]:
+        """The clusters next to the centre of a concept, at most one an image: image, cluster, distance."""
+        own = self._examples[self._examples["concept"] == concept]
+        return [(image, cluster, distance) for _, distance, image, cluster in own.tolist()]
+
+
+def _examples(described: Described, first: int) -> Any:
+    """All clusters that maps show, of images that are counted from ``first``."""
+    found = np.empty(len(described.concepts), _EXAMPLE)
+    found["concept"], found["distance"] = described.concepts, described.distances
+    found["image"] = np.repeat(first + np.arange(len(described.clusters)), described.clusters)
+    starts = np.cumsum(described.clusters) - described.clusters
+    found["cluster"] = np.arange(len(found)) - np.repeat(starts, described.clusters)
+    return found[np.isfinite(found["distance"])]
+
+
+def _nearest_examples(found: Any) -> Any:
+    """The nearest cluster of each image, of the nearest images for each concept; at a tie the first one."""
+    found = found[np.lexsort((found["cluster"], found["image"], found["distance"], found["concept"]))]
+    _, one_an_image = np.unique(found[["concept", "image"]], return_index=True)
+    found = found[np.sort(one_an_image)]
+    _, starts, numbers = np.unique(found["concept"], return_index=True, return_counts=True)
+    return found[np.arange(len(found)) - np.repeat(starts, numbers) < EXAMPLES]

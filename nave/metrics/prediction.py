@@ -155,6 +155,12 @@ def _pad(boxes: Sequence[Float[np.ndarray, "_ 4"]]) -> Float64[Tensor, "N most 4
 
 def best_overlap(image: Prediction) -> float | None:
     """Returns the largest overlap of the one box with a true box; None without the one or the other."""
-    if image.box is None or image.truth is None or not len(image.truth.boxes):
-        return None
-    return float(overlaps([image.box[None]], [image.truth.boxes])[0].max())
+    return best_overlap_each([image])[0]
+
+
+def best_overlap_each(images: Sequence[Prediction]) -> list[float | None]:
+    """Returns :func:`best_overlap` of every image."""
+    pairs = [(image.box, image.truth.boxes) for image in images if image.box is not None and image.truth is not None]
+    known = iter(overlaps([box[None] for box, _ in pairs], [boxes for _, boxes in pairs]))
+    found = [None if image.box is None or image.truth is None else next(known) for image in images]
+    return [float(ious.max()) if ious is not None and ious.size else None for ious in found]

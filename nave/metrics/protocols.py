@@ -1,34 +1,28 @@
 """The box protocols: NAVE's upper bound and CorLoc with Wilson's interval, AP50 and AR@100 with the bootstrap's."""
 
-from array import array
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 
 from nave.data.interface import GroundTruth
 from nave.metrics.average_precision import Matches, Ranking, matches, ranking
-from nave.metrics.bootstrap import Counts, Score, mean, per_resample, proportion, score
+from nave.metrics.bootstrap import Counts, Score, mean, per_resample, proportion, proportion_of, score
+from nave.metrics.bootstrap import scores as resampled
 from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of, with_objects, with_truth
 
 
-def nave_hits(images: Sequence[Prediction], *, iou: float = 0.5, inner: bool = True) -> Bool[np.ndarray, " N"]:
-    """Returns whether a component hits an object in each image (NAVE, arXiv 2411.19700).
+def hitting_components(images: Sequence[Prediction], *, iou: float = 0.5, inner: bool = True) -> list[int | None]:
+    """Returns the component of each image that hits an object (NAVE, arXiv 2411.19700); None for a miss.
 
-    The ground truth chooses the component, so this is an upper bound. No component or no object is a miss.
+    The ground truth chooses the component, so ``nave`` is an upper bound. No component or no object is a miss.
 
     Args:
         images: with known ground truth.
         inner: choose the pair of component and object with the largest overlap of the *inner* box (the first at a tie,
             by component, then by object) and score the component's full box; otherwise choose by the full box too.
     """
-    return np.array([component is not None for component in hitting_components(images, iou=iou, inner=inner)], bool)
-
-
-def hitting_components(images: Sequence[Prediction], *, iou: float = 0.5, inner: bool = True) -> list[int | None]:
-    """Returns the component of each image that :func:`nave_hits` counts as a hit; None for a miss."""
     truths = [truth_of(image).boxes for image in images]
     full = overlaps([image.boxes for image in images], truths)
     criteria = overlaps([image.inner_boxes for image in images], truths) if inner else full
@@ -37,26 +31,6 @@ def hitting_components(images: Sequence[Prediction], *, iou: float = 0.5, inner:
         None if place is None or scored.flat[place] < iou else place // scored.shape[1]
         for scored, place in zip(full, best, strict=True)
     ]
-
-
-def nave_on_object(
-    images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True, inner: bool = True
-) -> Score | None:
-    """Computes the share of the hits of ``nave`` whose component is mostly object, by the pixels of the mask.
-
-    The box of a region that shows no object can fit an object by accident. The arguments are those of :func:`scores`.
-
-    Returns:
-        The share over the images with a mask that are hit; None if no image has a mask.
-    """
-    known, shares = False, array("d")
-    for chunk in chunks(images):
-        masked = [one for one in with_objects(with_truth(chunk, hard=hard)) if one.on_object is not None]
-        known |= bool(masked)
-        for image, hit in zip(masked, hitting_components(masked, iou=iou, inner=inner), strict=True):
-            if hit is not None and image.on_object is not None and not np.isnan(image.on_object[hit]):
-                shares.append(image.on_object[hit])
-    return proportion(np.array(shares) > HALF) if known else None
 
 
 HALF = 0.5  # part of a component's pixels beyond which it is mostly object
@@ -69,30 +43,34 @@ def corloc_hits(images: Sequence[Prediction], *, iou: float = 0.5) -> Bool[np.nd
     return np.array([objects.any() for objects in _hit_objects(images, iou)], bool)
 
 
-def corloc_per_class(images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True) -> dict[str, Score]:
-    """Computes CorLoc of every class over its images: the one box must hit an object *of that class*."""
-    return _per_group(images, _by_class, iou=iou, hard=hard)
+Group = Callable[[GroundTruth], Mapping[str, Bool[np.ndarray, " M"]]]  # which objects are members of each
 
 
-def corloc_per_size(images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True) -> dict[str, Score]:
-    """Computes CorLoc of ``small``, ``medium`` and ``large`` objects, by the area of the box as in COCO."""
-    return _per_group(images, _by_size, iou=iou, hard=hard)
+class GroupTally:
+    """CorLoc of every group of objects over its images: the one box must hit an object *of that group*.
 
+    Takes some images at a time, of which a byte each is kept.
 
-def _per_group(
-    images: Iterable[Prediction],
-    group: Callable[[GroundTruth], Mapping[str, Bool[np.ndarray, " M"]]],
-    *,
-    iou: float,
-    hard: bool,
-) -> dict[str, Score]:
-    hits: dict[str, list[bool]] = {}
-    for chunk in chunks(images):
-        counted = with_objects(with_truth(chunk, hard=hard))
-        for image, objects in zip(counted, _hit_objects(counted, iou), strict=True):
-            for name, members in group(truth_of(image)).items():
-                hits.setdefault(name, []).append(bool(objects[members].any()))
-    return {name: proportion(np.array(hits[name])) for name in sorted(hits)}
+    Args:
+        group: :func:`by_class` or :func:`by_size`.
+        iou: see :func:`scores`, as for what follows.
+        hard: likewise.
+    """
+
+    def __init__(self, group: Group, *, iou: float = 0.5, hard: bool = True) -> None:
+        self._group, self._iou, self._hard = group, iou, hard
+        self._hits: dict[str, bytearray] = {}
+
+    def add(self, images: Sequence[Prediction]) -> None:
+        """Adds the next images."""
+        counted = with_objects(with_truth(images, hard=self._hard))
+        for image, objects in zip(counted, _hit_objects(counted, self._iou), strict=True):
+            for name, members in self._group(truth_of(image)).items():
+                self._hits.setdefault(name, bytearray()).append(bool(objects[members].any()))
+
+    def scores(self) -> dict[str, Score]:
+        """The score of every group, by name."""
+        return {name: proportion_of(sum(hits), len(hits)) for name, hits in sorted(self._hits.items())}
 
 
 def _hit_objects(images: Sequence[Prediction], iou: float) -> list[Bool[np.ndarray, " M"]]:
@@ -102,12 +80,14 @@ def _hit_objects(images: Sequence[Prediction], iou: float) -> list[Bool[np.ndarr
     return [np.asarray((overlap >= iou).any(axis=0)) for overlap in ious]
 
 
-def _by_class(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
+def by_class(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
+    """Groups objects by their class."""
     names = np.array(truth.classes)
     return {name: names == name for name in set(truth.classes)}
 
 
-def _by_size(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
+def by_size(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
+    """Groups objects by the area of their boxes as in COCO: ``small``, ``medium``, ``large``."""
     areas = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
     size = np.digitize(areas, [SMALL, LARGE])
     return {name: size == index for index, name in enumerate(("small", "medium", "large")) if (size == index).any()}
@@ -118,8 +98,11 @@ def scores(
 ) -> dict[str, Score]:
     """Computes ``nave``, ``corloc``, ``ap50`` and ``ar100`` of a run, whatever the order of its images.
 
-    Of an image are kept its id, a few numbers, and nine bytes a box. Images of unknown ground truth never count, images
-    without objects only in ``ap50`` and ``ar100``.
+    Images of unknown ground truth never count, images without objects only in ``ap50`` and ``ar100``.
+
+    ``nave_on_object`` is there if an image has a mask: the share of the hits of ``nave``, over the images with a mask,
+    whose component is mostly object by the pixels of the mask. The box of a region that shows no object can fit an
+    object by accident.
 
     Args:
         iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
@@ -129,13 +112,7 @@ def scores(
     Raises:
         ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
     """
-    run = _collected(images, iou, hard, inner)
-    return {
-        "nave": proportion(run.nave),
-        "corloc": proportion(run.corloc),
-        "ap50": score(per_resample(run.ranked.average_precision), run.images, seed=seed),
-        "ar100": score(per_resample(run.ranked.average_recall), run.images, seed=seed),
-    }
+    return _tallied(images, iou, hard, inner).scores(seed=seed)
 
 
 def score_differences(
@@ -152,7 +129,7 @@ def score_differences(
     Both are resampled together, so that what makes an image hard for both cancels out. The images are the same, in the
     same order; the options are those of :func:`scores`.
     """
-    a, b = (_collected(images, iou, hard, inner) for images in (ours, theirs))
+    a, b = (_tallied(images, iou, hard, inner).collected() for images in (ours, theirs))
 
     def precision(counts: Counts) -> float:
         return a.ranked.average_precision(counts) - b.ranked.average_precision(counts)
@@ -163,8 +140,7 @@ def score_differences(
     return {
         "nave": score(mean(a.nave.astype(float) - b.nave), len(a.nave), seed=seed),
         "corloc": score(mean(a.corloc.astype(float) - b.corloc), len(a.corloc), seed=seed),
-        "ap50": score(per_resample(precision), a.images, seed=seed),
-        "ar100": score(per_resample(recall), a.images, seed=seed),
+        **resampled({"ap50": per_resample(precision), "ar100": per_resample(recall)}, a.images, seed=seed),
     }
 
 
@@ -177,47 +153,102 @@ class _Collected(NamedTuple):
     images: int
 
 
-def _collected(images: Iterable[Prediction], iou: float, hard: bool, inner: bool) -> _Collected:
-    if not 0 < iou <= 1:
-        raise ValueError(f"iou={iou} is not an overlap: it must be above 0 and at most 1")
-    parts = [_measured(chunk, iou, hard, inner) for chunk in chunks(images)]
-    _check_unique([name for part in parts for name in part.all_ids])
-    ids = [name for part in parts for name in part.ids]
-    order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
-    return _Collected(
-        nave=np.concatenate([NO_HITS, *(part.nave for part in parts)]),
-        corloc=np.concatenate([NO_HITS, *(part.corloc for part in parts)]),
-        ranked=ranking([part.matches for part in parts], order),
-        images=len(ids),
-    )
+def _tallied(images: Iterable[Prediction], iou: float, hard: bool, inner: bool) -> "BoxTally":
+    tally = BoxTally(iou=iou, hard=hard, inner=inner)
+    for chunk in chunks(images):
+        tally.add(chunk)
+    return tally
 
 
-NO_HITS = np.empty(0, bool)
+class BoxTally:
+    """The boxes of a run, of some images at a time; of an image are kept its id, a few numbers, nine bytes a box.
+
+    Args:
+        iou: see :func:`scores`, as for what follows.
+        hard: likewise.
+        inner: likewise.
+    """
+
+    def __init__(self, *, iou: float, hard: bool, inner: bool) -> None:
+        if not 0 < iou <= 1:
+            raise ValueError(f"iou={iou} is not an overlap: it must be above 0 and at most 1")
+        self._iou, self._hard, self._inner = iou, hard, inner
+        self._parts: list[_Measured] = []
+
+    def add(self, images: Sequence[Prediction]) -> None:
+        """Adds the next images."""
+        self._parts.append(_measured(images, self._iou, self._hard, self._inner))
+
+    def scores(self, *, seed: int = 0) -> dict[str, Score]:
+        """See :func:`scores`."""
+        run = self.collected()
+        precision, recall = per_resample(run.ranked.average_precision), per_resample(run.ranked.average_recall)
+        return {
+            "nave": proportion(run.nave),
+            "corloc": proportion(run.corloc),
+            **resampled({"ap50": precision, "ar100": recall}, run.images, seed=seed),
+            **self._on_object(),
+        }
+
+    def _on_object(self) -> dict[str, Score]:
+        if not any(part.masked for part in self._parts):
+            return {}
+        return {"nave_on_object": proportion(np.concatenate([part.on_object for part in self._parts]) > HALF)}
+
+    def collected(self) -> _Collected:
+        """All that is kept; raises ValueError for duplicate image ids."""
+        ids = np.concatenate([NO_IDS, *(part.ids for part in self._parts)])
+        order = np.argsort(ids, kind="stable")
+        _check_unique(ids[order])
+        known = np.concatenate([NO_HITS, *(part.known for part in self._parts)])
+        return _Collected(
+            nave=np.concatenate([NO_HITS, *(part.nave for part in self._parts)]),
+            corloc=np.concatenate([NO_HITS, *(part.corloc for part in self._parts)]),
+            ranked=ranking([part.matches for part in self._parts], (np.cumsum(known) - 1)[order[known[order]]]),
+            images=int(known.sum()),
+        )
+
+
+NO_HITS, NO_IDS = np.empty(0, bool), np.empty(0, "S1")
 
 
 class _Measured(NamedTuple):
-    """What is kept of some images: ids of all and of those that count, hits, matched boxes."""
+    """What is kept of some images: ids as UTF-8, which sorts as text does, whether they count, hits, matched boxes."""
 
-    all_ids: list[str]
-    ids: list[str]
+    ids: Any
+    known: Bool[np.ndarray, " n"]
     nave: Bool[np.ndarray, " P"]
     corloc: Bool[np.ndarray, " P"]
     matches: Matches
+    masked: bool  # whether an image with objects has a mask
+    on_object: Float64[np.ndarray, " h"]  # see Prediction.on_object; of the components that hit
 
 
 def _measured(images: Sequence[Prediction], iou: float, hard: bool, inner: bool) -> _Measured:
     known = with_truth(images, hard=hard)
     positive = with_objects(known)
+    counted = {image.image_id for image in known}
+    hitting = hitting_components(positive, iou=iou, inner=inner)
+    parts = [
+        image.on_object[hit]
+        for image, hit in zip(positive, hitting, strict=True)
+        if hit is not None and image.on_object is not None and not np.isnan(image.on_object[hit])
+    ]
     return _Measured(
-        all_ids=[image.image_id for image in images],
-        ids=[image.image_id for image in known],
-        nave=nave_hits(positive, iou=iou, inner=inner),
+        ids=np.array(
+            [image.image_id.encode(errors="surrogatepass") for image in images], "S"
+        ),  # in the order of the text
+        known=np.array([image.image_id in counted for image in images], bool),
+        nave=np.array([hit is not None for hit in hitting], bool),
         corloc=corloc_hits(positive, iou=iou),
         matches=matches(known),
+        masked=any(image.on_object is not None for image in positive),
+        on_object=np.array(parts, np.float64),
     )
 
 
-def _check_unique(image_ids: Sequence[str]) -> None:
-    if len(set(image_ids)) < len(image_ids):
-        duplicates = sorted(name for name, count in Counter(image_ids).items() if count > 1)
-        raise ValueError(f"{len(duplicates)} image ids occur more than once, the first is {duplicates[0]!r}")
+def _check_unique(ids: Any) -> None:
+    """Checks sorted ids."""
+    if len(repeated := np.unique(ids[1:][ids[1:] == ids[:-1]])):
+        first = repeated[0].decode(errors="surrogatepass")
+        raise ValueError(f"{len(repeated)} image ids occur more than once, the first is {first!r}")

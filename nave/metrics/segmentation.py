@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Integer
 
-from nave.metrics.bootstrap import Score, mean, score
+from nave.metrics.bootstrap import Score, mean, scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +109,30 @@ def mean_scores(images: Iterable[Mapping[str, float | None]], *, seed: int = 0) 
     Args:
         images: figures of every image, in a fixed order, as the resamples depend on it.
     """
-    figures: dict[str, array[float]] = {}
+    means = Means()
     for image in images:
+        means.add(image)
+    return means.scores(seed=seed)
+
+
+class Means:
+    """The figures of images, which are added one by one: eight bytes each."""
+
+    def __init__(self) -> None:
+        self._figures: dict[str, array[float]] = {}
+
+    def add(self, image: Mapping[str, float | None]) -> None:
+        """Adds the figures of the next image."""
         for name, value in image.items():
-            figures.setdefault(name, array("d")).extend([] if value is None else [value])
-    return {name: score(mean(np.array(values)), len(values), seed=seed) for name, values in figures.items()}
+            self._figures.setdefault(name, array("d")).extend([] if value is None else [value])
+
+    def scores(self, *, seed: int = 0) -> dict[str, Score]:
+        """See :func:`mean_scores`."""
+        numbers = {name: len(values) for name, values in self._figures.items()}
+        found = {name: score for images in {*numbers.values()} for name, score in self._of(images, seed).items()}
+        return {name: found[name] for name in numbers}
+
+    def _of(self, images: int, seed: int) -> dict[str, Score]:
+        """The figures that are defined for so many images, which share their resamples."""
+        known = {name: values for name, values in self._figures.items() if len(values) == images}
+        return scores({name: mean(np.array(values)) for name, values in known.items()}, images, seed=seed)

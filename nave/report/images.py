@@ -1,7 +1,7 @@
 """The data of the images in a report: JPEG and PNG files as data URIs, boxes and overlaps."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -48,7 +48,8 @@ class Detail(TypedDict):
 
 def index(runs: Sequence[RunAtK], shown: Sequence[Picture]) -> list[Entry]:
     """The data for sorting, filtering and counting images."""
-    by_run = {id(run): _overlaps(run) for run in runs}
+    ids = {picture.image_id for picture in shown}
+    by_run = {id(run): _overlaps(run, ids) for run in runs}
     return [
         Entry(
             id=picture.image_id,
@@ -61,10 +62,11 @@ def index(runs: Sequence[RunAtK], shown: Sequence[Picture]) -> list[Entry]:
     ]
 
 
-def _overlaps(run: RunAtK) -> dict[str, tuple[float, float]]:
+def _overlaps(run: RunAtK, image_ids: Collection[str]) -> dict[str, tuple[float, float]]:
     hard = run.run.record["config"]["evaluation"]["hard"]
     found: dict[str, tuple[float, float]] = {}
-    for chunk in chunks(map(Prediction.from_line, read_lines(run.results))):
+    lines = (line for line in read_lines(run.results) if line["image_id"] in image_ids)
+    for chunk in chunks(map(Prediction.from_line, lines)):
         found |= _best_two(with_objects(with_truth(chunk, hard=hard)))
     return found
 

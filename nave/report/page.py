@@ -13,7 +13,7 @@ from jinja2.utils import htmlsafe_json_dumps
 
 from nave.comparison.diff import DIFF, Diff
 from nave.comparison.diff import read as read_diff
-from nave.comparison.pictures import pictures
+from nave.comparison.pictures import pictures, representative
 from nave.report import changes, concepts, plots, tables
 from nave.report.images import detail, index
 from nave.runs.labels import axes, distinguished, label, spelled
@@ -50,11 +50,13 @@ def write_page(folders: Sequence[Path], page: Path) -> Path:
 
 def _write(runs: Sequence[Run], page: Path, diff: Diff | None = None) -> Path:
     shown = distinguished(runs_at_k(runs))
-    images = pictures(shown)
+    chosen = representative(shown) if diff is None else None
+    images = pictures(shown, chosen)
     beside = page.with_name(f"{page.stem}_files")
     details = _placed((_script_json(detail(picture)) for picture in images), beside)
     context = _context(runs, shown, page) | {
         "details": details,
+        "chosen": 0 if chosen is None else len(images),
         "data": _script_json(
             _data(shown)
             | {"images": index(shown, images), "files": None if details else beside.name}

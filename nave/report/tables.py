@@ -111,7 +111,8 @@ def relative(target: Path, page: Path) -> str:
 def facts(runs: Sequence[RunAtK]) -> list[str]:
     """The subtitle: images and data sets, K, dates."""
     datasets = {run_data(run.run) for run in runs}
-    images = len({name for run in runs for name in run.lines})
+    one_run = len({id(run.run) for run in runs}) == 1  # which has the same images at every K
+    images = len(runs[0].lines) if one_run else len({name for run in runs for name in run.lines})
     number = "1 image" if images == 1 else f"{images} images"
     ks = sorted({run.k for run in runs}, key=k_order)
     started = sorted({run.run.record.get("started", "")[:10] for run in runs})

@@ -36,6 +36,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 
+from nave.runs.arrays import from_npy
 from nave.runs.shards import INDEX, Span, Stored, at, find
 from nave.strict_json import from_json, to_json
 
@@ -111,18 +112,24 @@ class ResultsFolder:
             FileNotFoundError: if the map is missing, naming the file.
             ValueError: if it is damaged, naming the file.
         """
-        return self.read_coloured_map(image_id)[0]
+        with self._opened_map(image_id) as image:
+            return np.array(image)
 
     def read_coloured_map(self, image_id: str) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "C 3"]]:
         """The map of one image, and the colours of its clusters; raises as :meth:`read_map`."""
+        with self._opened_map(image_id) as image:
+            return np.array(image), np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
+
+    @contextmanager
+    def _opened_map(self, image_id: str) -> Iterator[Image.Image]:
         stored = self.stored(MAPS, image_id)
         if not stored.path.is_file():
             raise FileNotFoundError(f"there is no map {stored}: run the images again")
         with _reading(stored, "map"), Image.open(io.BytesIO(stored.read()), formats=["PNG"]) as image:
-            labels, palette = np.array(image), image.getpalette() or []
-        if labels.ndim != 2 or labels.dtype != np.uint8:
-            raise ValueError(f"{stored}: {labels.dtype} pixels {labels.shape} are no map: run the images again")
-        return labels, np.array(palette, np.uint8).reshape(-1, 3)
+            image.load()
+            if image.mode not in ("P", "L"):
+                raise ValueError(f"{image.mode} pixels are no cluster ids")
+            yield image
 
     def read_centroids(self, image_id: str, span: Span | None = None) -> Float32[np.ndarray, "K D"]:
         """The centroids of one image; ``span`` as in :meth:`stored`.
@@ -132,7 +139,7 @@ class ResultsFolder:
         """
         stored = self.stored(CENTROIDS, image_id, span)
         with _reading(stored, "centroids"):
-            centroids: Float32[np.ndarray, "K D"] = np.load(io.BytesIO(stored.read()))
+            centroids: Float32[np.ndarray, "K D"] = from_npy(stored.read())
         if not isinstance(centroids, np.ndarray) or centroids.dtype != np.float32 or centroids.ndim != 2:
             raise ValueError(f"{stored} is no array of float32 (K, D), so it holds no centroids: run the images again")
         if not (centroids.size and np.isfinite(centroids).all()):

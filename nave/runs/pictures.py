@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from nave.data.interface import Dataset, UnreadableImageError
+from nave.data.interface import Dataset, UnreadableImageError, positions
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import each
 from nave.runs.damage import is_whole
@@ -76,12 +76,12 @@ def draw(artist: Artist, places: Iterable[ResultsFolder], image_ids: Collection[
 
 
 def _images(artist: Artist, places: Sequence[ResultsFolder], image_ids: Collection[str] | None) -> list[Drawn]:
-    indices = {artist.dataset.image_id(index): index for index in range(len(artist.dataset))}
     found: dict[str, list[tuple[ResultsFolder, Line]]] = {}
     for results in places:
         for line in read_lines(results):
             if image_ids is None or line["image_id"] in image_ids:
                 found.setdefault(line["image_id"], []).append((results, line))
+    indices = positions(artist.dataset, found)
     return [Drawn(image_id, indices[image_id], over_k) for image_id, over_k in found.items()]
 
 

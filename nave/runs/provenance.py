@@ -38,6 +38,7 @@ NOT_COMPUTING = (  # rooms and commands that no result passes through
 )
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that affect results."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -55,8 +56,9 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
+@cache
 def commit(file: Path = Path(__file__)) -> str | None:
-    """Commit of the checkout, with ``-dirty`` if files have changed.
+    """Commit of the checkout, with ``-dirty`` if files have changed, as this process found it when it first asked.
 
     None for an installed package, also where it lies inside another repository, and without Git. ``file`` is this
     module.

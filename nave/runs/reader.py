@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from nave.metrics.bootstrap import Score
-from nave.metrics.prediction import Prediction, best_overlap
+from nave.metrics.prediction import Prediction, best_overlap_each, chunks
 from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, K, ResultsFolder, RunFolder, k_order, k_text, read_json
 from nave.runs.notes import Unreadable
 from nave.runs.prediction import Line, Lines, read_lines
@@ -161,7 +161,10 @@ class RunAtK:
     @cached_property
     def overlaps(self) -> Mapping[str, float | None]:
         """Overlap of each image's box with the best true box; None if no object is annotated."""
-        return {line["image_id"]: best_overlap(Prediction.from_line(line)) for line in read_lines(self.results)}
+        found: dict[str, float | None] = {}
+        for some in chunks(map(Prediction.from_line, read_lines(self.results))):
+            found |= zip((image.image_id for image in some), best_overlap_each(some), strict=True)
+        return found
 
     def overlap(self, image_id: str) -> float | None:
         """One of :attr:`overlaps`."""
@@ -210,6 +213,8 @@ def _run_folders(path: Path) -> Iterator[Path]:
 
 def mean_overlaps(at_k: Sequence[RunAtK]) -> dict[str, float | None]:
     """Overlap of each image's box with the ground truth, averaged over K; None if no object is annotated."""
+    if len(at_k) == 1:
+        return dict(at_k[0].overlaps)
     ids = list(at_k[0].overlaps) if at_k else []
     return {image_id: _mean([results.overlaps[image_id] for results in at_k]) for image_id in ids}
 

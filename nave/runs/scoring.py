@@ -1,8 +1,9 @@
 """Scores a finished run from its predictions on disk, without images or encoder."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -12,7 +13,7 @@ from nave.config import Evaluation
 from nave.metrics import protocols, segmentation
 from nave.metrics.bootstrap import Score
 from nave.metrics.class_iou import ClusteredImage, class_miou
-from nave.metrics.prediction import Prediction
+from nave.metrics.prediction import CHUNK, Prediction
 from nave.runs.concepts import write_concepts
 from nave.runs.layout import K, ResultsFolder, RunFolder, k_order, write_json
 from nave.runs.prediction import CURE as RERUN
@@ -69,27 +70,30 @@ def _score(results: ResultsFolder, options: Evaluation, seed: int, clustered: bo
 
     A baseline, which is not ``clustered``, has one box, and nothing for the NAVE protocol to choose from.
 
-    Lines are read one at a time, again for each kind of score, so that a few numbers of each image stay in memory.
+    Lines are read once, some at a time, so that a few numbers of each image stay in memory.
     """
-    chosen: Any = {"iou": options.iou, "hard": options.hard}
-    by_name: Scores = protocols.scores(_predictions(results), **chosen, inner=options.inner, seed=seed)
+    boxes = protocols.BoxTally(iou=options.iou, hard=options.hard, inner=options.inner)
+    wanted = [protocols.by_class] * options.per_class + [protocols.by_size] * options.per_size
+    groups = [protocols.GroupTally(group, iou=options.iou, hard=options.hard) for group in wanted]
+    means = segmentation.Means()
+    lines = read_lines(results)
+    while some := list(islice(lines, CHUNK)):
+        predictions = [Prediction.from_line(line) for line in some]
+        boxes.add(predictions)
+        for group in groups:
+            group.add(predictions)
+        for line in some:
+            means.add(statistics(line))
+    by_name: Scores = boxes.scores(seed=seed)
     if not clustered:
         del by_name["nave"]
-    elif on_object := protocols.nave_on_object(_predictions(results), **chosen, inner=options.inner):
-        by_name["nave_on_object"] = on_object
-    means = segmentation.mean_scores(map(statistics, read_lines(results)), seed=seed)
-    by_name |= {name: score for name, score in means.items() if score["value"] is not None}
-    if options.per_class:
-        by_name |= _prefixed(protocols.corloc_per_class(_predictions(results), **chosen))
-    if options.per_size:
-        by_name |= _prefixed(protocols.corloc_per_size(_predictions(results), **chosen))
+        by_name.pop("nave_on_object", None)
+    by_name |= {name: score for name, score in means.scores(seed=seed).items() if score["value"] is not None}
+    for group in groups:
+        by_name |= {f"corloc/{name}": score for name, score in group.scores().items()}
     if results.has_centroids and "ari" in by_name:
         by_name["class_miou"] = class_miou(lambda: _described(results), groups=options.groups, seed=seed)
     return by_name
-
-
-def _predictions(results: ResultsFolder) -> Iterator[Prediction]:
-    return map(Prediction.from_line, read_lines(results))
 
 
 def _evaluation(file: Path, own: Mapping[str, object], changes: Sequence[str]) -> Evaluation:
@@ -110,10 +114,6 @@ def statistics(line: Line) -> dict[str, float | None]:
     segmentation = line.get("segmentation")
     agreement = {name: segmentation[name] for name in SEGMENTATION} if segmentation else {}  # type: ignore[literal-required]
     return {**line["map"], **agreement}
-
-
-def _prefixed(groups: Mapping[str, Score]) -> Scores:
-    return {f"corloc/{name}": score for name, score in groups.items()}
 
 
 def _described(results: ResultsFolder) -> Iterator[ClusteredImage]:

@@ -71,9 +71,12 @@ class Stored(NamedTuple):
         return self.path.stat().st_size if self.span is None else self.span.start + self.span.size
 
     def _part(self, start: int, size: int) -> bytes:
-        with self.path.open("rb", buffering=0) as file:
-            there = max(0, os.fstat(file.fileno()).st_size - start)  # a damaged index may name gigabytes
-            return os.pread(file.fileno(), min(size, there), start)
+        file = os.open(self.path, os.O_RDONLY)
+        try:
+            there = max(0, os.fstat(file).st_size - start)  # a damaged index may name gigabytes
+            return os.pread(file, min(size, there), start)
+        finally:
+            os.close(file)
 
 
 def shard(folder: Path, rank: int, number: int) -> Path:

@@ -43,6 +43,7 @@ def same(problem, ours, theirs):
     torch.testing.assert_close(ours.inertia, theirs.inertia, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("resolution", "upsampling", "normalisation", "grids"),
     [
@@ -56,9 +57,9 @@ def test_clusters_are_those_of_the_cpu(resolution, upsampling, normalisation, gr
 
 
 @pytest.mark.parametrize("options", [{"n_init": 3}, {"tolerance": 1e-3}, {"max_iter": 1}, {"max_iter": 7}], ids=str)
-@pytest.mark.parametrize("grids", ["one grid", "two grids"])
-def test_options_are_those_of_the_cpu(grids, options):
-    problem = composite(grids)
+@pytest.mark.parametrize(("grids", "normalisation"), [("one grid", "none"), ("two grids", "l2")])
+def test_options_are_those_of_the_cpu(grids, normalisation, options):
+    problem = composite(grids, normalisation=normalisation)
     same(problem, batched(problem, 4, **options), factored(**options)(problem, 4, SEEDS))
 
 
@@ -81,6 +82,7 @@ def test_empty_clusters_move_as_on_the_cpu(empty, options):
         same(problem, ours, factored(max_iter=max_iter)(problem, 2 + empty, SEEDS, start))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("k", [3, 5])
 @pytest.mark.parametrize("normalisation", ["none", "standardise"])
 def test_images_with_fewer_distinct_points_than_clusters(k, normalisation):

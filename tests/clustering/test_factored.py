@@ -164,6 +164,7 @@ def test_empty_clusters_move_where_scikit_learn_moves_them(empty, options):
         assert same_maps(problem, ours, theirs)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("options", [{}, {"grids": "two grids"}, {"normalisation": "l2"}], ids=str)
 @pytest.mark.parametrize("n_init", [1, 3])
 def test_an_image_has_the_same_bits_in_every_batch_and_order(options, n_init):

@@ -16,7 +16,7 @@ from nave.comparison.measure import (
     saturation,
 )
 from nave.metrics.prediction import Prediction
-from nave.metrics.protocols import nave_hits
+from nave.metrics.protocols import hitting_components
 from tests.helpers.pages import line
 
 
@@ -77,7 +77,7 @@ def test_boxes_of_a_class_take_the_best_object():
 
 def test_any_object_is_the_nave_protocol():
     lines = [line(str(number), number, 3, (60, 80), truth=True) for number in range(6)]
-    hits = nave_hits([Prediction.from_line(one) for one in lines], inner=False)
+    hits = [one is not None for one in hitting_components([Prediction.from_line(one) for one in lines], inner=False)]
     assert [box_overlaps(one)["any"] >= 0.5 for one in lines] == np.asarray(hits).tolist()
 
 

@@ -22,6 +22,8 @@ PICTURES = ("k3/overlays/000001.jpg", "photographs/000003.jpg")  # drawn again f
 PACKED = ("k2/maps/0000-000000.tar", "k3/centroids/0000-000000.tar", "k2/maps/index.npy")
 SLOW = pytest.mark.slow
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 def cut(path: Path, share: float) -> None:
     content = path.read_bytes()

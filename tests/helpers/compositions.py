@@ -7,10 +7,11 @@ from omegaconf import DictConfig
 
 from nave.config import CONF, register
 
+register()
+
 
 def composed(config: str, *overrides: str, with_hydra: bool = False) -> DictConfig:
     """``conf/<config>.yaml`` with ``overrides``, from wherever the package takes its files."""
-    register()
     with initialize_config_module("nave.conf", version_base="1.3"):
         return compose(config, overrides=list(overrides), return_hydra_config=with_hydra)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,28 @@ from nave.data.watermark import watermarked
 
 def configured(name: str, /, **changes: Any) -> Any:
     """The data set of ``conf/data/<name>.yaml``, with some of its keys replaced."""
-    options = _plain(OmegaConf.load(CONF / "data" / f"{name}.yaml"))
+    options = _plain(_read(f"data/{name}"))
     return get_object(options.pop("_target_"))(**options | changes)
 
 
 def image_module(dataset: Dataset, **changes: Any) -> ImageModule:
     """The loader of ``conf/config.yaml``, with some of its keys replaced."""
-    options = _plain(OmegaConf.load(CONF / "config.yaml")["loader"])
+    options = _plain(_read("config")["loader"])
     del options["_target_"]
     return ImageModule(dataset, **options | changes)
 
 
 def with_watermark(dataset: Dataset, of: str | None, **changes: Any) -> Any:
     """``dataset`` with the watermarks of ``conf/config.yaml`` on the class ``of``."""
-    config = OmegaConf.load(CONF / "config.yaml")
+    config = _read("config")
     options = {"probability": config.watermark_probability, "seed": config.seed, "size": config.watermark_size}
     return watermarked(dataset, of, **options | changes)
+
+
+@cache
+def _read(name: str) -> Any:
+    """A file of ``conf/``, read once: properties ask for it hundreds of times."""
+    return OmegaConf.load(CONF / f"{name}.yaml")
 
 
 def _plain(node: Any) -> dict[str, Any]:

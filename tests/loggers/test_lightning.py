@@ -6,6 +6,8 @@ import pytest
 
 from tests.helpers.running import into, nave_run, photographs, record, voc
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 def test_csv_has_a_row_for_every_k(tmp_path: Path) -> None:
     run = tmp_path / "run"

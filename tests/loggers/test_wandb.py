@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nave.loggers.wandb import default_mode, sync_command
+from nave.loggers.interface import select_examples
+from nave.loggers.wandb import default_mode, listed, sync_command
 from nave.runs.sweep import report
 from tests.helpers.running import into, nave_run, nave_sweep, photographs, record, voc
 from tests.helpers.wandb_offline import OfflineRun, read
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("unchecked"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 
 def without_key(patch: pytest.MonkeyPatch, home: Path) -> None:
@@ -134,6 +138,14 @@ def test_the_table_has_all_images_the_worst_first(logged: Logged) -> None:
     assert len(overlaps) == 6
     assert overlaps == sorted(overlaps)
     assert sum(row[0] is not None for row in table["data"]) == 4
+
+
+def test_the_table_of_a_large_run_has_some_images_and_all_with_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    overlaps = {str(number): None if number % 7 == 0 else number % 10 / 10 for number in range(100)}
+    assert [*listed(overlaps, 0)] == [*overlaps]
+    monkeypatch.setattr("nave.loggers.wandb.MOST_ROWS", 50)
+    assert len(listed(overlaps, 0)) == 50
+    assert {*select_examples(overlaps, 20, 0)} <= {*listed(overlaps, 0)}
 
 
 def test_jobs_that_differ_in_k_keep_a_wandb_run_each(tmp_path: Path) -> None:

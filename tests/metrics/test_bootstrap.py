@@ -6,7 +6,7 @@ from scipy import stats
 
 from nave.data.interface import GroundTruth
 from nave.metrics import average_precision
-from nave.metrics.bootstrap import interval, mean, per_resample, proportion, score
+from nave.metrics.bootstrap import interval, mean, per_resample, proportion, score, scores
 from nave.metrics.prediction import Prediction
 
 
@@ -128,3 +128,11 @@ def test_average_precision_is_covered(images):
     truth = ranking(generator, whole).average_precision(np.ones(whole, np.int64))
     figures = [score(per_resample(ranking(generator, images).average_precision), images) for _ in range(200)]
     assert covered(figures, truth) >= 0.88
+
+
+def test_figures_of_the_same_images_share_resamples_and_are_those_of_each_alone():
+    values = np.random.default_rng(1).random((3, 50))
+    undefined = per_resample(lambda _: np.nan)
+    statistics = {"a": mean(values[0]), "b": mean(values[1]), "none": undefined, "c": mean(values[2])}
+    assert scores(statistics, 50, seed=3) == {name: score(one, 50, seed=3) for name, one in statistics.items()}
+    assert scores({"none": undefined}, 0)["none"]["value"] is None

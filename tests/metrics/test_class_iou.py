@@ -8,7 +8,14 @@ import torch
 from sklearn.cluster import KMeans
 from torchmetrics.classification import MulticlassJaccardIndex
 
-from nave.metrics.class_iou import ClusteredImage, _sample, class_miou, group_centroids, match_groups
+from nave.metrics.class_iou import (
+    ClusteredImage,
+    _sample,
+    class_miou,
+    group_centroids,
+    match_groups,
+    sample_positions,
+)
 from nave.metrics.segmentation import contingency
 
 
@@ -145,3 +152,11 @@ def test_too_few_centroids_have_no_figure():
 def test_masks_without_valid_pixels_have_no_figure():
     void = [(labels, np.full_like(mask, 255), centroids) for labels, mask, centroids in made(0)]
     assert class_miou(lambda: described(void), groups=5)["value"] is None
+
+
+@pytest.mark.parametrize(("total", "limit"), [(0, 5), (5, 5), (40, 100), (5000, 30)])
+def test_positions_of_a_sample_are_those_of_the_centroids_that_would_be_sampled(monkeypatch, total, limit):
+    monkeypatch.setattr("nave.metrics.class_iou.CHUNK", 700)
+    centroids = np.arange(total, dtype=float)[:, None]
+    kept = _sample([centroids], limit, np.random.default_rng(4))
+    assert sample_positions(total, limit, 4).tolist() == [int(one[0]) for one in kept]

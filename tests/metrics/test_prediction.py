@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from nave.metrics.prediction import Prediction, overlaps
+from nave.metrics.prediction import Prediction, best_overlap, best_overlap_each, overlaps
 
 LINE = json.loads("""{
     "image_id": "trip/beach", "width": 40, "height": 30, "k": 5, "clusters": 5, "inertia": 1.5,
@@ -83,3 +83,17 @@ def test_boxes_without_area_overlap_by_nothing():
 @pytest.mark.parametrize("boxes", [[], [np.empty((0, 4))]])
 def test_nothing_overlaps_nothing(boxes):
     assert [iou.shape for iou in overlaps(boxes, boxes)] == [(0, 0)] * len(boxes)
+
+
+def test_overlaps_of_one_box_are_those_of_each_image_alone():
+    line = {"image_id": "a", "box": [0, 0, 2, 2], "components": []}
+    truths = [[[0, 0, 2, 4]], [[0, 0, 2, 2], [5, 5, 6, 6]], [], None]
+    lines = [line | {"truth": None if boxes is None else _truth(boxes)} for boxes in truths]
+    images = [Prediction.from_line(one) for one in [*lines, lines[0] | {"box": None}]]
+    assert best_overlap_each(images) == [0.5, 1, None, None, None]
+    assert [best_overlap(image) for image in images] == best_overlap_each(images)
+    assert best_overlap_each([]) == []
+
+
+def _truth(boxes):
+    return {"boxes": boxes, "classes": ["x"] * len(boxes), "hard": [False] * len(boxes)}

@@ -13,10 +13,17 @@ from omegaconf import OmegaConf
 from nave.config import CONF
 from nave.data.interface import GroundTruth
 from nave.metrics.prediction import Prediction
-from nave.metrics.protocols import corloc_per_class, corloc_per_size, nave_on_object, score_differences, scores
+from nave.metrics.protocols import BoxTally, GroupTally, by_class, by_size, score_differences, scores
 
 CASES = 1000
 EMPTY = {"value": None, "low": None, "high": None, "images": 0}
+
+
+def per_group(group, images, **options):
+    tally = GroupTally(group, **options)
+    for image in images:
+        tally.add([image])
+    return tally.scores()
 
 
 def iou(a, b):
@@ -109,7 +116,7 @@ def literal_scores(images, hard, inner):
 
 @pytest.fixture
 def few_resamples(monkeypatch):
-    monkeypatch.setattr("nave.metrics.bootstrap.interval", lambda *_, **__: (0.0, 0.0))
+    monkeypatch.setattr("nave.metrics.bootstrap.intervals", lambda figures, *_, **__: [(0.0, 0.0)] * len(figures))
 
 
 @pytest.mark.slow
@@ -277,9 +284,9 @@ def values(figures):
 
 
 def test_a_hit_must_be_of_the_class():
-    assert values(corloc_per_class(IMAGES)) == {"cat": (50, 2), "dog": (50, 2)}
-    assert values(corloc_per_class(IMAGES, hard=False)) == {"cat": (100, 1), "dog": (50, 2)}
-    assert values(corloc_per_class(IMAGES, iou=0.95)) == {"cat": (50, 2), "dog": (0, 2)}
+    assert values(per_group(by_class, IMAGES)) == {"cat": (50, 2), "dog": (50, 2)}
+    assert values(per_group(by_class, IMAGES, hard=False)) == {"cat": (100, 1), "dog": (50, 2)}
+    assert values(per_group(by_class, IMAGES, iou=0.95)) == {"cat": (50, 2), "dog": (0, 2)}
 
 
 def test_a_hit_must_be_of_the_size():
@@ -287,7 +294,7 @@ def test_a_hit_must_be_of_the_size():
         image_of_classes("small", [0, 0, 10, 10], [[0, 0, 10, 10], [0, 0, 200, 200]], ["x", "x"]),
         image_of_classes("bounds", [0, 0, 32, 32], [[0, 0, 32, 32], [0, 0, 96, 96]], ["x", "x"]),
     ]
-    assert values(corloc_per_size(images)) == {"small": (100, 1), "medium": (100, 1), "large": (0, 2)}
+    assert values(per_group(by_size, images)) == {"small": (100, 1), "medium": (100, 1), "large": (0, 2)}
 
 
 def literal_per_class(images):
@@ -310,18 +317,18 @@ def pixel_iou(a, b):
 
 
 def test_per_class_equals_counting_pixels(run, monkeypatch):
-    monkeypatch.setattr("nave.metrics.bootstrap.interval", lambda *_, **__: (0.0, 0.0))
+    monkeypatch.setattr("nave.metrics.bootstrap.intervals", lambda figures, *_, **__: [(0.0, 0.0)] * len(figures))
     for seed in range(100):
         images = run(seed)
-        assert values(corloc_per_class(images)) == literal_per_class(images), f"seed {seed}"
+        assert values(per_group(by_class, images)) == literal_per_class(images), f"seed {seed}"
 
 
 def test_order_of_images_does_not_change_the_figures_of_classes():
-    assert list(corloc_per_class(IMAGES[::-1]).items()) == list(corloc_per_class(IMAGES).items())
+    assert list(per_group(by_class, IMAGES[::-1]).items()) == list(per_group(by_class, IMAGES).items())
 
 
 def test_an_image_without_a_box_is_a_miss():
-    assert values(corloc_per_class([replace(IMAGES[0], box=None)])) == {"cat": (0, 1), "dog": (0, 1)}
+    assert values(per_group(by_class, [replace(IMAGES[0], box=None)])) == {"cat": (0, 1), "dog": (0, 1)}
 
 
 def test_differences_are_those_of_the_scores_and_of_a_run_with_itself_none(run):
@@ -342,9 +349,19 @@ def test_a_hit_whose_component_shows_no_object_is_an_accident():
         own = parts[1] | ({} if share is None else {"object": share})
         components = [dict(part, inner_box=part["box"], score=0.5) for part in (parts[0], own)]
         lines.append({"image_id": str(number), "box": box, "components": components, "truth": truth})
-    found = nave_on_object(map(Prediction.from_line, lines))
+    found = scores(map(Prediction.from_line, lines))["nave_on_object"]
     assert (found["value"], found["images"]) == (50, 2)  # of the third, no pixel is annotated
     for line in lines:
         for component in line["components"]:
             component.pop("object", None)
-    assert nave_on_object(map(Prediction.from_line, lines)) is None
+    assert "nave_on_object" not in scores(map(Prediction.from_line, lines))
+
+
+def test_scores_are_the_same_whatever_the_number_of_images_at_a_time(run):
+    images = run(3)
+    tally = BoxTally(iou=0.5, hard=False, inner=True)
+    for image in images:
+        tally.add([image])
+    assert tally.scores(seed=2) == scores(images, hard=False, seed=2)
+    with pytest.raises(ValueError, match="2 image ids occur more than once, the first is 'a'"):
+        scores([replace(images[0], image_id=name) for name in "bcabaa"])

@@ -5,9 +5,11 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
+from nave.loggers.interface import select_examples
 from nave.report.__main__ import main
 from nave.report.page import write_page, write_report
 from nave.runs.layout import PAGE, RUN, write_json
+from nave.runs.reader import Run, mean_overlaps
 from tests.helpers.pages import configuration, write_run, write_sweep
 
 EVIL = "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>"
@@ -125,6 +127,20 @@ def test_many_images_lie_beside_the_page(tmp_path, monkeypatch):
     monkeypatch.undo()
     write_report(run)
     assert not (tmp_path / "report_files").exists()
+
+
+def test_of_too_many_images_a_choice_is_shown_in_the_data_sets_order(tmp_path, monkeypatch):
+    ids = [str(number) for number in range(9)]
+    run = write_run(tmp_path, image_ids=ids, ks=(3, 5))
+    assert "of all images are shown" not in write_report(run).read_text()
+    monkeypatch.setattr("nave.comparison.pictures.MANY", 8)
+    monkeypatch.setattr("nave.comparison.pictures.SOME", 4)
+    page = write_report(run)
+    shown = [image["id"] for image in content(page)["images"]]
+    assert (len(shown), shown) == (4, sorted(shown))
+    assert {*shown} == {*select_examples(mean_overlaps(Run.read(run).at_k), 4, 0)}
+    assert "4 of all images are shown" in page.read_text()
+    assert "9 images" in page.read_text()
 
 
 def test_the_same_run_gives_the_same_page(tmp_path):

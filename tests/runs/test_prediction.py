@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nave.runs.layout import ResultsFolder
-from nave.runs.prediction import read_lines
+from nave.runs.prediction import Lines, read_lines
 from tests.helpers.pages import line
 
 SOUND = json.dumps(line("a", 0, 2, (30, 40), truth=True))
@@ -66,3 +66,33 @@ def test_json_that_cannot_be_read_is_named(tmp_path: Path, text: str, message: s
     (tmp_path / "predictions.jsonl").write_bytes(text.encode("latin-1"))
     with pytest.raises(ValueError, match=rf"predictions\.jsonl, line 1: .*{message}"):
         list(read_lines(ResultsFolder(tmp_path)))
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_an_image_with_two_lines_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alike: bool) -> None:
+    if alike:  # of different images
+        monkeypatch.setattr("nave.runs.prediction._key", lambda _: 5)
+    lines = [SOUND.replace('"a"', f'"{name}"') + "\n" for name in "abcbad"]
+    (tmp_path / "predictions.jsonl").write_text("".join(lines))
+    with pytest.raises(ValueError, match=r"predictions\.jsonl, line 4: image 'b' is repeated: run the images again"):
+        list(read_lines(ResultsFolder(tmp_path)))
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_lines_are_found_by_their_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alike: bool) -> None:
+    if alike:
+        monkeypatch.setattr("nave.runs.prediction._key", lambda _: 5)
+    path = tmp_path / "predictions.jsonl"
+    path.write_text("".join(SOUND.replace('"a"', f'"{name}"') + "\n" for name in ("b", "dö/é", "a")))
+    lines = Lines(ResultsFolder(tmp_path))
+    assert (len(lines), list(lines)) == (3, ["b", "dö/é", "a"])
+    assert [line["image_id"] for line in lines.values()] == list(lines)
+    assert "a" in lines
+    assert 5 not in lines
+    if not alike:
+        assert "c" not in lines
+        with pytest.raises(KeyError, match="c"):
+            lines["c"]
+    path.write_text(path.read_text().replace('"a"', '"b"'))
+    with pytest.raises(ValueError, match=r"predictions\.jsonl has changed since it was read"):
+        lines["a"]

@@ -1,6 +1,7 @@
 """run.json says how a run began and ended, whatever happened."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,13 @@ from nave.runs.layout import RunFolder
 from nave.runs.provenance import begin, commit, recorded
 from nave.runs.resume import ConflictingResultsError
 from tests.helpers.running import record
+
+
+@pytest.fixture(autouse=True)
+def asked_anew() -> Iterator[None]:
+    commit.cache_clear()
+    yield
+    commit.cache_clear()
 
 
 def test_a_run_that_ends_well_says_so_and_what_it_took(tmp_path: Path) -> None:
@@ -63,6 +71,7 @@ def test_the_commit_is_that_of_the_projects_own_repository(tmp_path: Path) -> No
     assert found
     assert len(found) == 40
     file.write_text("# changed")
+    commit.cache_clear()
     assert commit(file) == f"{found}-dirty"
 
 

@@ -16,6 +16,8 @@ from nave.sweep import main
 from tests.helpers.pages import write_run
 from tests.helpers.running import QUICK, exit_code, nave_run, nave_sweep, photographs, record, results, voc
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 def begun(folder: Path, **changes: Any) -> Path:
     process = {"host": os.uname().nodename, "pid": os.getpid(), "slurm_job": None}
@@ -191,7 +193,7 @@ def test_the_plan_lists_every_job(tmp_path: Path) -> None:
 
 
 def test_k_over_several_values_is_one_job_with_the_bytes_of_the_list(tmp_path: Path) -> None:
-    data = voc(tmp_path, 2)
+    data = [*photographs(tmp_path, 2), "overlays=1"]
     for name, ks in (("values", "k=2,3"), ("list", "k=[2,3]")):
         assert nave_sweep(tmp_path / name, *data, ks, "seed=0,1") == 0
     values, given = (sorted((tmp_path / name).glob("seed=*")) for name in ("values", "list"))
