@@ -132,7 +132,7 @@ def load_part(dataset: Dataset, indices: Sequence[int], input_size: InputSize, r
             raise ValueError(
                 f"{part.image_ids[-1]}: {own} pixels (height, width): has its file changed during the run?"
             )
-        part.pixels[len(part.sizes)] = _resized(entry.image, shape[3], shape[2]).transpose(2, 0, 1)
+        _write(_resized(entry.image, shape[3], shape[2]), part.pixels[len(part.sizes)])
         part.sizes.append(own)
         part.truths.append(entry.truth)
     if part.pixels is not None:
@@ -140,10 +140,14 @@ def load_part(dataset: Dataset, indices: Sequence[int], input_size: InputSize, r
     return part
 
 
-def _resized(image: Image.Image, width: int, height: int) -> UInt8[np.ndarray, "H W 3"]:
-    return np.asarray(
-        image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
-    )
+def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
+    return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _write(image: Image.Image, pixels: UInt8[np.ndarray, "3 H W"]) -> None:
+    """Writes the channels one by one: faster than all of them as ``(H, W, 3)``, which NumPy would have to transpose."""
+    for channel, plane in zip(image.split(), pixels, strict=True):
+        plane[:] = np.frombuffer(channel.tobytes(), np.uint8).reshape(plane.shape)
 
 
 def _noted(part: Part, dataset: Dataset, index: int) -> Entry | None:

@@ -1,72 +1,30 @@
-"""Batches that several processes read: each a few images of a batch at a time, into memory that all of them share."""
+"""Batches that several processes read: each a few images of a batch at a time, into memory that it shares."""
 
 import math
-import mmap
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from nave.data.batch import Batch, Part, Shape, empty, joined, load_batch, load_part
 from nave.data.input_size import InputSize
-from nave.data.interface import Dataset, MalformedDataError
-from nave.processes.pool import begin_reading
+from nave.data.interface import Dataset
+from nave.processes.crew import Crew
 
 PIECES = 8  # of a batch: the processes share the first one, for which the device waits
-LEAST = 4  # images of a piece, unless its batch has fewer: to hand one over takes about half a millisecond
+LEAST = 8  # images of a piece, unless its batch has fewer
 AHEAD = 2  # batches that are read before they are asked for
-SLOT = 4 << 20  # bytes of shared memory for a piece; what is larger, such as eight images of 500 x 375, is sent
-FORKS = sys.platform == "linux"
-
-
-class Task(NamedTuple):
-    """A piece of a batch, and the slot for its pixels; without one they are sent."""
-
-    indices: list[int]
-    slot: int | None
 
 
 class Answer(NamedTuple):
-    """A piece as it was read; ``shape`` is that of its pixels if they lie in the slot."""
+    """A piece as it was read; ``shape`` is that of its pixels if they lie in shared memory."""
 
     part: Part
-    slot: int | None
     shape: Shape | None
-
-
-class Slots:
-    """Memory that forked processes share: no file and no limit of ``/dev/shm``, and its pages are made once."""
-
-    def __init__(self, count: int) -> None:
-        self._memory = np.frombuffer(mmap.mmap(-1, count * SLOT), np.uint8).reshape(count, SLOT)
-
-    def view(self, slot: int, shape: Shape) -> UInt8[np.ndarray, "B 3 H W"]:
-        """The first bytes of a slot, as pixels."""
-        return self._memory[slot, : math.prod(shape)].reshape(shape)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An error on its way from the process that has met it, which would replace its message by a traceback."""
-
-    error: MalformedDataError
-
-
-class RaisingLoader(DataLoader[Any]):
-    """A data loader that raises the error of a Failure among its batches."""
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        for batch in super().__iter__():
-            if isinstance(batch, Failure):
-                raise batch.error
-            yield batch
 
 
 class BatchLoader:
@@ -107,36 +65,37 @@ class BatchLoader:
     def _from_processes(self) -> Iterator[Batch]:
         split = [pieces(batch) for batch in self.batches]
         ahead = max(2, math.ceil(AHEAD * max(map(len, split), default=0) / self.processes))
-        count = self.processes * ahead + 1 if FORKS else 0  # one piece arrives while the next one is begun
-        slots, free = (Slots(count) if count else None), list(range(count))
-        loader = RaisingLoader(
-            _Reader(self.dataset, self.input_size, slots),
-            batch_size=None,
-            sampler=(Task(piece, free.pop() if free else None) for batch in split for piece in batch),
-            num_workers=self.processes,
-            prefetch_factor=ahead,
-            collate_fn=_unchanged,  # the usual one makes tensors of arrays
-            worker_init_fn=begin_reading,
-            multiprocessing_context="fork" if FORKS else None,
-        )
-        answers = iter(loader)
-        for batch, parts in zip(self.batches, split, strict=True):
-            yield self._assembled(islice(answers, len(parts)), len(batch), slots, free)
+        read = partial(_read, self.dataset, self.input_size)
+        crew = Crew[list[int], Answer](read, self.processes, ahead=ahead, work="reads images")
+        tasks = chain.from_iterable(split)
+        try:
+            for batch, parts in zip(self.batches, split, strict=True):
+                yield self._assembled(_answers(crew, tasks, len(parts)), len(batch))
+        finally:
+            crew.stop()
 
-    def _assembled(self, answers: Iterator[Answer], count: int, slots: Slots | None, free: list[int]) -> Batch:
-        """A batch of at most ``count`` images; the slots of its pieces are free then."""
+    def _assembled(self, answers: Iterator[tuple[Answer, memoryview]], count: int) -> Batch:
+        """A batch of at most ``count`` images."""
         parts, images, filled = [], empty(), 0
-        for part, slot, shape in answers:
-            pixels = part.pixels if slots is None or slot is None or shape is None else slots.view(slot, shape)
+        for (part, shape), memory in answers:
+            pixels = part.pixels if shape is None else as_pixels(memory, shape)
             if pixels is not None:
                 if not filled:
                     images = torch.empty((count, *pixels.shape[1:]), dtype=torch.uint8, pin_memory=self.pinned)
                 images[filled : filled + len(pixels)] = torch.from_numpy(pixels)
                 filled += len(pixels)
-            if slot is not None:
-                free.append(slot)
             parts.append(part)
         return joined(parts, images[:filled])
+
+
+def _answers(
+    crew: Crew[list[int], Answer], tasks: Iterator[list[int]], count: int
+) -> Iterator[tuple[Answer, memoryview]]:
+    """The next ``count`` answers of the processes, which are given tasks meanwhile."""
+    for _ in range(count):
+        while not crew.full and (task := next(tasks, None)) is not None:
+            crew.give(task)
+        yield crew.take()
 
 
 def pieces(batch: Sequence[int]) -> list[list[int]]:
@@ -145,30 +104,23 @@ def pieces(batch: Sequence[int]) -> list[list[int]]:
     return [list(batch[first : first + size]) for first in range(0, len(batch), size)]
 
 
-class _Reader(TorchDataset[Answer | Failure]):
-    """Reads pieces, in a process of the data loader."""
-
-    def __init__(self, dataset: Dataset, input_size: InputSize, slots: Slots | None) -> None:
-        self._dataset, self._input_size, self._slots = dataset, input_size, slots
-
-    def __getitem__(self, task: Task) -> Answer | Failure:
-        shared: list[Shape] = []
-
-        def room(shape: Shape) -> UInt8[np.ndarray, "B 3 H W"]:
-            if self._slots is None or task.slot is None or math.prod(shape) > SLOT:
-                return np.empty(shape, np.uint8)
-            shared.append(shape)
-            return self._slots.view(task.slot, shape)
-
-        try:
-            part = load_part(self._dataset, task.indices, self._input_size, room)
-        except MalformedDataError as error:
-            return Failure(error)
-        if not shared:
-            return Answer(part, task.slot, None)
-        part.pixels = None
-        return Answer(part, task.slot, (len(part.sizes), *shared[0][1:]))
+def as_pixels(memory: memoryview, shape: Shape) -> UInt8[np.ndarray, "B 3 H W"]:
+    """The first bytes of shared memory."""
+    return np.frombuffer(memory, np.uint8, math.prod(shape)).reshape(shape)
 
 
-def _unchanged(answer: Any) -> Any:
-    return answer
+def _read(dataset: Dataset, input_size: InputSize, indices: list[int], memory: memoryview) -> Answer:
+    """Reads a piece, in another process."""
+    shared: list[Shape] = []
+
+    def room(shape: Shape) -> UInt8[np.ndarray, "B 3 H W"]:
+        if math.prod(shape) > len(memory):
+            return np.empty(shape, np.uint8)
+        shared.append(shape)
+        return as_pixels(memory, shape)
+
+    part = load_part(dataset, indices, input_size, room)
+    if not shared:
+        return Answer(part, None)
+    part.pixels = None
+    return Answer(part, (len(part.sizes), *shared[0][1:]))

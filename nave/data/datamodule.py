@@ -14,7 +14,7 @@ from nave.processes.distributed import share_of_cores
 from nave.processes.pool import FEW, each, readers
 
 AUTO = "auto"
-MANY = 256  # headers that are worth processes of their own
+MANY = 4096  # headers that are worth processes of their own: to fork one takes as long as to read some hundred
 LARGEST, PIXELS = 64, 64 * 224 * 224  # images and pixels of a batch on a GPU
 
 

@@ -196,6 +196,7 @@ def prepare(dataset: Dataset) -> None:
         dataset.prepare()
 
 
+PIECE = 1 << 20  # bytes of a file that are read at once
 SETTLED = 3.0  # seconds after a change in which another one may leave the time as it is
 
 
@@ -264,11 +265,14 @@ def _file(path: Path) -> FileContent | None:
     try:
         changed, now = _changed(path), time.time()
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            content = hashlib.sha256()
+            while piece := file.read(PIECE):
+                content.update(piece)
             size = file.tell()
     except OSError:
         return None
-    return FileContent(size=size, changed=0 if now - changed / 1e9 < SETTLED else changed, sha256=digest)
+    settled = changed if now - changed / 1e9 >= SETTLED else 0
+    return FileContent(size=size, changed=settled, sha256=content.hexdigest())
 
 
 def _changed(path: Path) -> int:

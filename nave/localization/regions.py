@@ -61,13 +61,9 @@ class Regions:
 
     def sums(self, rows: Float64[np.ndarray, " H"], columns: Float64[np.ndarray, " W"]) -> Float64[np.ndarray, " R"]:
         """The sum over each region of the weights ``rows[y] * columns[x]``."""
-        height, width = self.spans.size
         below = np.concatenate([np.zeros(1), np.cumsum(columns)])
-        first = self.spans.starts[:-1] - np.repeat(np.arange(height), np.diff(self.spans.rows)) * width
-        last = first + np.diff(self.spans.starts)
-        weights = (below[last] - below[first]) * np.repeat(rows, np.diff(self.spans.rows))
-        sums: Float64[np.ndarray, " R"] = np.bincount(self.of_span, weights, minlength=len(self.area)).astype(float)
-        return sums
+        sums: Float64[np.ndarray, " R"] = _sums(self.spans.starts, self.spans.rows, self.of_span, rows, below)
+        return sums[: len(self.area)]
 
     def neighbours(self) -> Int32[np.ndarray, "E 2"]:
         """Pairs of adjacent regions; a pair comes as often as their spans touch."""
@@ -171,6 +167,21 @@ def _measured(
         boxes[region, 2] = max(boxes[region, 2], x2)
         boxes[region, 3] = y + 1
     return cluster, area, boxes
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False)
+@no_type_check
+def _sums(
+    starts: Int64[np.ndarray, " starts"], first: Int64[np.ndarray, " rows"], of_span: Int32[np.ndarray, " S"],
+    rows: Float64[np.ndarray, " H"], below: Float64[np.ndarray, " W+1"],
+) -> Float64[np.ndarray, " S"]:  # fmt: skip
+    """Adds up the spans of every region; ``below`` sums the columns' weights before each column."""
+    sums, width = np.zeros(len(of_span)), len(below) - 1
+    for y in range(len(rows)):
+        for span in range(first[y], first[y + 1]):
+            left, right = starts[span] - y * width, starts[span + 1] - y * width
+            sums[of_span[span]] += (below[right] - below[left]) * rows[y]
+    return sums
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)

@@ -11,10 +11,16 @@ from scipy.ndimage import label
 from nave.metrics.segmentation import adjusted_rand, contingency
 
 NOTHING_IGNORED = -1
+Areas = Int[np.ndarray, " n"]  # pixels of every cluster
 
 
-def cluster_balance(labels: Integer[np.ndarray, "H W"], k: int) -> float:
+def cluster_balance(labels: Integer[np.ndarray, "H W"], k: int, areas: Areas | None = None) -> float:
     """Computes Pielou's evenness (1966): the entropy of the clusters' areas over that of ``k`` equal areas.
+
+    Args:
+        labels: the map.
+        k: number of clusters.
+        areas: of the clusters, if :func:`cluster_areas` has counted them already.
 
     Returns:
         From 0 (one cluster has every pixel) to 1 (all are equally large, or ``k`` is 1).
@@ -22,9 +28,9 @@ def cluster_balance(labels: Integer[np.ndarray, "H W"], k: int) -> float:
     Raises:
         ValueError: if a label is ``k`` or more.
     """
-    if int(labels.max()) >= k:
-        raise ValueError(f"labels run to {int(labels.max())}, which k={k} clusters do not reach")
-    areas = _areas(labels)
+    areas = cluster_areas(labels) if areas is None else areas
+    if len(areas) > k:
+        raise ValueError(f"labels run to {len(areas) - 1}, which k={k} clusters do not reach")
     shares = areas[areas > 0] / labels.size
     return abs(float((shares * np.log(shares)).sum())) / math.log(k) if k > 1 else 1.0
 
@@ -43,18 +49,22 @@ def stability(maps: Sequence[Integer[np.ndarray, "H W"]]) -> float:
     return float(np.mean([adjusted_rand(table) for table in tables]))
 
 
-def spatial_coherence(labels: Integer[np.ndarray, "H W"]) -> float:
+def spatial_coherence(labels: Integer[np.ndarray, "H W"], areas: Areas | None = None) -> float:
     """Computes the fraction of 4-neighbours with the same label, corrected for chance.
 
     The join-count statistic of same-colour joins J (Moran 1948; Cliff and Ord 1981, "Spatial Processes") and its
     expectation E under random permutation of the pixels give (J - E) / (1 - E), as in Cohen's kappa.
+
+    Args:
+        labels: the map.
+        areas: as of :func:`cluster_balance`.
 
     Returns:
         1 if all neighbours are equal, 0 as for shuffled pixels, negative if neighbours tend to differ; 1 for a map of
         one cluster or one pixel.
     """
     down, across = labels[1:] == labels[:-1], labels[:, 1:] == labels[:, :-1]
-    areas = _areas(labels)
+    areas = cluster_areas(labels) if areas is None else areas
     expected: float = int((areas * (areas - 1)).sum()) / max(labels.size * (labels.size - 1), 1)
     joins: int = down.size + across.size
     if joins == 0 or expected == 1:
@@ -63,7 +73,7 @@ def spatial_coherence(labels: Integer[np.ndarray, "H W"]) -> float:
     return (same - expected) / (1 - expected)
 
 
-def _areas(labels: Integer[np.ndarray, "H W"]) -> Int[np.ndarray, " n"]:
+def cluster_areas(labels: Integer[np.ndarray, "H W"]) -> Areas:
     """Counts the pixels of every cluster; for a few of them comparisons are faster than a histogram."""
     return np.array([np.count_nonzero(labels == cluster) for cluster in range(int(labels.max()) + 1)])
 

@@ -3,31 +3,19 @@
 Processes and not threads: a thread that wants to run Python takes the interpreter from the thread that feeds the GPU.
 """
 
-import ctypes
-import gc
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-import traceback
-import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from nave.processes.signals import end_with, uninterrupted
+from nave.processes.crew import Crew, noted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 FEW = 16  # images that are not worth processes of their own
-CHUNK = 8  # images that a process is given at once, so that calls cost little
-READING = 0.4  # of the cores beside a GPU; finishing an image takes half as long again as reading it (nave.bench)
-MMAP_THRESHOLD, TRIM_THRESHOLD, KEPT = -3, -1, 1 << 25  # parameters of glibc's mallopt, and its largest threshold
-_function: Callable[[Any], Any]  # of a process of the pool
+CHUNK, LEAST = 8, 4  # images that a process is given at once, so that calls cost little; unless there are fewer
+AHEAD = 5  # chunks of a process, of which it works on one
+READING = 0.5  # of the cores beside a GPU; to finish an image takes as long as to read it (nave.bench)
 
 
 class Done(NamedTuple):
@@ -38,81 +26,91 @@ class Done(NamedTuple):
 
 
 class Pool(Generic[Item, Result]):
-    """Calls a function for every item in other processes, and takes the results in the items' order.
-
-    The processes are forked, as those of a data loader are: they inherit the function with all it refers to, and must
-    not touch the GPU. They end with this process, however it ends. Where forking is not possible, they are started
-    anew.
+    """Calls a function for every item in other processes (:class:`Crew`), and takes the results in the items' order.
 
     Args:
-        function: Called for every item; it must not depend on the order of calls.
-        take: Called in this process with the results of some items at a time, in order.
-        processes: Their number; 0 calls the function in this process.
-        pending: Number of submitted sequences at which :meth:`submit` blocks, so that they do not fill the memory.
+        function: called for every item; it must not depend on the order of calls.
+        take: called in this process with the results of some items at a time, in order.
+        processes: their number; 0 calls the function in this process.
+        pending: number of submitted sequences at which :meth:`submit` blocks, so that they do not fill the memory.
     """
 
     def __init__(
         self, function: Callable[[Item], Result], take: Callable[[list[Result]], None], *, processes: int, pending: int
     ) -> None:
         self._function, self._take, self._processes, self._limit = function, take, processes, pending
-        self._waiting: deque[list[Future[Done]]] = deque()
-        self._executor = _started(function, processes) if processes else None
+        self._ends: deque[int] = deque()  # number of chunks until the end of every sequence whose results are to come
+        self._results: list[Result] = []  # received, and not taken yet
+        self._crew: Crew[Sequence[Item], Done] | None = None
+        if processes:
+            self._crew = Crew(partial(_chunk, function), processes, ahead=AHEAD, work="finishes images")
 
     def submit(self, items: Sequence[Item]) -> None:
         """Queues items; raises the error of an earlier one, with all results before it taken."""
-        if self._executor is None:
+        crew = self._crew
+        if crew is None:
             self._finished(_done(self._function, items))
             return
-        size = min(CHUNK, -(-len(items) // self._processes) or 1)
-        chunks = [items[first : first + size] for first in range(0, len(items), size)]
-        with uninterrupted():
-            self._waiting.append([self._executor.submit(_call, chunk) for chunk in chunks])
-        while self._waiting and (len(self._waiting) > self._limit or all(f.done() for f in self._waiting[0])):
-            self._settle()
-
-    def drain(self) -> None:
-        """Waits for all items; raises the error of the first one that failed."""
-        while self._waiting:
-            self._settle()
-
-    def finish(self) -> None:
-        """Waits for all items as :meth:`drain`, and for the end of the processes, some 50 ms for each of them."""
-        self.drain()
-        self._end()
-
-    def abandon(self) -> None:
-        """Drops what no process has begun, and takes the results of the rest."""
-        self._end()
-        for future in [future for futures in self._waiting for future in futures]:
-            if not future.cancelled() and future.exception() is None:
-                self._take(future.result().results)
-        self._waiting.clear()
-
-    def _settle(self) -> None:
-        """Takes the oldest results."""
-        chunks = self._waiting[0]
+        size = min(CHUNK, max(LEAST, -(-len(items) // self._processes)))
         try:
-            while chunks:
-                done = chunks[0].result()
-                del chunks[0]
-                self._finished(done)
-            self._waiting.popleft()
-        except BrokenProcessPool as error:
-            self.abandon()
-            raise RuntimeError("a process that finishes images was killed: is there enough memory?") from error
+            for first in range(0, len(items), size):
+                while crew.full:
+                    self._settle(crew)
+                crew.give(items[first : first + size])
+            self._ends.append(crew.given)
+            while crew.ready or len(self._ends) > self._limit:
+                self._settle(crew)
         except Exception:  # one of an item; what interrupts the waiting leaves the others to be finished
             self.abandon()
             raise
+
+    def drain(self) -> None:
+        """Waits for all items; raises the error of the first one that failed."""
+        try:
+            while self._crew and self._crew.waiting:
+                self._settle(self._crew)
+        except Exception:
+            self.abandon()
+            raise
+
+    def finish(self) -> None:
+        """Waits for all items as :meth:`drain`, and for the end of the processes."""
+        self.drain()
+        if self._crew:
+            self._crew.end()
+
+    def abandon(self) -> None:
+        """Drops what no process has begun, and takes the results of the rest."""
+        if self._crew:
+            for done in self._crew.abandon():
+                self._results += done.results
+        self._take_received()
+
+    def _settle(self, crew: Crew[Sequence[Item], Done]) -> None:
+        """Waits for the oldest results; takes them, and those after them that are there, at once."""
+        error = self._receive(crew)
+        while error is None and crew.ready:
+            error = self._receive(crew)
+        while self._ends and self._ends[0] <= crew.taken:
+            self._ends.popleft()
+        self._take_received()
+        if error is not None:
+            raise error
+
+    def _receive(self, crew: Crew[Sequence[Item], Done]) -> Exception | None:
+        done, _ = crew.take()
+        self._results += done.results
+        return done.error
+
+    def _take_received(self) -> None:
+        received, self._results = self._results, []
+        if received:
+            self._take(received)
 
     def _finished(self, done: Done) -> None:
         self._take(done.results)
         if done.error is not None:
             raise done.error
-
-    def _end(self) -> None:
-        if self._executor is not None:
-            with uninterrupted():
-                self._executor.shutdown(cancel_futures=True)
 
 
 def each(function: Callable[[Item], Result], items: Sequence[Item], processes: int) -> list[Result]:
@@ -128,28 +126,6 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], processes: i
     return results
 
 
-def _started(function: Callable[[Any], Any], processes: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
-    executor = ProcessPoolExecutor(processes, context, _begin, (function, os.getpid()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python's, about threads that hold locks while forking
-        with uninterrupted():
-            executor.submit(_call, ()).result()  # forks all processes now
-    return executor
-
-
-def _begin(function: Callable[[Any], Any], parent: int) -> None:
-    """Prepares a process of the pool."""
-    global _function  # noqa: PLW0603 - of this process, as initargs are not given to calls
-    _function = function
-    as_child()
-    keep_memory()
-    threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
-    gc.freeze()  # what is inherited stays shared
-    if torch := sys.modules.get("torch"):  # what was not inherited has no threads
-        torch.set_num_threads(1)
-
-
 def readers(cores: int) -> int:
     """How many processes read images where a GPU encodes them."""
     return max(1, round(READING * cores))
@@ -160,38 +136,15 @@ def finishers(cores: int) -> int:
     return max(1, cores - readers(cores))
 
 
-def begin_reading(number: int) -> None:  # noqa: ARG001 - of a worker of a data loader
-    """Prepares a process that reads images."""
-    as_child()
-    keep_memory()
+def _chunk(function: Callable[[Item], Result], items: Sequence[Item], _: memoryview) -> Done:
+    return _done(function, items)
 
 
-def keep_memory() -> None:
-    """Keeps freed memory in this process: to be given every photograph's anew costs as much time as to resize it."""
-    with suppress(OSError, AttributeError):  # another C library than glibc
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(MMAP_THRESHOLD, KEPT)
-        mallopt(TRIM_THRESHOLD, 4 * KEPT)
-
-
-def as_child() -> None:
-    """Leaves signals to the parent of this process, whose handlers it inherits."""
-    signal.set_wakeup_fd(-1)  # it is the parent's: a signal to this process would look like one to the parent
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
-
-
-def _call(items: Sequence[Any]) -> Done:
-    return _done(_function, items)
-
-
-def _done(function: Callable[[Any], Any], items: Sequence[Any]) -> Done:
-    results: list[Any] = []
+def _done(function: Callable[[Item], Result], items: Sequence[Item]) -> Done:
+    results: list[Result] = []
     try:
         for item in items:
             results.append(function(item))  # noqa: PERF401 - those before an error count
     except Exception as error:
-        with suppress(Exception):
-            error.add_note(traceback.format_exc())  # a traceback does not travel between processes
-        return Done(results, error)
+        return Done(results, noted(error))
     return Done(results, None)

@@ -104,6 +104,8 @@ def _chosen_again(results: ResultsFolder, localization: Localizer, input_size: I
 
 def _scaled(box: Box, scale: tuple[float, float]) -> BoxLine:
     x, y = scale
+    if x == y == 1:
+        return list(box)
     left, top, right, bottom = box
     return [plain(round(side, 3)) for side in (left * x, top * y, right * x, bottom * y)]
 

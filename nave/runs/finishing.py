@@ -15,7 +15,7 @@ from nave.data.watermark import Watermarked
 from nave.localization.interface import Localizer, resized
 from nave.localization.on_object import object_share
 from nave.metrics.segmentation import BACKGROUND, IGNORE, contingency, contingency_scores
-from nave.metrics.unlabelled import cluster_balance, spatial_coherence
+from nave.metrics.unlabelled import cluster_areas, cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
 from nave.runs.choice import chosen, plain, rounded
 from nave.runs.journal import Journal
@@ -117,9 +117,15 @@ class Finisher:
         results = self.journal.folder.at(explanation.k, self.journal.ks)
         for kind, content in files.items():
             write_bytes(results.of_image(kind, image_id), content)
-        if CENTROIDS not in files:
+        if CENTROIDS not in files and explanation.k in self._with_centroids:
             results.centroids(image_id).unlink(missing_ok=True)
         return {}
+
+    @cached_property
+    def _with_centroids(self) -> frozenset[K]:
+        """Where an earlier attempt has left centroids, which this one may have no use for."""
+        journal = self.journal
+        return frozenset(k for k in journal.ks if (journal.folder.at(k, journal.ks).path / CENTROIDS).exists())
 
     @cached_property
     def _masked(self) -> Masked | None:
@@ -166,7 +172,8 @@ def line_of(explanation: Explanation, truth: GroundTruth | None) -> Line:
     height, width = explanation.size
     labels = explanation.labels
     map_height, map_width = labels.shape
-    clusters = int(labels.max()) + 1
+    areas = cluster_areas(labels)
+    clusters = len(areas)
     k = max(len(explanation.centroids), clusters)  # a baseline has no centroids
     scale = (width / map_width, height / map_height)
     boxes = chosen(explanation.localization, scale)
@@ -180,8 +187,8 @@ def line_of(explanation: Explanation, truth: GroundTruth | None) -> Line:
         box=boxes["box"],
         components=boxes["components"],
         map=MapLine(
-            balance=rounded(cluster_balance(labels, k)),
-            coherence=rounded(spatial_coherence(labels)),
+            balance=rounded(cluster_balance(labels, k, areas)),
+            coherence=rounded(spatial_coherence(labels, areas)),
             stability=None if explanation.stability is None else rounded(explanation.stability),
         ),
         truth=None if truth is None else _truth(truth),

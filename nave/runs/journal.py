@@ -1,11 +1,13 @@
 """The journal of a run: which images each process has finished, so that a killed run can be resumed."""
 
+import io
 import json
 import os
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -46,11 +48,8 @@ class Journal:
 
     def append_lines(self, rank: int, lines: bytes) -> None:
         """Appends whole lines of the process ``rank``."""
-        path = self.folder.part(rank)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        start = b"\n" if _is_torn(path) else b""
-        with path.open("ab", buffering=0) as file:  # one write: the notes of two processes cannot mix
-            file.write(start + lines)
+        with _appended(self.folder.part(rank)) as file:  # one write: the notes of two processes cannot mix
+            file.write(b"\n" + lines if _is_torn(file) else lines)
 
     def read(self, current: Current | None = None) -> Notes:
         """Reads the notes of all processes; those before this call hold if they are ``current``."""
@@ -129,13 +128,20 @@ def _lines(notes: Iterable[Note], catalogues: Mapping[str, Catalogue]) -> Iterat
         yield note["line"]
 
 
-def _is_torn(path: Path) -> bool:
+def _appended(path: Path) -> io.FileIO:
+    """A file to read and to append to, whose folder is made where it is missing."""
+    with suppress(FileNotFoundError):
+        return path.open("a+b", buffering=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("a+b", buffering=0)
+
+
+def _is_torn(file: io.FileIO) -> bool:
     """Whether the last line is incomplete, because its process was killed."""
-    if not path.exists() or not path.stat().st_size:
+    if not file.seek(0, os.SEEK_END):
         return False
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() != b"\n"
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
 def with_spans(line: bytes, packed: Mapping[str, Span]) -> bytes:

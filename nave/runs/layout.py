@@ -213,7 +213,8 @@ class RunFolder:
 
 def _of_image(folder: Path, image_id: str, suffix: str) -> Path:
     """The file of one image; raises ValueError for an id that leads out of the folder."""
-    parts = PurePosixPath(image_id).parts
+    suspicious = image_id[:1] in ("", "/", ".") or ".." in image_id or "\0" in image_id  # others need no closer look
+    parts = PurePosixPath(image_id).parts if suspicious else (image_id,)
     if not parts or parts[0] == "/" or ".." in parts or "\0" in image_id:
         raise ValueError(f"image id {image_id!r} leads out of {folder}: an id is a relative path without ..")
     return folder / f"{image_id}{suffix}"

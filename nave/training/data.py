@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from torch.utils.data import DataLoader, DistributedSampler, default_collate
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
-from nave.data.batch_loader import Failure, RaisingLoader
 from nave.data.interface import Dataset, MalformedDataError, UnreadableImageError
 from nave.data.seed import seed_of
 from nave.training.classifier import Targets
@@ -23,6 +23,23 @@ from nave.training.classifier import Targets
 Views = list[Tensor]  # uint8, (3, H, W) each
 Transform = Callable[[Image.Image], Views]
 Item = tuple[int, int]  # epoch, position
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error on its way from the process that has met it, which would replace its message by a traceback."""
+
+    error: MalformedDataError
+
+
+class RaisingLoader(DataLoader[Any]):
+    """A data loader that raises the error of a Failure among its batches."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, Failure):
+                raise batch.error
+            yield batch
 
 
 class TrainingImages(TorchDataset[tuple[Views, Tensor]]):

@@ -1,16 +1,18 @@
 """Batches from several processes are those of one process, whatever their memory."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from nave.data import batch_loader
 from nave.data.batch import Batch
 from nave.data.batch_loader import BatchLoader, pieces
 from nave.data.folder import Folder
 from nave.data.input_size import InputSize
+from nave.processes import crew
 from tests.helpers.datasets import write_folder, write_text
 
 
@@ -35,7 +37,7 @@ def known(batch: Batch) -> tuple[Any, ...]:
 def test_batches_are_those_of_one_process(
     folder: Folder, size: InputSize, slot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_loader, "SLOT", slot or 1)
+    monkeypatch.setattr(crew, "ROOM", slot or 1)
     expected = list(BatchLoader(folder, BATCHES, size, processes=0))
     found = list(BatchLoader(folder, BATCHES, size, processes=2))
     assert [len(batch.image_ids) for batch in expected] == [10, 9, 0, 1, 6]
@@ -46,7 +48,7 @@ def test_batches_are_those_of_one_process(
 
 
 def test_where_nothing_can_be_forked_pixels_are_sent(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_loader, "FORKS", False)
+    monkeypatch.setattr(crew, "FORKS", False)
     found = list(BatchLoader(folder, BATCHES[:2], InputSize(), processes=1))
     expected = list(BatchLoader(folder, BATCHES[:2], InputSize(), processes=0))
     assert all(torch.equal(one.images, other.images) for one, other in zip(expected, found, strict=True))
@@ -58,7 +60,13 @@ def test_batches_are_not_overwritten_by_later_ones(folder: Folder) -> None:
     assert all(torch.equal(one.images, found[place % 5].images) for place, one in enumerate(found))
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (8, [4, 4]), (9, [4, 4, 1]), (64, [8] * 8)])
+@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (8, [8]), (17, [8, 8, 1]), (80, [10] * 8)])
 def test_a_batch_is_split_evenly_among_processes(count: int, sizes: list[int]) -> None:
     assert [len(piece) for piece in pieces(range(count))] == sizes
     assert [index for piece in pieces(range(count)) for index in piece] == list(range(count))
+
+
+def test_a_reader_that_is_killed_ends_the_run(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Folder, "image", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(RuntimeError, match="a process that reads images was killed: is there enough memory"):
+        list(BatchLoader(folder, BATCHES, InputSize(), processes=1))

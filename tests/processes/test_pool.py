@@ -111,7 +111,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have lef
 with stopped_at_once(lambda _: None):
     pool = Pool(lambda _: time.sleep(0.01), lambda _: None, processes=2, pending=1)
     try:
-        print(*pool._executor._processes, flush=True)
+        print(*pool._crew.pids, flush=True)
         while True:
             pool.submit([1])
     except BaseException:

@@ -1,0 +1,330 @@
+"""Processes that are given work in turn, each through a pipe and shared memory of its own; results come in order.
+
+Neither ``concurrent.futures`` nor torch's ``DataLoader``: both keep threads for their queues, which take the
+interpreter from the thread that feeds the GPU, and need half a millisecond of it for what takes a tenth here.
+"""
+
+import ctypes
+import gc
+import mmap
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import accumulate
+from multiprocessing.connection import Connection
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from nave.processes.signals import end_with, uninterrupted
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+FORKS = sys.platform == "linux"
+ROOM = 8 << 20  # bytes of shared memory for what is given or returned at once, such as eight photographs of 500 x 375
+ALIGNED, SMALL = 64, 4096  # bytes of arrays: where they begin, and fewer than are worth it
+UNREAD = 1 << 16  # bytes that a pipe holds for certain: what is longer is sent to a process that waits for it
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+MMAP_THRESHOLD, TRIM_THRESHOLD, KEPT = -3, -1, 1 << 25  # parameters of glibc's mallopt, and its largest threshold
+Function = Callable[[Item, memoryview], Result]
+
+
+class LostProcessError(RuntimeError):
+    """A process has ended before its work: it was killed, since it returns every error."""
+
+
+class _Given(NamedTuple):
+    """What a process is given: a pickled item, and where its arrays begin and end in a room."""
+
+    room: int
+    pickled: bytes
+    arrays: list[tuple[int, int]]
+
+
+class _Answer(NamedTuple):
+    """What it returns; neither a result nor an error if the item was dropped before the function was called."""
+
+    result: Any = None
+    error: Exception | None = None
+    dropped: bool = False
+
+
+class _Rooms:
+    """Memory that forked processes share: no file and no limit of ``/dev/shm``, and its pages are made once."""
+
+    def __init__(self, count: int, size: int) -> None:
+        self._memory, self._size = memoryview(mmap.mmap(-1, count * size + 1)), size
+
+    def __getitem__(self, room: int) -> memoryview:
+        return self._memory[room * self._size : (room + 1) * self._size]
+
+    @property
+    def dropped(self) -> bool:
+        """Whether nobody wants the result of what is not begun."""
+        return bool(self._memory[-1])
+
+    def drop(self) -> None:
+        """Nobody does from now on."""
+        self._memory[-1] = 1
+
+
+@dataclass
+class _Worker:
+    """One process, its pipe, and its answers that were received before their turn."""
+
+    process: Any
+    pipe: Connection
+    expected: int = 0  # answers that are to come
+    answers: deque[bytes] = field(default_factory=deque)
+
+    def give(self, message: bytes) -> None:
+        while len(message) > UNREAD and self.expected:  # it may itself be sending what nobody receives
+            self._receive()
+        with uninterrupted():
+            self.pipe.send_bytes(message)
+        self.expected += 1
+
+    def answer(self) -> bytes:
+        """The next one, for which this waits; raises EOFError or OSError if the process has ended."""
+        if not self.answers:
+            self._receive()
+        return self.answers.popleft()
+
+    def _receive(self) -> None:
+        self.pipe.poll(None)  # a signal may interrupt it, while half an answer would be the end of the others
+        with uninterrupted():
+            self.answers.append(self.pipe.recv_bytes())
+            self.expected -= 1
+
+
+class Crew(Generic[Item, Result]):
+    """Calls a function in other processes, to which the items go in turn.
+
+    The processes are forked, as those of a data loader are: they inherit the function with all it refers to, and must
+    not touch the GPU. They end with this process, however it ends. Where forking is not possible, they are started
+    anew, and share no memory.
+
+    Args:
+        function: called with an item and with shared memory (none where it cannot be shared) that is the item's until
+            the result after its own is taken. It must not depend on the order of calls.
+        processes: their number, at least 1.
+        ahead: the largest number of items that one of them is given before their results are taken.
+        work: what the processes do, for the error when one is killed.
+    """
+
+    def __init__(self, function: Function[Item, Result], processes: int, *, ahead: int, work: str) -> None:
+        self._work, self._most = work, processes * ahead
+        self._rooms = _Rooms(self._most + processes, ROOM) if FORKS else None  # a result is read, the next one begun
+        self.given = self.taken = 0  # items, and results
+        with uninterrupted():
+            self._workers = [_started(function, self._rooms) for _ in range(processes)]
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes."""
+        return [worker.process.pid for worker in self._workers]
+
+    @property
+    def waiting(self) -> int:
+        """Number of items of which the result was not taken."""
+        return self.given - self.taken
+
+    @property
+    def full(self) -> bool:
+        """Whether a result must be taken before the next item is given."""
+        return self.waiting == self._most
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next result is there."""
+        return bool(self.waiting) and (bool(self._next.answers) or self._next.pipe.poll())
+
+    @property
+    def _next(self) -> _Worker:
+        """The process from which the next result comes."""
+        return self._workers[self.taken % len(self._workers)]
+
+    def give(self, item: Item) -> None:
+        """Gives an item to the next process; raises LostProcessError."""
+        number = self.given % (self._most + len(self._workers))
+        message = pickle.dumps(_packed(item, number, _room(self._rooms, number)))
+        try:
+            self._workers[self.given % len(self._workers)].give(message)
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+        self.given += 1
+
+    def take(self) -> tuple[Result, memoryview]:
+        """Waits for the next result, in the order of the items; returns it with the item's memory.
+
+        Raises:
+            LostProcessError: if its process was killed; and what the function raises.
+        """
+        number, answer = self.taken % (self._most + len(self._workers)), self._answer()
+        if answer.error is not None:
+            raise answer.error
+        return answer.result, _room(self._rooms, number)
+
+    def _answer(self) -> _Answer:
+        try:
+            answer: _Answer = pickle.loads(self._next.answer())
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+        self.taken += 1
+        return answer
+
+    def _lost(self) -> LostProcessError:
+        return LostProcessError(f"a process that {self._work} was killed: is there enough memory?")
+
+    def abandon(self) -> Iterator[Result]:
+        """The results of what was begun, in order; what was not is dropped. The processes have ended then."""
+        if self._rooms:
+            self._rooms.drop()
+        while self.waiting:
+            try:
+                answer = self._answer()
+            except LostProcessError:
+                self.taken += 1
+                continue
+            if not answer.dropped and answer.error is None:
+                yield answer.result
+        self.end()
+
+    def end(self) -> None:
+        """Ends the processes, when all results are taken."""
+        with uninterrupted():
+            for worker in self._workers:
+                with suppress(OSError):
+                    worker.pipe.send_bytes(b"")
+            self._join()
+
+    def stop(self) -> None:
+        """Ends the processes wherever they are."""
+        with uninterrupted():
+            for worker in self._workers:
+                worker.process.terminate()
+            self._join()
+
+    def _join(self) -> None:
+        for worker in self._workers:
+            worker.process.join()
+            worker.pipe.close()
+        self._workers = []
+
+
+def _started(function: Function[Any, Any], rooms: _Rooms | None) -> _Worker:
+    context: Any = multiprocessing.get_context("fork" if FORKS else None)
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(function, theirs, rooms, os.getpid()), daemon=True)
+    with warnings.catch_warnings(), _held_back():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python's, about threads that hold locks while forking
+        process.start()
+    theirs.close()  # it vanishes with the process then
+    return _Worker(process, ours)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Lets signals to a process that is forked here wait for :func:`as_child`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if FORKS else set[signal.Signals]()
+    try:
+        yield
+    finally:
+        if FORKS:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _room(rooms: _Rooms | None, number: int) -> memoryview:
+    return memoryview(b"") if rooms is None else rooms[number]
+
+
+def _packed(item: object, number: int, room: memoryview) -> _Given:
+    """An item with its larger arrays in its room; they are sent if they do not fit there."""
+    arrays: list[pickle.PickleBuffer] = []
+
+    def is_small(array: pickle.PickleBuffer) -> bool:
+        if memoryview(array).nbytes < SMALL:
+            return True
+        arrays.append(array)
+        return False
+
+    pickled = pickle.dumps(item, pickle.HIGHEST_PROTOCOL, buffer_callback=is_small)
+    content = [array.raw() for array in arrays]
+    stops = list(accumulate(-(-one.nbytes // ALIGNED) * ALIGNED for one in content))
+    if stops and stops[-1] > len(room):
+        return _Given(number, pickle.dumps(item, pickle.HIGHEST_PROTOCOL), [])
+    places = [(start, start + one.nbytes) for start, one in zip([0, *stops], content, strict=False)]
+    for (start, stop), one in zip(places, content, strict=True):
+        room[start:stop] = one
+    return _Given(number, pickled, places)
+
+
+def _serve(function: Function[Any, Any], pipe: Connection, rooms: _Rooms | None, parent: int) -> None:
+    """What a process does."""
+    _begin(parent)
+    while message := pipe.recv_bytes():
+        given: _Given = pickle.loads(message)
+        answer = _Answer(dropped=True) if rooms and rooms.dropped else _answered(function, given, rooms)
+        pipe.send_bytes(_sendable(answer))
+
+
+def _answered(function: Function[Any, Any], given: _Given, rooms: _Rooms | None) -> _Answer:
+    room = _room(rooms, given.room)
+    try:
+        item = pickle.loads(given.pickled, buffers=[room[start:stop] for start, stop in given.arrays])
+        return _Answer(function(item, room))
+    except Exception as error:
+        return _Answer(error=noted(error))
+
+
+def _sendable(answer: _Answer) -> bytes:
+    """A pickled answer; what cannot be pickled, or be made again, is replaced by an error that says so."""
+    try:
+        pickled = pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+        if answer.error is not None:
+            pickle.loads(pickled)
+    except Exception as error:
+        failed = answer.error or error
+        return pickle.dumps(_Answer(error=noted(RuntimeError(f"{type(failed).__name__}: {failed}"), failed)))
+    return pickled
+
+
+def noted(error: Exception, cause: Exception | None = None) -> Exception:
+    """An error with its traceback as a note, since a traceback does not travel between processes."""
+    with suppress(Exception):
+        error.add_note("".join(traceback.format_exception(cause or error)))
+    return error
+
+
+def _begin(parent: int) -> None:
+    """Prepares a process."""
+    as_child()
+    keep_memory()
+    threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
+    gc.freeze()  # what is inherited stays shared
+    if torch := sys.modules.get("torch"):  # what was not inherited has no threads
+        torch.set_num_threads(1)
+
+
+def keep_memory() -> None:
+    """Keeps freed memory in this process: to be given every photograph's anew costs as much time as to resize it."""
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(MMAP_THRESHOLD, KEPT)
+        mallopt(TRIM_THRESHOLD, 4 * KEPT)
+
+
+def as_child() -> None:
+    """Leaves signals to the parent of this process, whose handlers it inherits."""
+    signal.set_wakeup_fd(-1)  # it is the parent's: a signal to this process would look like one to the parent
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
+    if FORKS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
