@@ -8,9 +8,9 @@ from jaxtyping import Float64, Int32, Int64, UInt8
 from scipy import ndimage
 
 from nave.data.input_size import InputSize
-from nave.localization.basins import basins
+from nave.localization.basins import Flood
 from nave.localization.foreground import Foreground
-from nave.localization.instances import PROMINENCE, Grid, measure
+from nave.localization.instances import PROMINENCE, Grid, large, measure
 from nave.localization.interface import resized
 from nave.localization.objectness import Objectness, border_shares
 from nave.metrics.prediction import overlaps
@@ -38,26 +38,26 @@ def of_head(grid: Grid, labels: UInt8[np.ndarray, "y x"]) -> Iterator[Regions]: 
 
 def instances(grid: Grid, labels: UInt8[np.ndarray, "y x"]) -> Iterator[Regions]:  # noqa: ARG001 - as the others
     """The basins of the prominent peaks of the head's map."""
-    yield basins(grid.logits, 0.0, PROMINENCE)
+    yield Flood.of(grid.logits, 0.0).basins(PROMINENCE)
 
 
 def by_head(grid: Grid, regions: Regions, smallest: float) -> tuple[Boxes, Scores]:
     """Judges regions by what the head sees in them."""
-    return measure(regions, np.tanh(grid.logits), smallest)
+    return large(measure(regions, np.tanh(grid.logits)), regions.size, smallest)
 
 
 def by_prior(objectness: Objectness) -> Judge:
     """Judges regions by where they lie, as today's rule does; border and centre are those of the region itself."""
 
     def judge(grid: Grid, regions: Regions, smallest: float) -> tuple[Boxes, Scores]:
-        extents, _ = measure(regions, np.zeros(grid.logits.shape), smallest)
-        large = np.flatnonzero(np.bincount(regions.ravel() + 1)[1:] > smallest)
-        numbered = np.searchsorted(large, regions) + 1
-        own = np.where(np.isin(regions, large), numbered, 0).astype(np.uint8)  # few are large
-        area = np.bincount(own.ravel(), minlength=len(large) + 1)[1:] / own.size
+        found = measure(regions, np.zeros(grid.logits.shape))
+        kept = np.flatnonzero(found.area > smallest)
+        numbered = np.searchsorted(kept, regions) + 1
+        own = np.where(np.isin(regions, kept), numbered, 0).astype(np.uint8)  # few are large
         prior = np.outer(*objectness.prior((own.shape[0], own.shape[1])))
-        centred = np.bincount(own.ravel(), prior.ravel(), minlength=len(large) + 1)[1:]
-        return extents, objectness(centred, border_shares(own, len(large) + 1)[1:], area)
+        centred = np.bincount(own.ravel(), prior.ravel(), minlength=len(kept) + 1)[1:]
+        border = border_shares(own, len(kept) + 1)[1:]
+        return found.extents[kept], objectness(centred, border, found.area[kept] / own.size)
 
     return judge
 

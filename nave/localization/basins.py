@@ -1,56 +1,59 @@
-"""How a map of points is parted: into what hangs together, and into the basins of its peaks."""
+"""How a map of points is parted into the basins of its peaks."""
 
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Bool, Float64, Int32, Int64
+from jaxtyping import Float64, Int32, Int64
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-@no_type_check
-def parts(mask: Bool[np.ndarray, "y x"]) -> Int32[np.ndarray, "y x"]:
-    """The 4-connected part of every point in raster order of their first points, -1 outside the mask."""
-    rows, columns = mask.shape
-    ids = np.full((rows, columns), -1, np.int32)
-    stack = np.empty((mask.size, 2), np.int64)
-    count = 0
-    for y in range(rows):
-        for x in range(columns):
-            if not mask[y, x] or ids[y, x] >= 0:
-                continue
-            ids[y, x] = count
-            stack[0], depth = (y, x), 1
-            while depth:
-                depth -= 1
-                row, column = stack[depth]
-                for down, right in ((-1, 0), (0, -1), (0, 1), (1, 0)):
-                    i, j = row + down, column + right
-                    if 0 <= i < rows and 0 <= j < columns and mask[i, j] and ids[i, j] < 0:
-                        ids[i, j] = count
-                        stack[depth], depth = (i, j), depth + 1
-            count += 1
-    return ids
+class Flood(NamedTuple):
+    """A map flooded from its highest point down to a level: what its basins at any prominence have in common.
 
-
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-@no_type_check
-def basins(heights: Float64[np.ndarray, "y x"], base: float, prominence: float) -> Int32[np.ndarray, "y x"]:
-    """Splits what lies above ``base`` into the basins of prominent peaks (ToMATo, Chazal et al. 2013).
-
-    Points are flooded from the highest down. One that touches no flooded point is a new peak, another joins its highest
-    neighbour; where two basins meet, the one with the lower peak is merged into the other unless it rises by
-    ``prominence`` above the meeting point.
-
-    Returns:
-        The basin of every point in order of their peaks' heights, -1 where there is none.
+    Args:
+        peak: the peak to which every point ascends, numbered from the highest; -1 below the level.
+        heights: of the peaks.
+        passes: two peaks whose slopes meet at a point, from the highest such point down.
+        levels: heights of these points.
     """
+
+    peak: Int32[np.ndarray, "y x"]
+    heights: Float64[np.ndarray, " P"]
+    passes: Int32[np.ndarray, "n 2"]
+    levels: Float64[np.ndarray, " n"]
+
+    @classmethod
+    def of(cls, heights: Float64[np.ndarray, "y x"], base: float) -> "Flood":
+        """Floods what lies above ``base``. A point with no flooded neighbour is a peak, another joins its highest."""
+        flat = heights.ravel()
+        points = np.flatnonzero(flat > base)
+        return cls(*_flooded(heights, points[np.argsort(-flat[points], kind="stable")]))
+
+    def basins(self, prominence: float) -> Int32[np.ndarray, "y x"]:
+        """Returns the basins of the prominent peaks (ToMATo, Chazal et al. 2013).
+
+        Where two basins meet, the one with the lower peak is merged into the other unless it rises by ``prominence``
+        above the meeting point.
+
+        Returns:
+            The basin of every point in order of their peaks' heights, -1 where there is none.
+        """
+        basin: Int32[np.ndarray, "y x"] = _merged(self.heights, self.passes, self.levels, prominence)[self.peak]
+        return basin
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False)
+@no_type_check
+def _flooded(
+    heights: Float64[np.ndarray, "y x"], order: Int64[np.ndarray, " n"]
+) -> tuple[Int32[np.ndarray, "y x"], Float64[np.ndarray, " P"], Int32[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
+    """What a Flood holds, of the points in their ``order``."""
     rows, columns = heights.shape
     height = heights.ravel()
-    points = np.flatnonzero(height > base)
-    order = points[np.argsort(-height[points], kind="mergesort")]
     rank = np.full(height.size, height.size)  # beyond all others: not flooded
-    root = np.full(height.size, -1)
+    peak = np.full(height.size, -1, np.int32)
+    peaks, count = np.empty(len(order)), 0
+    passes, levels, met = np.empty((3 * len(order), 2), np.int32), np.empty(3 * len(order)), 0
     steps = np.array([-columns, -1, 1, columns])
     for number in range(len(order)):
         point = order[number]
@@ -60,23 +63,44 @@ def basins(heights: Float64[np.ndarray, "y x"], base: float, prominence: float) 
         for side in range(4):
             if inside[side] and rank[point + steps[side]] < rank[highest]:
                 highest = point + steps[side]
-        root[point] = _find(root, highest) if highest != point else point
+        if highest == point:
+            peak[point] = count
+            peaks[count] = height[point]
+            count += 1
+        else:
+            peak[point] = peak[highest]
         rank[point] = number
         for side in range(4):
-            if inside[side] and rank[point + steps[side]] < number:
-                one, other = _find(root, point), _find(root, point + steps[side])
-                lower, higher = (one, other) if rank[one] > rank[other] else (other, one)
-                if height[lower] - height[point] < prominence:
-                    root[lower] = higher
-    ids = np.full(height.size, -1, np.int32)
-    count = 0
-    for point in order:
-        peak = _find(root, point)
-        if peak == point:
-            ids[point] = count
+            if inside[side] and rank[point + steps[side]] < number and peak[point + steps[side]] != peak[point]:
+                passes[met, 0], passes[met, 1] = peak[point], peak[point + steps[side]]
+                levels[met] = height[point]
+                met += 1
+    return peak.reshape(rows, columns), peaks[:count], passes[:met], levels[:met]
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False)
+@no_type_check
+def _merged(
+    heights: Float64[np.ndarray, " P"],
+    passes: Int32[np.ndarray, "n 2"],
+    levels: Float64[np.ndarray, " n"],
+    prominence: float,
+) -> Int32[np.ndarray, " P+1"]:
+    """The basin of every peak, and -1 behind them for the points that have none."""
+    root = np.arange(len(heights))
+    for number in range(len(levels)):
+        one, other = _find(root, passes[number, 0]), _find(root, passes[number, 1])
+        lower, higher = max(one, other), min(one, other)
+        if heights[lower] - levels[number] < prominence:
+            root[lower] = higher
+    basin, count = np.full(len(heights) + 1, -1, np.int32), 0
+    for peak in range(len(heights)):
+        own = _find(root, peak)
+        if own == peak:
+            basin[peak] = count
             count += 1
-        ids[point] = ids[peak]
-    return ids.reshape(rows, columns)
+        basin[peak] = basin[own]
+    return basin
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numba
 import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt8
 
-from nave.localization.basins import basins, parts
+from nave.localization.basins import Flood
 from nave.localization.components import Box
 from nave.localization.foreground import Foreground
+from nave.localization.objectness import united
+from nave.localization.regions import Regions
 
 PIXELS = 4.0  # about so many pixels lie between the points of the fine grid
 PROMINENCE = 1.0  # logits that a peak rises above the valley to a higher one, or it is no object of its own
@@ -81,9 +82,9 @@ def detect(labels: UInt8[np.ndarray, "H W"], foreground: Foreground, min_area: i
 
     An instance is the basin of a prominent peak of the map, down to logit 0. Rivals are what other settings would give
     (smaller and larger prominences, unsplit parts at several levels) and the regions of every cluster and of every two
-    clusters. All are scored by the sum of ``tanh(logit)`` divided by the root of their area, as in a scan statistic;
-    those of rivals are 1 lower, so that no rival comes before an instance. Of boxes that nearly coincide the first
-    stays.
+    adjacent ones. All are scored by the sum of ``tanh(logit)`` divided by the root of their area, as in a scan
+    statistic; those of rivals are 1 lower, so that no rival comes before an instance. Of boxes that nearly coincide the
+    first stays.
 
     Args:
         labels: the clusters.
@@ -96,45 +97,65 @@ def detect(labels: UInt8[np.ndarray, "H W"], foreground: Foreground, min_area: i
     grid = Grid.of(foreground, (labels.shape[0], labels.shape[1]))
     confidence = np.tanh(grid.logits)
     smallest = min_area / (grid.cell[0] * grid.cell[1])
-    instances = [measure(basins(grid.logits, 0.0, PROMINENCE), confidence, smallest)]
-    rivals = [measure(ids, confidence, smallest) for ids in _rivals(grid, labels)]
-    boxes = grid.boxes(np.concatenate([extents for extents, _ in (*instances, *rivals)]))
-    scores = np.concatenate([instances[0][1], *(scores - 1.0 for _, scores in rivals)])
+    flood = Flood.of(grid.logits, 0.0)
+    instances = large(measure(flood.basins(PROMINENCE), confidence), confidence.size, smallest)
+    rivals = [large(rival, confidence.size, smallest) for rival in _rivals(grid, labels, flood, confidence)]
+    boxes = grid.boxes(np.concatenate([extents for extents, _ in (instances, *rivals)]))
+    scores = np.concatenate([instances[1], *(scores - 1.0 for _, scores in rivals)])
     kept = distinct(boxes, scores)
     return tuple(((*map(int, boxes[i]),), float(scores[i])) for i in kept)  # type: ignore[misc] # four of them
 
 
-def _rivals(grid: Grid, labels: UInt8[np.ndarray, "H W"]) -> Iterator[Int32[np.ndarray, "y x"]]:
-    yield from (basins(grid.logits, 0.0, prominence) for prominence in RIVAL_PROMINENCES)
-    yield from (parts(grid.logits > level) for level in RIVAL_LEVELS)
-    fine = grid.at_points(labels)
-    clusters = [fine == cluster for cluster in np.unique(fine)]
-    yield from (parts(mask) for mask in clusters)
-    yield from (parts(one | other) for one, other in combinations(clusters, 2))
+class Candidates(NamedTuple):
+    """Regions of the fine grid: their extents (xyxy, half-open), points, and the sums of their confidence."""
+
+    extents: Int64[np.ndarray, "n 4"]
+    area: Int64[np.ndarray, " n"]
+    total: Float64[np.ndarray, " n"]
 
 
-def measure(
-    ids: Int32[np.ndarray, "y x"], confidence: Float64[np.ndarray, "y x"], smallest: float
+def _rivals(
+    grid: Grid, labels: UInt8[np.ndarray, "H W"], flood: Flood, confidence: Float64[np.ndarray, "y x"]
+) -> Iterator[Candidates]:
+    for prominence in RIVAL_PROMINENCES:
+        yield measure(flood.basins(prominence), confidence)
+    before = np.append(0.0, np.cumsum(confidence))
+    for level in RIVAL_LEVELS:
+        above = Regions.of((grid.logits > level).view(np.uint8))
+        inside = above.cluster == 1
+        yield Candidates(above.boxes[inside], above.area[inside], totals(above, before)[inside])
+    clusters = Regions.of(grid.at_points(labels))
+    total = totals(clusters, before)
+    yield Candidates(clusters.boxes, clusters.area, total)
+    pairs = united(clusters, total, int(labels.max()) + 1)
+    yield Candidates(pairs.boxes, pairs.area, pairs.total)
+
+
+def measure(ids: Int32[np.ndarray, "y x"], confidence: Float64[np.ndarray, "y x"]) -> Candidates:
+    """Returns the regions of every point's ``ids``; negative ones belong to none."""
+    return Candidates(*_sums(ids, confidence, int(ids.max(initial=-1)) + 1))
+
+
+def totals(regions: Regions, before: Float64[np.ndarray, " sums"]) -> Float64[np.ndarray, " R"]:
+    """Returns the sum over each region of what is summed up ``before`` every point, in raster order."""
+    sums: Float64[np.ndarray, " R"] = np.bincount(regions.of_span, np.diff(before[regions.spans.starts]))
+    return sums
+
+
+def large(
+    candidates: Candidates, points: int, smallest: float
 ) -> tuple[Int64[np.ndarray, "n 4"], Float64[np.ndarray, " n"]]:
-    """Returns the extents (xyxy, half-open) and the scores of the regions of more than ``smallest`` points.
-
-    Args:
-        ids: the region of every point, negative where there is none.
-        confidence: from -1 to 1, that a point is foreground.
-        smallest: number of points.
-    """
-    area, total, extents = _sums(ids, confidence, int(ids.max(initial=-1)) + 1)
-    large = np.flatnonzero(area > smallest)
-    return extents[large], total[large] / np.sqrt(area[large] * ids.size)
+    """Returns the extents and the scores of the candidates of more than ``smallest`` of all ``points``."""
+    extents, area, total = (one[candidates.area > smallest] for one in candidates)
+    return extents, total / np.sqrt(area * points)
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
 @no_type_check
 def _sums(
     ids: Int32[np.ndarray, "y x"], confidence: Float64[np.ndarray, "y x"], count: int
-) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"], Int64[np.ndarray, "n 4"]]:
-    """The area, the confidence and the extent of every region."""
-    area, total, extents = np.zeros(count, np.int64), np.zeros(count), np.zeros((count, 4), np.int64)
+) -> tuple[Int64[np.ndarray, "n 4"], Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    extents, area, total = np.zeros((count, 4), np.int64), np.zeros(count, np.int64), np.zeros(count)
     for y in range(ids.shape[0]):
         for x in range(ids.shape[1]):
             region = ids[y, x]
@@ -147,7 +168,7 @@ def _sums(
             extents[region, 0] = min(extents[region, 0], x)
             extents[region, 2] = max(extents[region, 2], x + 1)
             extents[region, 3] = y + 1
-    return area, total, extents
+    return extents, area, total
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)

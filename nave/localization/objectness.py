@@ -77,7 +77,7 @@ def one_box(
     if not large.any():
         return None
     shares = np.concatenate([border[regions.cluster], border[unions.clusters].sum(axis=1)])
-    scores = objectness(np.concatenate([centred, unions.centred]), shares, area / labels.size)
+    scores = objectness(np.concatenate([centred, unions.total]), shares, area / labels.size)
     x1, y1, x2, y2 = np.concatenate([regions.boxes, unions.boxes])[np.where(large, scores, -np.inf).argmax()].tolist()
     return x1, y1, x2, y2
 
@@ -87,12 +87,12 @@ class Unions(NamedTuple):
 
     clusters: Int64[np.ndarray, "U 2"]
     area: Int64[np.ndarray, " U"]
-    centred: Float64[np.ndarray, " U"]
+    total: Float64[np.ndarray, " U"]
     boxes: Int64[np.ndarray, "U 4"]
 
 
-def united(regions: Regions, centred: Float64[np.ndarray, " R"], count: int) -> Unions:
-    """Merges the regions of every two of ``count`` clusters that are adjacent somewhere."""
+def united(regions: Regions, totals: Float64[np.ndarray, " R"], count: int) -> Unions:
+    """Merges the regions of every two of ``count`` clusters that are adjacent somewhere, and adds their ``totals``."""
     neighbours = regions.neighbours()
     one, other = regions.cluster[neighbours].T
     pairs = (np.minimum(one, other) * count + np.maximum(one, other)).astype(np.uint16)  # there are up to 255 clusters
@@ -101,13 +101,13 @@ def united(regions: Regions, centred: Float64[np.ndarray, " R"], count: int) -> 
     present = np.flatnonzero(numbers)
     ends = np.append(0, np.cumsum(numbers[present]))
     clusters = np.stack(np.divmod(present, count), axis=1)
-    return Unions(*_united(regions.cluster, regions.area, centred, regions.boxes, neighbours[order], clusters, ends))
+    return Unions(*_united(regions.cluster, regions.area, totals, regions.boxes, neighbours[order], clusters, ends))
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
 @no_type_check
 def _united(
-    cluster: Int64[np.ndarray, " R"], area: Int64[np.ndarray, " R"], centred: Float64[np.ndarray, " R"],
+    cluster: Int64[np.ndarray, " R"], area: Int64[np.ndarray, " R"], total: Float64[np.ndarray, " R"],
     boxes: Int64[np.ndarray, "R 4"], neighbours: Int32[np.ndarray, "E 2"], clusters: Int64[np.ndarray, "P 2"],
     ends: Int64[np.ndarray, " ends"],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
@@ -130,7 +130,7 @@ def _united(
                 count += 1
             number[region] = group = number[parent[region]]
             areas[group] += area[region]
-            totals[group] += centred[region]
+            totals[group] += total[region]
             for side in range(2):
                 boxes_of[group, side] = min(boxes_of[group, side], boxes[region, side])
                 boxes_of[group, side + 2] = max(boxes_of[group, side + 2], boxes[region, side + 2])

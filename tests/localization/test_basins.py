@@ -1,18 +1,11 @@
-"""Parts and basins against literal references."""
+"""Basins against a literal reference."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from nave.localization.basins import basins, parts
+from nave.localization.basins import Flood
 from tests.localization.test_instances import hills
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
-@pytest.mark.parametrize("size", [(1, 1), (14, 19)])
-def test_parts_are_the_connected_components(share: float, size: tuple[int, int]) -> None:
-    mask = np.random.default_rng(0).random(size) < share
-    assert (parts(mask) == ndimage.label(mask)[0] - 1).all()
 
 
 def literal_basins(heights: np.ndarray, base: float, prominence: float) -> list[set[int]]:
@@ -46,18 +39,18 @@ def literal_basins(heights: np.ndarray, base: float, prominence: float) -> list[
 def test_basins_are_those_of_a_literal_flood(seed: int, prominence: float) -> None:
     noise = np.random.default_rng(seed).normal(size=(14, 19))
     heights = ndimage.gaussian_filter(noise, 1.2) * 5
-    ids = basins(heights, -0.2, prominence)
+    ids = Flood.of(heights, -0.2).basins(prominence)
     found = {frozenset(np.flatnonzero(ids.ravel() == basin).tolist()) for basin in range(ids.max() + 1)}
     assert found == {frozenset(one) for one in literal_basins(heights, -0.2, prominence)}
 
 
 def test_a_valley_parts_two_objects_and_a_ripple_does_not() -> None:
     two = hills((10, 8), (10, 18))
-    assert basins(two, -2.9, 1.0).max() == 1
-    assert basins(two, -2.9, 100.0).max() == 0
+    assert Flood.of(two, -2.9).basins(1.0).max() == 1
+    assert Flood.of(two, -2.9).basins(100.0).max() == 0
     ripple = np.maximum(two, np.where(np.hypot(*(np.mgrid[:20, :30] - np.array([[[10]], [[13]]]))) < 6, 2.5, -9.0))
-    assert basins(ripple, 0.0, 1.0).max() == 0
+    assert Flood.of(ripple, 0.0).basins(1.0).max() == 0
 
 
 def test_nothing_above_the_base_has_no_basin() -> None:
-    assert (basins(np.full((4, 5), -1.0), 0.0, 1.0) == -1).all()
+    assert (Flood.of(np.full((4, 5), -1.0), 0.0).basins(1.0) == -1).all()

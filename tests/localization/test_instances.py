@@ -1,9 +1,12 @@
 """Instances on drawn maps of logits."""
 
 import numpy as np
+import pytest
+from scipy import ndimage
 
 from nave.localization.foreground import Foreground
-from nave.localization.instances import MOST, SAME, Grid, detect, distinct, measure
+from nave.localization.instances import MOST, RIVAL_LEVELS, SAME, Candidates, Grid, detect, distinct, large, totals
+from nave.localization.regions import Regions
 from nave.metrics.prediction import overlaps
 
 
@@ -28,11 +31,31 @@ def test_the_grid_interpolates_inside_the_image() -> None:
 
 
 def test_scores_are_those_of_a_scan_statistic() -> None:
-    ids = np.array([[0, 0, -1], [-1, 1, 1]], np.int32)
+    regions = Regions.of(np.array([[0, 0, 2], [1, 1, 1]], np.uint8))
     confidence = np.arange(6, dtype=np.float64).reshape(2, 3) / 6
-    extents, scores = measure(ids, confidence, 1.0)
-    assert extents.tolist() == [[0, 0, 2, 1], [1, 1, 3, 2]]
-    np.testing.assert_allclose(scores, [(1 / 36) / np.sqrt(2 / 6), (9 / 36) / np.sqrt(2 / 6)])
+    sums = totals(regions, np.append(0.0, np.cumsum(confidence)))
+    np.testing.assert_allclose(sums, [1 / 6, 2 / 6, 12 / 6])
+    extents, scores = large(Candidates(regions.boxes, regions.area, sums), 6, 1.0)
+    assert extents.tolist() == [[0, 0, 2, 1], [0, 1, 3, 2]]
+    np.testing.assert_allclose(scores, [(1 / 36) / np.sqrt(2 / 6), (12 / 36) / np.sqrt(3 / 6)])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rivals_are_the_parts_of_a_literal_search(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    logits = ndimage.gaussian_filter(random.normal(size=(12, 18)), 1.5) * 6
+    labels = ndimage.gaussian_filter(random.normal(size=(48, 72)), 4) > 0
+    judgement = judged(logits)
+    grid = Grid.of(judgement, (48, 72))
+    fine = grid.at_points(labels.astype(np.uint8))
+    masks = [grid.logits > level for level in RIVAL_LEVELS] + [fine == 0, fine == 1, fine >= 0]
+    found = {box for box, _ in detect(labels.astype(np.uint8), judgement, 0)}
+    boxes = []
+    for mask in masks:
+        for rows, columns in ndimage.find_objects(ndimage.label(mask)[0]):
+            boxes.append([columns.start * 4, rows.start * 4, columns.stop * 4, rows.stop * 4])
+    (shared,) = overlaps([np.array(boxes, float)], [np.array(sorted(found), float)])
+    assert (shared.max(axis=1) >= SAME).all()  # itself, or a better one with which it nearly coincides
 
 
 def test_instances_come_first_and_do_not_coincide_with_rivals() -> None:

@@ -120,7 +120,7 @@ def test_merged_regions_add_up():
     masks = [[(0, 1), (0, 2), (1, 1)], [(3, 0), (3, 1), (3, 2), (3, 3)]]
     assert unions.area[of_pair].tolist() == [3, 4]
     assert unions.boxes[of_pair].tolist() == [[1, 0, 3, 2], [0, 3, 4, 4]]
-    np.testing.assert_allclose(unions.centred[of_pair], [sum(rows[y] * columns[x] for y, x in mask) for mask in masks])
+    np.testing.assert_allclose(unions.total[of_pair], [sum(rows[y] * columns[x] for y, x in mask) for mask in masks])
 
 
 @settings(max_examples=100, deadline=None)
