@@ -4,12 +4,13 @@ Files of ``conf/`` do not change meanwhile. Each composition has a copy of its o
 overrides of values; a choice of files is composed by Hydra once. Commands in processes of their own remember nothing.
 """
 
+import pickle  # a sixth of the time of deepcopy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import omegaconf._utils
 import omegaconf.base
@@ -54,13 +55,13 @@ def remember() -> None:
 def _remember_files() -> None:
     from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource as Source
 
-    read, kept = Source._read_config, {}
+    read, kept = Source._read_config, dict[tuple[object, ...], bytes]()
 
     def from_memory(self: ImportlibResourcesConfigSource, res: Any) -> ConfigResult:
         key = (self.provider, self.path, str(res))
         if key not in kept:
-            kept[key] = read(self, res)
-        return deepcopy(kept[key])
+            kept[key] = pickle.dumps(read(self, res))
+        return cast(ConfigResult, pickle.loads(kept[key]))
 
     Source._read_config = from_memory  # type: ignore[method-assign]
 
@@ -103,15 +104,15 @@ def _is_value(override: Override, repo: IConfigRepository) -> bool:
 
 
 def _remember_compositions() -> None:
-    compose, kept = ConfigLoaderImpl._compose_config_from_defaults_list, {}
+    compose, kept = ConfigLoaderImpl._compose_config_from_defaults_list, dict[object, bytes]()
 
     def from_memory(self: ConfigLoaderImpl, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
         if not _active or (sources := _sources(repo)) is None:
             return compose(self, defaults, repo)
         key = (sources, repr(defaults))
         if key not in kept:
-            kept[key] = compose(self, defaults, repo)
-        return deepcopy(kept[key])
+            kept[key] = pickle.dumps(compose(self, defaults, repo))
+        return cast(DictConfig, pickle.loads(kept[key]))
 
     ConfigLoaderImpl._compose_config_from_defaults_list = from_memory  # type: ignore[method-assign]
 
