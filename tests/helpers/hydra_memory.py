@@ -36,8 +36,10 @@ def without_memory() -> Iterator[None]:
     """Choices of files are composed by Hydra anew."""
     global _active  # noqa: PLW0603 - the process has one Hydra
     _active = False
-    yield
-    _active = True
+    try:
+        yield
+    finally:
+        _active = True
 
 
 def remember() -> None:
@@ -53,6 +55,7 @@ def remember() -> None:
 
 
 def _remember_files() -> None:
+    # what the head of this file imported is the class of before
     from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource as Source
 
     read, kept = Source._read_config, dict[tuple[object, ...], bytes]()
