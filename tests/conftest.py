@@ -14,9 +14,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     deals = getattr(session.config.option, "numprocesses", None) and not hasattr(session.config, "workerinput")
     if not deals:
         import tests.helpers.third_party  # noqa: F401
-        from tests.helpers.hydra_files import read_once
+        from tests.helpers.hydra_memory import remember
 
-        read_once()
+        remember()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
