@@ -312,7 +312,8 @@ def told(process: subprocess.Popen[str]) -> str:
 @pytest.mark.slow
 def test_the_command_line_tells_what_runs_and_warns_of_nothing(tmp_path: Path) -> None:
     quick = ["model=efficientnet_lite0", "training=random", "image_size=32", "loader.limit=1"]
-    first, *_, last = told(command_line(tmp_path, *quick, *photographs(tmp_path, 2))).splitlines()
+    head, first, *_, last = told(command_line(tmp_path, *quick, *photographs(tmp_path, 2))).splitlines()
+    assert head.startswith("no foreground head: none is ready for this encoder")
     assert first.startswith("efficientnet_lite0 (training random, random) on ")
     assert "1 images of folder, k=5, to" in first
     (run,) = (tmp_path / "outputs" / "nave").iterdir()

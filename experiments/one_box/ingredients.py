@@ -10,7 +10,7 @@ from scipy import ndimage
 from nave.data.input_size import InputSize
 from nave.localization.basins import Flood
 from nave.localization.foreground import Foreground
-from nave.localization.instances import PROMINENCE, Grid, large, measure
+from nave.localization.instances import PROMINENCE, Grid, measure
 from nave.localization.interface import resized
 from nave.localization.objectness import Objectness, border_shares
 from nave.metrics.prediction import overlaps
@@ -43,7 +43,8 @@ def instances(grid: Grid, labels: UInt8[np.ndarray, "y x"]) -> Iterator[Regions]
 
 def by_head(grid: Grid, regions: Regions, smallest: float) -> tuple[Boxes, Scores]:
     """Judges regions by what the head sees in them."""
-    return large(measure(regions, np.tanh(grid.logits)), regions.size, smallest)
+    found = measure(regions, np.tanh(grid.logits))
+    return found.extents[found.area > smallest], found.scores(regions.size)[found.area > smallest]
 
 
 def by_prior(objectness: Objectness) -> Judge:

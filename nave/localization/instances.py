@@ -98,10 +98,11 @@ def detect(labels: UInt8[np.ndarray, "H W"], foreground: Foreground, min_area: i
     confidence = np.tanh(grid.logits)
     smallest = min_area / (grid.cell[0] * grid.cell[1])
     flood = Flood.of(grid.logits, 0.0)
-    instances = large(measure(flood.basins(PROMINENCE), confidence), confidence.size, smallest)
-    rivals = [large(rival, confidence.size, smallest) for rival in _rivals(grid, labels, flood, confidence)]
-    boxes = grid.boxes(np.concatenate([extents for extents, _ in (instances, *rivals)]))
-    scores = np.concatenate([instances[1], *(scores - 1.0 for _, scores in rivals)])
+    instances, rivals = measure(flood.basins(PROMINENCE), confidence), _rivals(grid, labels, flood, confidence)
+    candidates = Candidates(*(np.concatenate(parts) for parts in zip(instances, *rivals, strict=True)))
+    behind = np.arange(len(candidates.area)) >= len(instances.area)
+    large = candidates.area > smallest
+    boxes, scores = grid.boxes(candidates.extents[large]), (candidates.scores(confidence.size) - behind)[large]
     kept = distinct(boxes, scores)
     return tuple(((*map(int, boxes[i]),), float(scores[i])) for i in kept)  # type: ignore[misc] # four of them
 
@@ -112,6 +113,11 @@ class Candidates(NamedTuple):
     extents: Int64[np.ndarray, "n 4"]
     area: Int64[np.ndarray, " n"]
     total: Float64[np.ndarray, " n"]
+
+    def scores(self, points: int) -> Float64[np.ndarray, " n"]:
+        """Returns the scan statistic of each, of all ``points`` of the grid."""
+        scores: Float64[np.ndarray, " n"] = self.total / np.sqrt(self.area * points)
+        return scores
 
 
 def _rivals(
@@ -140,14 +146,6 @@ def totals(regions: Regions, before: Float64[np.ndarray, " sums"]) -> Float64[np
     """Returns the sum over each region of what is summed up ``before`` every point, in raster order."""
     sums: Float64[np.ndarray, " R"] = np.bincount(regions.of_span, np.diff(before[regions.spans.starts]))
     return sums
-
-
-def large(
-    candidates: Candidates, points: int, smallest: float
-) -> tuple[Int64[np.ndarray, "n 4"], Float64[np.ndarray, " n"]]:
-    """Returns the extents and the scores of the candidates of more than ``smallest`` of all ``points``."""
-    extents, area, total = (one[candidates.area > smallest] for one in candidates)
-    return extents, total / np.sqrt(area * points)
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)

@@ -63,11 +63,9 @@ class Nave:
         central, area = regions.sums(rows, columns)[chosen], regions.area[chosen] / labels.size
         scores = objectness(central, border[regions.cluster[chosen]], area)
         ranked = tuple((items[i], float(scores[i])) for i in np.argsort(-scores, kind="stable"))
+        detections = None if foreground is None else detect(labels, foreground, self.min_area)
+        if detections and detections[0][1] > 0:
+            return labels, Localization(ranked, detections[0][0], detections, foreground)
         whole = (0, 0, labels.shape[1], labels.shape[0])
         box = one_box(labels, border, objectness, self.min_area) or whole
-        if foreground is None:
-            return labels, Localization(ranked, box)
-        detections = detect(labels, foreground, self.min_area)
-        if detections and detections[0][1] > 0:
-            box = detections[0][0]
         return labels, Localization(ranked, box, detections, foreground)

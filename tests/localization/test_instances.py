@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from nave.localization.foreground import Foreground
-from nave.localization.instances import MOST, RIVAL_LEVELS, SAME, Candidates, Grid, detect, distinct, large, totals
+from nave.localization.instances import MOST, RIVAL_LEVELS, SAME, Candidates, Grid, detect, distinct, totals
 from nave.localization.regions import Regions
 from nave.metrics.prediction import overlaps
 
@@ -35,9 +35,10 @@ def test_scores_are_those_of_a_scan_statistic() -> None:
     confidence = np.arange(6, dtype=np.float64).reshape(2, 3) / 6
     sums = totals(regions, np.append(0.0, np.cumsum(confidence)))
     np.testing.assert_allclose(sums, [1 / 6, 2 / 6, 12 / 6])
-    extents, scores = large(Candidates(regions.boxes, regions.area, sums), 6, 1.0)
-    assert extents.tolist() == [[0, 0, 2, 1], [0, 1, 3, 2]]
-    np.testing.assert_allclose(scores, [(1 / 36) / np.sqrt(2 / 6), (12 / 36) / np.sqrt(3 / 6)])
+    scores = Candidates(regions.boxes, regions.area, sums).scores(6)
+    np.testing.assert_allclose(
+        scores, [(1 / 36) / np.sqrt(2 / 6), (2 / 36) / np.sqrt(1 / 6), (12 / 36) / np.sqrt(3 / 6)]
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
