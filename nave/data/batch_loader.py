@@ -82,7 +82,7 @@ class BatchLoader:
             if pixels is not None:
                 if not filled:
                     images = torch.empty((count, *pixels.shape[1:]), dtype=torch.uint8, pin_memory=self.pinned)
-                images[filled : filled + len(pixels)] = torch.from_numpy(pixels)
+                images.numpy()[filled : filled + len(pixels)] = pixels  # torch would start threads for so little
                 filled += len(pixels)
             parts.append(part)
         return joined(parts, images[:filled])
