@@ -196,7 +196,6 @@ def prepare(dataset: Dataset) -> None:
         dataset.prepare()
 
 
-PIECE = 1 << 20  # bytes of a file that are read at once
 SETTLED = 3.0  # seconds after a change in which another one may leave the time as it is
 
 
@@ -265,14 +264,12 @@ def _file(path: Path) -> FileContent | None:
     try:
         changed, now = _changed(path), time.time()
         with path.open("rb") as file:
-            content = hashlib.sha256()
-            while piece := file.read(PIECE):
-                content.update(piece)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
     except OSError:
         return None
     settled = changed if now - changed / 1e9 >= SETTLED else 0
-    return FileContent(size=size, changed=settled, sha256=content.hexdigest())
+    return FileContent(size=size, changed=settled, sha256=digest)
 
 
 def _changed(path: Path) -> int:
