@@ -4,7 +4,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from nave.data.input_size import InputSize
 from nave.module import ClusteredImage, Explainer
 from nave.processes.crew import ROOM
 from nave.processes.distributed import share_of_cores
+from nave.processes.pool import each
 from nave.runs.finishing import Finisher, Task
 from nave.runs.head import head_outside_runs
 from nave.runs.journal import Journal
@@ -118,15 +119,10 @@ def finishing(size: tuple[int, int], images: int, repeats: int) -> Figures:
             journal = Journal(RunFolder(Path(folder, name)), explainer.ks)
             finisher = Finisher(journal, 0, dataset, explainer.localization)
             tasks = [Task(_clustered(explainer, dataset, index), None, None) for index in range(images)]
-            finish = _least_cpu_seconds(partial(_each, finisher, tasks), repeats) / images
+            finish = _least_cpu_seconds(partial(each, finisher, tasks, processes=0), repeats) / images
             figures[f"{name}_native_cpu_milliseconds"] = 1e3 * finish
             figures[f"{name}_over_decode_native"] = finish / decode
     return figures | {"decode_native_cpu_milliseconds": 1e3 * decode}
-
-
-def _each(finisher: Finisher, tasks: Sequence[Task]) -> None:
-    for task in tasks:
-        finisher(task)
 
 
 def reading(size: tuple[int, int], images: int, repeats: int) -> Figures:
