@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nave.runs.layout import ResultsFolder, k_order, read_json, write_json
+from nave.runs.layout import ResultsFolder, create_bytes, k_order, read_json, write_json
 from nave.viz.overlay import indexed
 from tests.helpers.pages import write_centroids
 
@@ -86,3 +86,14 @@ def test_a_map_of_another_form_is_named(tmp_path: Path, mode: str | None) -> Non
 def test_no_file_of_an_image_lies_outside_the_run(tmp_path: Path, image_id: str) -> None:
     with pytest.raises(ValueError, match="leads out of"):
         ResultsFolder(tmp_path).map(image_id)
+
+
+def test_a_new_file_is_written_in_place_and_an_old_one_replaced(tmp_path: Path) -> None:
+    path, link = tmp_path / "maps" / "a.png", tmp_path / "linked.png"
+    create_bytes(path, b"first")
+    link.hardlink_to(path)
+    create_bytes(path, b"second")
+    assert (path.read_bytes(), link.read_bytes()) == (b"second", b"first")
+    with pytest.raises(TypeError):
+        create_bytes(tmp_path / "torn.png", "no bytes")  # type: ignore[arg-type] # fails while it writes
+    assert sorted(file.name for file in tmp_path.rglob("*.*")) == ["a.png", "linked.png"]
