@@ -100,7 +100,7 @@ def test_errors_come_in_their_turn_with_their_traceback() -> None:
     ("end", "how"),
     [
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "was killed: is there enough memory?"),
-        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "was ended by SIGSEGV"),
+        (lambda: os.kill(os.getpid(), signal.SIGUSR2), "was ended by SIGUSR2"),
         (lambda: os._exit(3), "has ended (exit code 3)"),
     ],
 )
