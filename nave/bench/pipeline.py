@@ -20,7 +20,7 @@ from nave.data.batch_loader import as_pixels, pieces
 from nave.data.folder import Folder
 from nave.data.input_size import InputSize
 from nave.module import ClusteredImage, Explainer
-from nave.processes.crew import ROOM
+from nave.processes.shared_memory import ROOM
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import each
 from nave.runs.finishing import Finisher, Task
