@@ -2,13 +2,18 @@
 
 import pickle
 
+import pytest
+
 from nave.processes.serving import noted
 
 
 def test_a_traceback_travels_as_a_note() -> None:
-    try:
-        raise ValueError("what happened")
-    except ValueError as error:
-        again = pickle.loads(pickle.dumps(noted(error)))
-    assert isinstance(again, ValueError)
-    assert "in test_a_traceback_travels_as_a_note" in again.__notes__[0]
+    with pytest.raises(ZeroDivisionError) as caught:
+        divided(1)
+    again = pickle.loads(pickle.dumps(noted(caught.value)))
+    assert isinstance(again, ZeroDivisionError)
+    assert "in divided" in again.__notes__[0]
+
+
+def divided(number: int) -> float:
+    return number / 0
