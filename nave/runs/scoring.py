@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nave.config import Evaluation
+from nave.limits import within
 from nave.metrics import protocols, segmentation
 from nave.metrics.bootstrap import Score
 from nave.metrics.class_iou import ClusteredImage, class_miou
@@ -106,7 +107,9 @@ def _evaluation(file: Path, own: Mapping[str, object], changes: Sequence[str]) -
         raise ValueError(f"{where}: {reason}; options are {choices}") from error
     options = OmegaConf.to_object(merged)
     assert isinstance(options, Evaluation)
-    return options.checked()
+    within("evaluation.iou", options.iou)
+    within("evaluation.groups", options.groups)
+    return options
 
 
 def statistics(line: Line) -> dict[str, float | None]:

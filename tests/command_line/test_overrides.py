@@ -72,6 +72,11 @@ def test_what_hydra_cannot_read_is_quoted(
         ("config", ["layers=[-99]"], "layer -99 is out of range: VisionTransformer has 12 layers, -12 to 11"),
         ("config", ["trainer.devices=two"], r"trainer\.devices=two: give a number, a list .* or auto"),
         ("config", ["trainer.devices=0"], r"trainer\.devices=0: give a number"),
+        ("config", ["seed=0,1", "loader.limit=3,-1"], r"loader\.limit=-1: give a whole number from 1 on, or null"),
+        ("config", ["composite.resolution=[0,9]"], r"composite\.resolution=\[0, 9\]: choose input, grid"),
+        ("config", ["localization=tokencut", "localization.tau=2"], r"localization\.tau=2: must be a cosine"),
+        ("train", ["data=shapes", "loader.batch_size=1"], r"loader\.batch_size=1: give a whole number from 2 on"),
+        ("train", ["data=shapes", "label_smoothing=2"], r"label_smoothing=2\.0: give a number from 0 to 1"),
         ("train", ["ephocs=3"], "Did you mean epochs"),
         ("train", ["model=timm", "architecture=resnt50", "data=shapes"], "Did you mean architecture=res"),
         ("train", ["recipe=shaps"], r"no recipe=shaps; .* Did you mean recipe=shapes\?"),
@@ -98,11 +103,6 @@ def test_a_data_set_that_is_not_there_is_missed_at_once(
     if data in ("voc07", "stl10"):  # others read all they have: their folder alone is looked for
         with pytest.raises(FileNotFoundError, match=r"Expected layout:\n"):
             check_overrides("config", [f"data={data}", f"data.root={tmp_path}"])
-
-
-@pytest.mark.parametrize("devices", ["3", "-1", "auto", "[0,1]", "'0,1'", "'2,'"])
-def test_devices_are_what_lightning_takes(devices: str) -> None:
-    check_overrides("config", [f"trainer.devices={devices}"])
 
 
 def test_of_many_encoders_trained_here_few_are_listed_and_the_nearest_is_meant(
