@@ -1,5 +1,6 @@
 """Values of a configuration that cannot be, found before a folder is made, and without torch where that is possible."""
 
+import logging
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -120,7 +121,10 @@ def _check_root(cfg: DictConfig, given: bool) -> None:
 @cache
 def _made(node: str) -> None:
     """Makes a part or looks for a data set, once for all jobs of a sweep."""
+    logging.disable(logging.WARNING)  # the job will say it, once
     try:
         instantiate(OmegaConf.create(node), _convert_="all")
     except InstantiationException as error:
         raise error.__cause__ or error from None
+    finally:
+        logging.disable(logging.NOTSET)

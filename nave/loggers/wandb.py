@@ -144,7 +144,7 @@ def listed(overlaps: Mapping[str, float | None], seed: int) -> Collection[str]:
 
 def _cells(run: RunAtK, image_id: str) -> list[Any]:
     line = run.lines[image_id]
-    return [run.k, run.overlap(image_id), line["clusters"], len(line["components"]), line["inertia"]]
+    return [run.k, run.overlaps[image_id], line["clusters"], len(line["components"]), line["inertia"]]
 
 
 def default_mode() -> str:

@@ -166,10 +166,6 @@ class RunAtK:
             found |= zip((image.image_id for image in some), best_overlap_each(some), strict=True)
         return found
 
-    def overlap(self, image_id: str) -> float | None:
-        """One of :attr:`overlaps`."""
-        return self.overlaps[image_id]
-
     def read_map(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
         """The map of one image at the original image's size."""
         return self.results.read_map(image_id)

@@ -1,3 +1,4 @@
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from nave.command_line.overrides import check_overrides, quoted, with_quoting_hint
+from tests.helpers.datasets import write_stl10
 
 
 @pytest.mark.parametrize("value", ["/a=b", "/a,b", "/a(b", "/it's", '/a"b', "/a b[1]{2}", "/caf\u00e9:x"])
@@ -91,6 +93,13 @@ def test_a_typo_is_named_with_what_was_meant(
     with pytest.raises(ValueError, match=message):
         check_overrides(config, overrides)
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_what_a_data_set_has_to_say_is_left_to_the_job(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    check_overrides("config", ["data=stl10", f"data.root={write_stl10(tmp_path)}"])
+    assert not caplog.records
+    logging.getLogger("nave.data").warning("of the job")
+    assert "of the job" in caplog.text
 
 
 @pytest.mark.parametrize("data", ["voc07", "coco20k", "stl10", "chestxray14", "image_folder"])
