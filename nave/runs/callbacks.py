@@ -74,7 +74,7 @@ class SweepSummary(Callback):
         if not rows or any(row.status != "ok" for row in rows) or not_logged(folder):
             failed.append(f"to see what failed, and how to finish it: python -m nave.sweep {folder}")
         if failed:
-            announce(*(f"{line}\n" for line in failed))
+            announce(*failed)
             sys.exit(1)
 
 
@@ -94,7 +94,7 @@ class TrainingFailures(Callback):
         if upload := sync_command(folder):
             announce(f"to upload: {upload}")
         if failed:
-            announce(*(f"{name}: {reason}\n" for name, reason in failed.items()))
+            announce(*(f"{name}: {reason}" for name, reason in failed.items()))
             sys.exit(1)
 
 
