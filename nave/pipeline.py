@@ -17,9 +17,10 @@ from nave.loggers.interface import RunLogger, select_examples
 from nave.module import Explainer
 from nave.processes.distributed import StopAtOnce, is_rank_zero, leave_process_group
 from nave.runs.duration import announce_large_images
+from nave.runs.files import remove_temporary
 from nave.runs.head import head_from_outside, prepare_head
 from nave.runs.journal import Journal
-from nave.runs.layout import RunFolder, remove_temporary
+from nave.runs.layout import RunFolder
 from nave.runs.pictures import Artist, draw
 from nave.runs.provenance import begin, device_name, of_data, of_device, of_encoder, recorded, save
 from nave.runs.reader import Run, RunAtK, mean_overlaps

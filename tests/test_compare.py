@@ -10,7 +10,8 @@ import pytest
 from nave.compare import main
 from nave.comparison import rows as comparison
 from nave.comparison.pictures import chosen_runs
-from nave.runs.layout import RunFolder, write_json
+from nave.runs.files import write_json
+from nave.runs.layout import RunFolder
 from nave.runs.reader import Run
 from nave.runs.scoring import evaluate
 from tests.helpers.pages import CLASSES, write_centroids, write_lines, write_run

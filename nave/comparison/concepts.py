@@ -11,7 +11,8 @@ from scipy.sparse import csr_matrix, vstack
 
 from nave.metrics.bootstrap import Score, score
 from nave.metrics.segmentation import COUNTERPART, pair_ious
-from nave.runs.concepts import Concepts, form, read_concepts
+from nave.runs.concepts import Concepts, read_concepts
+from nave.runs.forming import form
 from nave.runs.reader import RunAtK
 
 KEPT, AGAIN, NEW, OVERLAP = "concepts_kept", "concepts_again", "concepts_new", "concept_overlap"  # quantities

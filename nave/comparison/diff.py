@@ -14,8 +14,9 @@ from nave.comparison.measure import Change, changes
 from nave.comparison.rows import Row, average, check_common, difference, rows
 from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
+from nave.runs.files import read_json, write_csv, write_json
 from nave.runs.labels import distinguished, names_without_k
-from nave.runs.layout import PLAN, read_json, write_csv, write_json
+from nave.runs.layout import PLAN
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.runs.record import training_of
 from nave.strict_json import checked

@@ -17,7 +17,8 @@ from nave.comparison.rows import Row
 from nave.comparison.scores import SCORE
 from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
-from nave.runs.layout import k_order, write_csv, write_json
+from nave.runs.files import write_csv, write_json
+from nave.runs.layout import k_order
 from nave.runs.reader import RunAtK
 from nave.viz.palette import LINES, MARKERS
 from nave.viz.terminal import FittedTable, score_text

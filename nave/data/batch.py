@@ -9,17 +9,9 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from nave.data.content import Content, files_of, meaning_of
 from nave.data.input_size import InputSize
-from nave.data.interface import (
-    Content,
-    Dataset,
-    Entry,
-    GroundTruth,
-    UnreadableImageError,
-    entry_of,
-    files_of,
-    meaning_of,
-)
+from nave.data.interface import Dataset, Entry, GroundTruth, UnreadableImageError, entry_of
 from nave.data.pixels import remarks
 
 OWN_SIZE = InputSize()

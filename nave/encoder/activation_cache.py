@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations
-from nave.runs.layout import PART, write_bytes
+from nave.runs.files import PART, write_bytes
 from nave.weights.tensor_sets import tensors_sha256
 
 GRID = "grid"  # name of the only tensor in a file

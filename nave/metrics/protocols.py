@@ -1,14 +1,13 @@
 """The box protocols: NAVE's upper bound and CorLoc with Wilson's interval, AP50 and AR@100 with the bootstrap's."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from nave.data.interface import GroundTruth
 from nave.metrics.average_precision import Matches, Ranking, matches, ranking
-from nave.metrics.bootstrap import Counts, Score, mean, per_resample, proportion, proportion_of, score
+from nave.metrics.bootstrap import Counts, Score, mean, per_resample, proportion, score
 from nave.metrics.bootstrap import scores as resampled
 from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of, with_objects, with_truth
 
@@ -35,62 +34,18 @@ def hitting_components(images: Sequence[Prediction], *, iou: float = 0.5, inner:
 
 HALF = 0.5  # part of a component's pixels beyond which it is mostly object
 NO_BOX = np.empty((0, 4))
-SMALL, LARGE = 32**2, 96**2  # COCO's areas in square pixels; a boundary belongs to the larger size
 
 
 def corloc_hits(images: Sequence[Prediction], *, iou: float = 0.5) -> Bool[np.ndarray, " N"]:
     """Returns whether the one box overlaps any object of each image by at least ``iou``; no box is a miss."""
-    return np.array([objects.any() for objects in _hit_objects(images, iou)], bool)
+    return np.array([objects.any() for objects in hit_objects(images, iou)], bool)
 
 
-Group = Callable[[GroundTruth], Mapping[str, Bool[np.ndarray, " M"]]]  # which objects are members of each
-
-
-class GroupTally:
-    """CorLoc of every group of objects over its images: the one box must hit an object *of that group*.
-
-    Takes some images at a time, of which a byte each is kept.
-
-    Args:
-        group: :func:`by_class` or :func:`by_size`.
-        iou: see :func:`scores`, as for what follows.
-        hard: likewise.
-    """
-
-    def __init__(self, group: Group, *, iou: float = 0.5, hard: bool = True) -> None:
-        self._group, self._iou, self._hard = group, iou, hard
-        self._hits: dict[str, bytearray] = {}
-
-    def add(self, images: Sequence[Prediction]) -> None:
-        """Adds the next images."""
-        counted = with_objects(with_truth(images, hard=self._hard))
-        for image, objects in zip(counted, _hit_objects(counted, self._iou), strict=True):
-            for name, members in self._group(truth_of(image)).items():
-                self._hits.setdefault(name, bytearray()).append(bool(objects[members].any()))
-
-    def scores(self) -> dict[str, Score]:
-        """The score of every group, by name."""
-        return {name: proportion_of(sum(hits), len(hits)) for name, hits in sorted(self._hits.items())}
-
-
-def _hit_objects(images: Sequence[Prediction], iou: float) -> list[Bool[np.ndarray, " M"]]:
+def hit_objects(images: Sequence[Prediction], iou: float) -> list[Bool[np.ndarray, " M"]]:
     """Returns which objects the one box of each image hits."""
     boxes = [NO_BOX if image.box is None else image.box[None] for image in images]
     ious = overlaps(boxes, [truth_of(image).boxes for image in images])
     return [np.asarray((overlap >= iou).any(axis=0)) for overlap in ious]
-
-
-def by_class(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
-    """Groups objects by their class."""
-    names = np.array(truth.classes)
-    return {name: names == name for name in set(truth.classes)}
-
-
-def by_size(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
-    """Groups objects by the area of their boxes as in COCO: ``small``, ``medium``, ``large``."""
-    areas = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
-    size = np.digitize(areas, [SMALL, LARGE])
-    return {name: size == index for index, name in enumerate(("small", "medium", "large")) if (size == index).any()}
 
 
 def scores(

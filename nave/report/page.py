@@ -16,8 +16,9 @@ from nave.comparison.diff import read as read_diff
 from nave.comparison.pictures import pictures, representative
 from nave.report import changes, concepts, plots, tables
 from nave.report.images import detail, index
+from nave.runs.files import write_whole
 from nave.runs.labels import axes, distinguished, label, spelled
-from nave.runs.layout import PAGE, write_whole
+from nave.runs.layout import PAGE
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.strict_json import to_json
 from nave.viz.palette import hex_colours

@@ -16,8 +16,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from nave.loggers.wandb import sync_command
 from nave.processes.distributed import is_rank_zero, tolerate_lost_jobs
 from nave.runs.claim import FolderInUseError, claimed
+from nave.runs.files import write_csv, write_json, write_whole
 from nave.runs.folding import as_given, fold, is_grid, name_files, overrides_parser
-from nave.runs.layout import PLAN, RUN, RunFolder, write_csv, write_json, write_whole
+from nave.runs.layout import PLAN, RUN, RunFolder
 from nave.runs.record import read_record
 from nave.runs.summary import as_markdown, as_table, flat, summary
 from nave.runs.sweep import CONSTANT, Plan, in_quotes, not_logged, own_folder, written_page

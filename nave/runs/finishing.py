@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from nave.data.interface import Content, Dataset, GroundTruth, Masked
+from nave.data.content import Content
+from nave.data.interface import Dataset, GroundTruth, Masked
 from nave.data.watermark import Watermarked
 from nave.localization.interface import Localizer, resized
 from nave.localization.on_object import object_share
@@ -18,8 +19,9 @@ from nave.metrics.segmentation import BACKGROUND, IGNORE, contingency, contingen
 from nave.metrics.unlabelled import cluster_areas, cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
 from nave.runs.choice import chosen, plain, rounded
+from nave.runs.files import encoded, npy, write_bytes
 from nave.runs.journal import Journal
-from nave.runs.layout import BY_IMAGE, CENTROIDS, MAPS, K, encoded, npy, write_bytes
+from nave.runs.layout import BY_IMAGE, CENTROIDS, MAPS, K
 from nave.runs.notes import Note
 from nave.runs.packing import Member, member
 from nave.runs.prediction import Line, MapLine, SegmentationLine, TruthLine

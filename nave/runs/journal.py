@@ -11,7 +11,8 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
-from nave.runs.layout import K, RunFolder, write_chunks
+from nave.runs.files import write_chunks
+from nave.runs.layout import K, RunFolder
 from nave.runs.notes import Current, Note, Notes, Unreadable
 from nave.runs.packing import Catalogue
 from nave.runs.prediction import Line

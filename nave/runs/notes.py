@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from nave.data.interface import Content
+from nave.data.content import Content
 from nave.runs.layout import K, RunFolder
 from nave.runs.prediction import Line
 from nave.runs.shards import Span, are_spans

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nave.runs.layout import K, RunFolder, temporary_path, write_chunks
+from nave.runs.files import temporary_path, write_chunks
+from nave.runs.layout import K, RunFolder
 from nave.runs.notes import Ends
 from nave.runs.shards import BLOCK, ENTRY, INDEX, Span, key_of, shard
 

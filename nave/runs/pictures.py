@@ -14,7 +14,8 @@ from nave.data.interface import Dataset, UnreadableImageError, positions
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import each
 from nave.runs.damage import is_whole
-from nave.runs.layout import MAPS, ResultsFolder, RunFolder, write_image
+from nave.runs.files import write_image
+from nave.runs.layout import MAPS, ResultsFolder, RunFolder
 from nave.runs.prediction import Line, read_lines
 from nave.viz.overlay import QUALITY, overlay, shrunk
 

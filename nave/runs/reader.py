@@ -13,7 +13,8 @@ from jaxtyping import UInt8
 
 from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap_each, chunks
-from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, K, ResultsFolder, RunFolder, k_order, k_text, read_json
+from nave.runs.files import read_json
+from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, K, ResultsFolder, RunFolder, k_order, k_text
 from nave.runs.notes import Unreadable
 from nave.runs.prediction import Line, Lines, read_lines
 from nave.runs.record import CURE, Process, Record, read_record

@@ -5,7 +5,8 @@ import platform
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypedDict
 
-from nave.runs.layout import K, RunFolder, read_json
+from nave.runs.files import read_json
+from nave.runs.layout import K, RunFolder
 from nave.runs.notes import Unreadable
 from nave.strict_json import checked
 

@@ -14,9 +14,11 @@ from nave.limits import within
 from nave.metrics import protocols, segmentation
 from nave.metrics.bootstrap import Score
 from nave.metrics.class_iou import ClusteredImage, class_miou
+from nave.metrics.groups import GroupTally, by_class, by_size
 from nave.metrics.prediction import CHUNK, Prediction
-from nave.runs.concepts import write_concepts
-from nave.runs.layout import K, ResultsFolder, RunFolder, k_order, write_json
+from nave.runs.files import write_json
+from nave.runs.forming import write_concepts
+from nave.runs.layout import K, ResultsFolder, RunFolder, k_order
 from nave.runs.prediction import CURE as RERUN
 from nave.runs.prediction import Line, read_lines
 from nave.runs.record import CURE, read_record
@@ -74,8 +76,8 @@ def _score(results: ResultsFolder, options: Evaluation, seed: int, clustered: bo
     Lines are read once, some at a time, so that a few numbers of each image stay in memory.
     """
     boxes = protocols.BoxTally(iou=options.iou, hard=options.hard, inner=options.inner)
-    wanted = [protocols.by_class] * options.per_class + [protocols.by_size] * options.per_size
-    groups = [protocols.GroupTally(group, iou=options.iou, hard=options.hard) for group in wanted]
+    wanted = [by_class] * options.per_class + [by_size] * options.per_size
+    groups = [GroupTally(group, iou=options.iou, hard=options.hard) for group in wanted]
     means = segmentation.Means()
     lines = read_lines(results)
     while some := list(islice(lines, CHUNK)):
