@@ -181,10 +181,10 @@ def write(folder: Path, runs: Sequence[RunAtK], found: Sequence[Pair], measured:
     )
     write_json(folder / DIFF, content)
     write_csv(folder / "diff.csv", content["rows"])
-    write_csv(folder / "images.csv", list(_images(runs, found)))
+    write_csv(folder / "images.csv", list(image_lines(runs, found)))
 
 
-def _images(runs: Sequence[RunAtK], found: Sequence[Pair]) -> Iterator[dict[str, Any]]:
+def image_lines(runs: Sequence[RunAtK], found: Sequence[Pair]) -> Iterator[dict[str, Any]]:
     """One line for each image of each pair, the images that changed most first."""
     names = names_without_k(runs)
     for pair in found:

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from nave.loggers.wandb import sync_command
+from nave.loggers.wandb_mode import sync_command
 from nave.processes.distributed import is_rank_zero, tolerate_lost_jobs
 from nave.runs.claim import FolderInUseError, claimed
 from nave.runs.files import write_csv, write_json, write_whole

@@ -46,6 +46,11 @@ WANDB = "wandb"
 CLAIM = ".claim"
 
 
+def beside(page: Path) -> Path:
+    """The folder of the images of a page that would be too large with them."""
+    return page.with_name(f"{page.stem}_files")
+
+
 @dataclass(frozen=True)
 class ResultsFolder:
     """The folder with the results of a run at one K."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
-from nave.loggers.wandb import sync_command
+from nave.loggers.wandb_mode import sync_command
 from nave.runs.files import read_json
 from nave.runs.layout import PLAN, RUN, RunFolder
 from nave.runs.reader import Run
