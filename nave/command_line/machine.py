@@ -10,7 +10,6 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from nave.command_line.error import CommandLineError
 from nave.near_names import near
 
 DEVICES = re.compile(r"auto|-1|[1-9]\d*|\d+(,\d+)+,?|\d+,")  # what Lightning takes in a string
@@ -28,6 +27,10 @@ RARE = {
     "strategy": ("ddp_spawn", "fsdp", "deepspeed"),
     "precision": ("bf16", "bf16-true", "16-true", "64-true", "64", "transformer-engine", "transformer-engine-float16"),
 }
+
+
+class CommandLineError(ValueError):
+    """An override that cannot be; the message names it, the choices and the nearest one."""
 
 
 def check_devices(cfg: DictConfig) -> None:

@@ -19,8 +19,8 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nave.command_line.error import CommandLineError
 from nave.command_line.help import help_text
+from nave.command_line.machine import CommandLineError
 from nave.command_line.values import check_values
 from nave.config import CONF, register
 from nave.near_names import near

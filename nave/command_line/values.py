@@ -11,8 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from nave.command_line.error import CommandLineError
-from nave.command_line.machine import check_devices, check_machine
+from nave.command_line.machine import CommandLineError, check_devices, check_machine
 from nave.command_line.timm_names import is_unknown, timm_names
 from nave.config import ASKED, check, numbers_of_clusters
 from nave.limits import TRAINING, check_numbers

@@ -23,7 +23,6 @@ class Batch:
     """Images of equal size; ``image_ids``, ``indices``, ``sizes`` and ``truths`` have one entry per image.
 
     Args:
-        image_ids: ids of the images.
         indices: their positions in the data set.
         images: uint8, ``(B, 3, H, W)``; B is 0 if no image of the batch could be read.
         sizes: the original (height, width).
@@ -76,7 +75,6 @@ def load_batch(dataset: Dataset, indices: Sequence[int], input_size: InputSize =
     """Decodes the images at ``indices``.
 
     Args:
-        dataset: the data set.
         indices: positions in the data set.
         input_size: the size to resize to, which must be equal for all.
 

@@ -21,8 +21,7 @@ class GroupTally:
 
     Args:
         group: :func:`by_class` or :func:`by_size`.
-        iou: see :func:`scores`, as for what follows.
-        hard: likewise.
+        iou, hard: see :func:`nave.metrics.protocols.scores`.
     """
 
     def __init__(self, group: Group, *, iou: float = 0.5, hard: bool = True) -> None:

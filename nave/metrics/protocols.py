@@ -62,7 +62,7 @@ def scores(
     Args:
         iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
         hard: False leaves out difficult and truncated boxes.
-        inner: see :func:`nave_hits`.
+        inner: see :func:`hitting_components`.
 
     Raises:
         ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
@@ -119,9 +119,7 @@ class BoxTally:
     """The boxes of a run, of some images at a time; of an image are kept its id, a few numbers, nine bytes a box.
 
     Args:
-        iou: see :func:`scores`, as for what follows.
-        hard: likewise.
-        inner: likewise.
+        iou, hard, inner: see :func:`scores`.
     """
 
     def __init__(self, *, iou: float, hard: bool, inner: bool) -> None:

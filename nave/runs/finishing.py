@@ -62,7 +62,6 @@ class Finisher:
         journal: Journal of the run, in whose folder the results are written.
         rank: Of the process in whose name the image is noted.
         dataset: Data set of the images.
-        localization: NAVE or a baseline.
         centroids: Whether to keep those of every image.
         packed: Whether maps and centroids go into shards, and not to files of their own.
     """
@@ -208,7 +207,6 @@ def agreement(
     """Agreement of a map with the masks of classes and objects.
 
     Args:
-        labels: The map.
         mask: Class ids; 255 is ignored.
         objects: Object ids; 255 is ignored. None if the data set has none.
         names: Names of the class ids.

@@ -56,8 +56,6 @@ class Formed:
     """The concepts of a run at one K, as they are formed.
 
     Args:
-        results: Where its predictions are.
-        concepts: The most frequent first.
         clusters: Number of the clusters of every image.
         by_cluster: The concept of every cluster, image by image.
     """
@@ -96,8 +94,6 @@ class _Images:
     """The images of a run at one K, by their numbers.
 
     Args:
-        results: Where they are.
-        starts: Of their lines.
         clusters: Number of the clusters of each.
     """
 
@@ -179,12 +175,7 @@ def _describe(describer: "Describer", take: Callable[[list[Described]], None]) -
 
 @dataclass(frozen=True, eq=False)
 class Describer:
-    """Describes some images; called in any process.
-
-    Args:
-        images: Those of the run.
-        centres: Those of the concepts.
-    """
+    """Describes some images; called in any process."""
 
     images: _Images
     centres: Float64[np.ndarray, "M D"]

@@ -67,7 +67,6 @@ def prepare_head(
     Args:
         explainer: on the device of the run.
         images: of the run, without any to skip.
-        folder: of the run.
         record: of the run, which will say where the head is from.
         outside: a head that does not depend on the images.
 

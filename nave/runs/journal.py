@@ -29,8 +29,6 @@ class Journal:
     Every process appends to its own file, so no lock is needed, and a killed process loses at most one image.
 
     Args:
-        folder: Folder of the run.
-        ks: The numbers of clusters of the run.
         head: sha256 of the foreground head that judges the images.
     """
 

@@ -98,8 +98,6 @@ class Notes:
     Every line is read once: by :meth:`read`, which goes on where it ended. What is noted later always holds.
 
     Args:
-        folder: Folder of the run.
-        ks: Its numbers of clusters.
         current: Whether what was noted before still holds; None: it does.
     """
 

@@ -35,8 +35,8 @@ KEPT = (
     *("seconds", "images_per_second"),  # of the attempt that computed, if nothing is left to compute
 )
 NOT_COMPUTING = (  # rooms and commands that no result passes through
-    *("bench", "comparison", "export", "loggers", "report"),
-    *("__main__.py", "compare.py", "dashboard.py", "diff.py", "figure.py", "help.py", "sweep.py"),
+    *("bench", "command_line", "comparison", "export", "loggers", "report"),
+    *("__main__.py", "compare.py", "dashboard.py", "diff.py", "figure.py", "overlay.py", "sweep.py"),
 )
 
 

@@ -69,7 +69,6 @@ class Run:
     """A run and its record; the run may have failed.
 
     Args:
-        record: Its run.json.
         ks: The K to look at; None for all.
     """
 

@@ -46,7 +46,6 @@ class Record(TypedDict, total=False):
     """The content of run.json. Keys are added as they become known, so the record of an interrupted run is incomplete.
 
     Attributes:
-        config: The resolved configuration.
         overrides: Those of the command line.
         training: What made the weights: the training scheme, aliases resolved, or the name of a file.
         scheme: The training scheme whose mean and deviation normalise the images.
@@ -56,12 +55,9 @@ class Record(TypedDict, total=False):
         total: Number of images in the data set.
         passed_over: Numbers of files and annotations that the data set did not take, by reason.
         remarks: Numbers of images about which something was decided while they were read, such as their bit depth.
-        images: Number of explained images.
-        seconds: Seconds by stage.
         logged: Names of the loggers that have logged the run.
         same_as: Folder whose results were reused.
         code_sha256: Hash of the package's source files.
-        device_type: ``cpu`` or ``cuda``.
         engine: The clustering engine that was used, with the version of its library.
         unlogged: Why loggers have failed, by name; the results are complete.
         foreground: The foreground head that chose the boxes.

@@ -45,7 +45,6 @@ def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[st
     """Scores a run at every K and writes metrics.json and concepts.json beside each predictions.jsonl.
 
     Args:
-        folder: Folder of the run.
         options: Overrides of the run's own ``evaluation`` options (``hard=false``); with them nothing is written.
 
     Returns:
