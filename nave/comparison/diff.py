@@ -158,15 +158,15 @@ def _noise(before: RunAtK, after: RunAtK, image_ids: Mapping[str, Change]) -> di
     return {name: float(np.mean(both)) for name, both in values.items() if None not in both}  # type: ignore[arg-type]
 
 
-def noise_rows(runs: Sequence[RunAtK], found: Sequence[Pair], *, seed: int = 0) -> Iterator[Row]:
+def noise_rows(runs: Sequence[RunAtK], found: Sequence[Pair]) -> Iterator[Row]:
     """How equal encoders would agree under another seed of k-means, and by how much less a pair agrees."""
     names = names_without_k(runs)
     for pair in found:
         if pair.noise:
             where = (names[pair.after], runs[pair.after].k, names[pair.before])
             ari = {image_id: change.agreement["ari"] for image_id, change in pair.changes.items()}
-            yield Row("noise", "", *where, average("noise", pair.noise, seed=seed))
-            yield Row("beyond_noise", "", *where, difference(pair.noise, ari, seed=seed))
+            yield Row("noise", "", *where, average("noise", pair.noise))
+            yield Row("beyond_noise", "", *where, difference(pair.noise, ari))
 
 
 def write(folder: Path, runs: Sequence[RunAtK], found: Sequence[Pair], measured: Sequence[Row]) -> None:

@@ -21,7 +21,7 @@ class GroupTally:
 
     Args:
         group: :func:`by_class` or :func:`by_size`.
-        iou, hard: see :func:`nave.metrics.protocols.scores`.
+        iou, hard: see :class:`nave.metrics.protocols.BoxTally`.
     """
 
     def __init__(self, group: Group, *, iou: float = 0.5, hard: bool = True) -> None:

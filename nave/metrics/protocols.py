@@ -48,41 +48,19 @@ def hit_objects(images: Sequence[Prediction], iou: float) -> list[Bool[np.ndarra
     return [np.asarray((overlap >= iou).any(axis=0)) for overlap in ious]
 
 
-def scores(
-    images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True, inner: bool = True, seed: int = 0
-) -> dict[str, Score]:
-    """Computes ``nave``, ``corloc``, ``ap50`` and ``ar100`` of a run, whatever the order of its images.
-
-    Images of unknown ground truth never count, images without objects only in ``ap50`` and ``ar100``.
-
-    ``nave_on_object`` is there if an image has a mask: the share of the hits of ``nave``, over the images with a mask,
-    whose component is mostly object by the pixels of the mask. The box of a region that shows no object can fit an
-    object by accident.
-
-    Args:
-        iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
-        hard: False leaves out difficult and truncated boxes.
-        inner: see :func:`hitting_components`.
-
-    Raises:
-        ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
-    """
-    return _tallied(images, iou, hard, inner).scores(seed=seed)
-
-
 def score_differences(
     ours: Iterable[Prediction],
     theirs: Iterable[Prediction],
     *,
-    iou: float = 0.5,
-    hard: bool = True,
-    inner: bool = True,
+    iou: float,
+    hard: bool,
+    inner: bool,
     seed: int = 0,
 ) -> dict[str, Score]:
-    """Computes ours minus theirs of the figures of :func:`scores`, in percentage points, with bootstrap intervals.
+    """Computes ours minus theirs of the figures of :class:`BoxTally`, in percentage points, with bootstrap intervals.
 
     Both are resampled together, so that what makes an image hard for both cancels out. The images are the same, in the
-    same order; the options are those of :func:`scores`.
+    same order; the options are those of :class:`BoxTally`.
     """
     a, b = (_tallied(images, iou, hard, inner).collected() for images in (ours, theirs))
 
@@ -116,10 +94,22 @@ def _tallied(images: Iterable[Prediction], iou: float, hard: bool, inner: bool) 
 
 
 class BoxTally:
-    """The boxes of a run, of some images at a time; of an image are kept its id, a few numbers, nine bytes a box.
+    """The figures of a run, ``nave``, ``corloc``, ``ap50`` and ``ar100``, whatever the order of its images.
+
+    It takes some images at a time, and keeps of each its id, a few numbers, nine bytes a box. Images of unknown ground
+    truth never count, images without objects only in ``ap50`` and ``ar100``.
+
+    ``nave_on_object`` is there if an image has a mask: the share of the hits of ``nave``, over the images with a mask,
+    whose component is mostly object by the pixels of the mask. The box of a region that shows no object can fit an
+    object by accident.
 
     Args:
-        iou, hard, inner: see :func:`scores`.
+        iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
+        hard: False leaves out difficult and truncated boxes.
+        inner: see :func:`hitting_components`.
+
+    Raises:
+        ValueError: for an ``iou`` outside (0, 1].
     """
 
     def __init__(self, *, iou: float, hard: bool, inner: bool) -> None:
@@ -133,7 +123,7 @@ class BoxTally:
         self._parts.append(_measured(images, self._iou, self._hard, self._inner))
 
     def scores(self, *, seed: int = 0) -> dict[str, Score]:
-        """See :func:`scores`."""
+        """The figures with their intervals; raises ValueError for duplicate image ids."""
         run = self.collected()
         precision, recall = per_resample(run.ranked.average_precision), per_resample(run.ranked.average_recall)
         return {

@@ -12,11 +12,18 @@ from omegaconf import OmegaConf
 
 from nave.config import CONF
 from nave.data.interface import GroundTruth
-from nave.metrics.prediction import Prediction
-from nave.metrics.protocols import BoxTally, score_differences, scores
+from nave.metrics.prediction import Prediction, chunks
+from nave.metrics.protocols import BoxTally, score_differences
 
 CASES = 1000
 EMPTY = {"value": None, "low": None, "high": None, "images": 0}
+
+
+def scores(images, *, iou=0.5, hard=True, inner=True, seed=0):
+    tally = BoxTally(iou=iou, hard=hard, inner=inner)
+    for some in chunks(images):
+        tally.add(some)
+    return tally.scores(seed=seed)
 
 
 def iou(a, b):
@@ -258,11 +265,12 @@ def test_an_overlap_that_is_none_is_refused(wrong):
 def test_differences_are_those_of_the_scores_and_of_a_run_with_itself_none(run):
     ours = sorted(run(3), key=lambda image: image.image_id)
     theirs = [replace(image, boxes=image.boxes[::-1], box=None) for image in ours]
-    found = score_differences(ours, theirs)
+    options = {"iou": 0.5, "hard": True, "inner": True}
+    found = score_differences(ours, theirs, **options)
     for name, figure in found.items():
         own = [scores(images)[name]["value"] for images in (ours, theirs)]
         assert figure["value"] == pytest.approx(own[0] - own[1], abs=1e-3)
-    assert {figure["value"] for figure in score_differences(ours, ours).values()} == {0}
+    assert {figure["value"] for figure in score_differences(ours, ours, **options).values()} == {0}
 
 
 def test_a_hit_whose_component_shows_no_object_is_an_accident():
