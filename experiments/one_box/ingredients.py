@@ -8,9 +8,9 @@ from jaxtyping import Float64, Int32, Int64, UInt8
 from scipy import ndimage
 
 from nave.data.input_size import InputSize
-from nave.localization.basins import Flood
+from nave.localization.basins import Flood, Parts
 from nave.localization.foreground import Foreground
-from nave.localization.instances import PROMINENCE, Grid, measure
+from nave.localization.instances import PROMINENCE, Grid, scan
 from nave.localization.interface import resized
 from nave.localization.objectness import Objectness, border_shares
 from nave.metrics.prediction import overlaps
@@ -44,7 +44,15 @@ def instances(grid: Grid, labels: UInt8[np.ndarray, "y x"]) -> Iterator[Regions]
 def by_head(grid: Grid, regions: Regions, smallest: float) -> tuple[Boxes, Scores]:
     """Judges regions by what the head sees in them."""
     found = measure(regions, np.tanh(grid.logits))
-    return found.extents[found.area > smallest], found.scores(regions.size)[found.area > smallest]
+    return found.extents[found.area > smallest], scan(found, regions.size)[found.area > smallest]
+
+
+def measure(regions: Regions, weights: Float64[np.ndarray, "y x"]) -> Parts:
+    """Measures the regions of a map."""
+    inside = regions >= 0
+    extents = [(x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(regions + 1)]
+    area, total = np.bincount(regions[inside]), np.bincount(regions[inside], weights[inside])
+    return Parts(np.array(extents, np.int64).reshape(-1, 4), area, total)
 
 
 def by_prior(objectness: Objectness) -> Judge:

@@ -4,9 +4,10 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -116,13 +117,17 @@ def finishing(size: tuple[int, int], images: int, repeats: int) -> Figures:
         decode = _least_cpu_seconds(lambda: [dataset.image(index) for index in range(images)], repeats) / images
         for name, judge in (("finish", head), ("finish_without_head", None)):
             explainer.foreground = judge
-            journal = Journal(RunFolder(Path(folder, name)), explainer.ks)
-            finisher = Finisher(journal, 0, dataset, explainer.localization)
             tasks = [Task(_clustered(explainer, dataset, index), None, None) for index in range(images)]
-            finish = _least_cpu_seconds(partial(each, finisher, tasks, processes=0), repeats) / images
+            run = partial(_finish, explainer, dataset, tasks, Path(folder, name), count())
+            finish = _least_cpu_seconds(run, repeats) / images
             figures[f"{name}_native_cpu_milliseconds"] = 1e3 * finish
             figures[f"{name}_over_decode_native"] = finish / decode
     return figures | {"decode_native_cpu_milliseconds": 1e3 * decode}
+
+
+def _finish(explainer: Explainer, dataset: Folder, tasks: list[Task], folder: Path, numbers: Iterator[int]) -> None:
+    journal = Journal(RunFolder(folder / str(next(numbers))), explainer.ks)
+    each(Finisher(journal, 0, dataset, explainer.localization), tasks, processes=0)
 
 
 def reading(size: tuple[int, int], images: int, repeats: int) -> Figures:

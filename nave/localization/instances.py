@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, no_type_check
+from typing import no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Float64, Int32, Int64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 
-from nave.localization.basins import Flood
+from nave.localization.basins import Flood, Parts, Slopes
 from nave.localization.components import Box
 from nave.localization.foreground import Foreground
 from nave.localization.objectness import united
@@ -16,7 +16,7 @@ from nave.localization.regions import Regions
 
 PIXELS = 4.0  # about so many pixels lie between the points of the fine grid
 PROMINENCE = 1.0  # logits that a peak rises above the valley to a higher one, or it is no object of its own
-RIVAL_PROMINENCES, RIVAL_LEVELS = (0.5, 2.0), (0.0, 0.5, 1.0, 1.5, 2.0)  # in logits
+RIVAL_PROMINENCES, LEVELS = (0.5, 2.0), (0.0, 0.5, 1.0, 1.5, 2.0)  # in logits; the first level is the instances'
 SAME = 0.7  # overlap from which on two boxes are one detection
 MOST = 100  # detections an image, as many as AR@100 counts
 
@@ -40,13 +40,11 @@ class Grid:
     @classmethod
     def of(cls, foreground: Foreground, size: tuple[int, int]) -> "Grid":
         """Interpolates the tokens' logits bilinearly; points whose cells begin outside the image are left out."""
-        fine = foreground.logits
-        cell = []
-        for axis, (pixels, side) in enumerate(zip(foreground.patch, size, strict=True)):
-            factor = max(round(pixels / PIXELS), 1)
-            fine = _interpolated(fine, axis, factor, int(np.ceil(side * factor / pixels)))
-            cell.append(pixels / factor)
-        return cls(size, (cell[0], cell[1]), fine)
+        factors = [max(round(pixels / PIXELS), 1) for pixels in foreground.patch]
+        height, width = (pixels / factor for pixels, factor in zip(foreground.patch, factors, strict=True))
+        numbers = int(np.ceil(size[0] / height)), int(np.ceil(size[1] / width))
+        rows, columns = map(_points, foreground.steps.shape, factors, numbers)
+        return cls(size, (height, width), _interpolated(foreground.logits, *rows, *columns))
 
     def at_points(self, labels: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "y x"]:
         """Returns the map's label at every point."""
@@ -65,16 +63,29 @@ class Grid:
         return inside
 
 
+def _points(tokens: int, factor: int, points: int) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """The token before each point, and the share of the next one; the first and the last are continued outwards."""
+    position = np.clip((np.arange(min(points, tokens * factor)) + 0.5) / factor - 0.5, 0, tokens - 1)
+    before = np.minimum(position.astype(np.int64), max(tokens - 2, 0))
+    return before, position - before
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False)
+@no_type_check
 def _interpolated(
-    values: Float64[np.ndarray, "a b"], axis: int, factor: int, points: int
-) -> Float64[np.ndarray, "c d"]:
-    last = values.shape[axis] - 1
-    position = np.clip((np.arange(min(points, (last + 1) * factor)) + 0.5) / factor - 0.5, 0, last)
-    lower = np.minimum(position.astype(np.int64), max(last - 1, 0))
-    upper = np.minimum(lower + 1, last)
-    share = np.expand_dims(position - lower, 1 - axis)
-    mixed: Float64[np.ndarray, "c d"] = values.take(lower, axis) * (1 - share) + values.take(upper, axis) * share
-    return mixed
+    values: Float64[np.ndarray, "h w"], rows: Int64[np.ndarray, " y"], lower: Float64[np.ndarray, " y"],
+    columns: Int64[np.ndarray, " x"], right: Float64[np.ndarray, " x"],
+) -> Float64[np.ndarray, "y x"]:  # fmt: skip
+    fine = np.empty((len(rows), len(columns)))
+    row = np.empty(values.shape[1])
+    for y in range(len(rows)):
+        below = min(rows[y] + 1, values.shape[0] - 1)
+        for column in range(len(row)):
+            row[column] = values[rows[y], column] * (1 - lower[y]) + values[below, column] * lower[y]
+        for x in range(len(columns)):
+            after = min(columns[x] + 1, len(row) - 1)
+            fine[y, x] = row[columns[x]] * (1 - right[x]) + row[after] * right[x]
+    return fine
 
 
 def detect(labels: UInt8[np.ndarray, "H W"], foreground: Foreground, min_area: int) -> tuple[Detection, ...]:
@@ -97,76 +108,46 @@ def detect(labels: UInt8[np.ndarray, "H W"], foreground: Foreground, min_area: i
     grid = Grid.of(foreground, (labels.shape[0], labels.shape[1]))
     confidence = np.tanh(grid.logits)
     smallest = min_area / (grid.cell[0] * grid.cell[1])
-    flood = Flood.of(grid.logits, 0.0)
-    instances, rivals = measure(flood.basins(PROMINENCE), confidence), _rivals(grid, labels, flood, confidence)
-    candidates = Candidates(*(np.concatenate(parts) for parts in zip(instances, *rivals, strict=True)))
+    slopes = Flood.of(grid.logits, LEVELS[0]).slopes(confidence, LEVELS)
+    instances = slopes.parts(prominence=PROMINENCE)
+    rivals = *_split(slopes), *_of_clusters(grid.at_points(labels), confidence)
+    candidates = Parts(*(np.concatenate(parts) for parts in zip(instances, *rivals, strict=True)))
     behind = np.arange(len(candidates.area)) >= len(instances.area)
     large = candidates.area > smallest
-    boxes, scores = grid.boxes(candidates.extents[large]), (candidates.scores(confidence.size) - behind)[large]
-    kept = distinct(boxes, scores)
-    return tuple(((*map(int, boxes[i]),), float(scores[i])) for i in kept)  # type: ignore[misc] # four of them
+    boxes, scores = grid.boxes(candidates.extents[large]), (scan(candidates, confidence.size) - behind)[large]
+    kept = np.array(distinct(boxes, scores), np.int64)
+    found = zip(boxes[kept].tolist(), scores[kept].tolist(), strict=True)
+    return tuple(((x1, y1, x2, y2), score) for (x1, y1, x2, y2), score in found)
 
 
-class Candidates(NamedTuple):
-    """Regions of the fine grid: their extents (xyxy, half-open), points, and the sums of their confidence."""
-
-    extents: Int64[np.ndarray, "n 4"]
-    area: Int64[np.ndarray, " n"]
-    total: Float64[np.ndarray, " n"]
-
-    def scores(self, points: int) -> Float64[np.ndarray, " n"]:
-        """Returns the scan statistic of each, of all ``points`` of the grid."""
-        scores: Float64[np.ndarray, " n"] = self.total / np.sqrt(self.area * points)
-        return scores
-
-
-def _rivals(
-    grid: Grid, labels: UInt8[np.ndarray, "H W"], flood: Flood, confidence: Float64[np.ndarray, "y x"]
-) -> Iterator[Candidates]:
+def _split(slopes: Slopes) -> Iterator[Parts]:
+    """What other prominences and levels make of the same map."""
     for prominence in RIVAL_PROMINENCES:
-        yield measure(flood.basins(prominence), confidence)
-    before = np.append(0.0, np.cumsum(confidence))
-    for level in RIVAL_LEVELS:
-        above = Regions.of((grid.logits > level).view(np.uint8))
-        inside = above.cluster == 1
-        yield Candidates(above.boxes[inside], above.area[inside], totals(above, before)[inside])
-    clusters = Regions.of(grid.at_points(labels))
-    total = totals(clusters, before)
-    yield Candidates(clusters.boxes, clusters.area, total)
-    pairs = united(clusters, total, int(labels.max()) + 1)
-    yield Candidates(pairs.boxes, pairs.area, pairs.total)
+        yield slopes.parts(prominence=prominence)
+    for level in range(len(LEVELS)):
+        yield slopes.parts(level)
 
 
-def measure(ids: Int32[np.ndarray, "y x"], confidence: Float64[np.ndarray, "y x"]) -> Candidates:
-    """Returns the regions of every point's ``ids``; negative ones belong to none."""
-    return Candidates(*_sums(ids, confidence, int(ids.max(initial=-1)) + 1))
+def _of_clusters(labels: UInt8[np.ndarray, "y x"], confidence: Float64[np.ndarray, "y x"]) -> Iterator[Parts]:
+    """The regions of every cluster, and of every two adjacent ones."""
+    regions = Regions.of(labels)
+    total = totals(regions, confidence)
+    yield Parts(regions.boxes, regions.area, total)
+    pairs = united(regions, total, int(labels.max()) + 1)
+    yield Parts(pairs.boxes, pairs.area, pairs.total)
 
 
-def totals(regions: Regions, before: Float64[np.ndarray, " sums"]) -> Float64[np.ndarray, " R"]:
-    """Returns the sum over each region of what is summed up ``before`` every point, in raster order."""
-    sums: Float64[np.ndarray, " R"] = np.bincount(regions.of_span, np.diff(before[regions.spans.starts]))
+def scan(parts: Parts, points: int) -> Float64[np.ndarray, " n"]:
+    """Returns the scan statistic of each, of all ``points`` of the grid."""
+    scores: Float64[np.ndarray, " n"] = parts.total / np.sqrt(parts.area * points)
+    return scores
+
+
+def totals(regions: Regions, weights: Float64[np.ndarray, "y x"]) -> Float64[np.ndarray, " R"]:
+    """Returns the sum of the points' weights over each region."""
+    of_spans = np.add.reduceat(weights.ravel(), regions.spans.starts[:-1])
+    sums: Float64[np.ndarray, " R"] = np.bincount(regions.of_span, of_spans)
     return sums
-
-
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-@no_type_check
-def _sums(
-    ids: Int32[np.ndarray, "y x"], confidence: Float64[np.ndarray, "y x"], count: int
-) -> tuple[Int64[np.ndarray, "n 4"], Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    extents, area, total = np.zeros((count, 4), np.int64), np.zeros(count, np.int64), np.zeros(count)
-    for y in range(ids.shape[0]):
-        for x in range(ids.shape[1]):
-            region = ids[y, x]
-            if region < 0:
-                continue
-            if area[region] == 0:
-                extents[region] = x, y, x + 1, y + 1
-            area[region] += 1
-            total[region] += confidence[y, x]
-            extents[region, 0] = min(extents[region, 0], x)
-            extents[region, 2] = max(extents[region, 2], x + 1)
-            extents[region, 3] = y + 1
-    return extents, area, total
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)

@@ -93,15 +93,8 @@ class Unions(NamedTuple):
 
 def united(regions: Regions, totals: Float64[np.ndarray, " R"], count: int) -> Unions:
     """Merges the regions of every two of ``count`` clusters that are adjacent somewhere, and adds their ``totals``."""
-    neighbours = regions.neighbours()
-    one, other = regions.cluster[neighbours].T
-    pairs = (np.minimum(one, other) * count + np.maximum(one, other)).astype(np.uint16)  # there are up to 255 clusters
-    order = np.argsort(pairs, kind="stable")
-    numbers = np.bincount(pairs)
-    present = np.flatnonzero(numbers)
-    ends = np.append(0, np.cumsum(numbers[present]))
-    clusters = np.stack(np.divmod(present, count), axis=1)
-    return Unions(*_united(regions.cluster, regions.area, totals, regions.boxes, neighbours[order], clusters, ends))
+    clusters, begins, neighbours = regions.adjacent(count)
+    return Unions(*_united(regions.cluster, regions.area, totals, regions.boxes, neighbours, clusters, begins))
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
@@ -109,16 +102,16 @@ def united(regions: Regions, totals: Float64[np.ndarray, " R"], count: int) -> U
 def _united(
     cluster: Int64[np.ndarray, " R"], area: Int64[np.ndarray, " R"], total: Float64[np.ndarray, " R"],
     boxes: Int64[np.ndarray, "R 4"], neighbours: Int32[np.ndarray, "E 2"], clusters: Int64[np.ndarray, "P 2"],
-    ends: Int64[np.ndarray, " ends"],
+    begins: Int64[np.ndarray, " P+1"],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Unites the regions of each pair of clusters; its neighbours are those from ``ends[p]`` to ``ends[p + 1]``."""
+    """Unites the regions of each pair of clusters; its neighbours are those from ``begins[p]`` to ``begins[p + 1]``."""
     room = len(cluster) * min(len(clusters), int(cluster.max()))  # a region is in as many unions as other clusters
     pairs, boxes_of = np.empty((room, 2), np.int64), np.empty((room, 4), np.int64)
     areas, totals = np.zeros(room, np.int64), np.zeros(room, np.float64)
     count = 0
     for pair in range(len(clusters)):
         parent = np.arange(len(cluster)).astype(np.int32)
-        for edge in range(ends[pair], ends[pair + 1]):
+        for edge in range(begins[pair], begins[pair + 1]):
             union(parent, neighbours[edge, 0], neighbours[edge, 1])
         number = np.empty(len(cluster), np.int64)
         for region in range(len(cluster)):

@@ -17,14 +17,14 @@ class Spans:
         starts: flat index of each span's first pixel, then the number of pixels; a span ends where the next starts.
         rows: number of each row's first span, then the number of spans.
         labels: the label of each span.
-        contacts: spans above each other, and the number of pixels in which they touch: (upper, lower, pixels).
+        contacts: spans that touch, one above the other: (upper, lower).
     """
 
     size: tuple[int, int]
     starts: Int64[np.ndarray, " starts"]
     rows: Int64[np.ndarray, " rows"]
     labels: UInt8[np.ndarray, " S"]
-    contacts: Int32[np.ndarray, "C 3"]
+    contacts: Int32[np.ndarray, "C 2"]
 
     @classmethod
     def of(cls, labels: UInt8[np.ndarray, "H W"]) -> "Spans":
@@ -65,16 +65,19 @@ class Regions:
         sums: Float64[np.ndarray, " R"] = _sums(self.spans.starts, self.spans.rows, self.of_span, rows, below)
         return sums[: len(self.area)]
 
-    def neighbours(self) -> Int32[np.ndarray, "E 2"]:
-        """Pairs of adjacent regions; a pair comes as often as their spans touch."""
+    def adjacent(
+        self, count: int
+    ) -> tuple[Int64[np.ndarray, "P 2"], Int64[np.ndarray, " P+1"], Int32[np.ndarray, "E 2"]]:
+        """The pairs of adjacent regions, sorted by the two of ``count`` clusters to which they belong.
+
+        Returns:
+            The pairs of clusters, lower ones first; where the regions of each begin, then their number; the regions. A
+            pair comes as often as its spans touch.
+        """
         spans = self.spans
-        inside = np.ones(len(spans.labels), bool)
-        inside[spans.rows[:-1]] = False
-        right = np.flatnonzero(inside)
-        upper, lower, _ = spans.contacts[spans.labels[spans.contacts[:, 0]] != spans.labels[spans.contacts[:, 1]]].T
-        first, second = np.concatenate([right - 1, upper]), np.concatenate([right, lower])
-        pairs: Int32[np.ndarray, "E 2"] = self.of_span[np.stack([first, second], axis=1)]
-        return pairs
+        begins, regions = _adjacent(spans.labels, spans.rows, spans.contacts, self.of_span, count)
+        present = np.flatnonzero(np.diff(begins))
+        return np.stack(np.divmod(present, count), axis=1), np.append(begins[present], len(regions)), regions
 
     def profiles(self, chosen: Int64[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, "n H"], Int64[np.ndarray, "n W"]]:
         """The number of pixels of the chosen regions in every row and in every column."""
@@ -88,9 +91,9 @@ class Regions:
 @no_type_check
 def _contacts(
     starts: Int64[np.ndarray, " starts"], rows: Int64[np.ndarray, " rows"], width: int
-) -> Int32[np.ndarray, "C 3"]:
+) -> Int32[np.ndarray, "C 2"]:
     """The spans of neighbouring rows that touch, in raster order of the lower ones."""
-    contacts = np.empty((2 * len(starts), 3), np.int32)
+    contacts = np.empty((2 * len(starts), 2), np.int32)
     count = 0
     for y in range(1, len(rows) - 1):
         upper, lower = rows[y - 1], rows[y]
@@ -98,7 +101,7 @@ def _contacts(
             first = max(starts[upper] + width, starts[lower])
             last = min(starts[upper + 1] + width, starts[lower + 1])
             if first < last:
-                contacts[count, 0], contacts[count, 1], contacts[count, 2] = upper, lower, last - first
+                contacts[count, 0], contacts[count, 1] = upper, lower
                 count += 1
             ends = starts[upper + 1] + width - starts[lower + 1]
             upper += ends <= 0
@@ -109,7 +112,7 @@ def _contacts(
 @numba.njit(cache=True, nogil=True, boundscheck=False)
 @no_type_check
 def _connected(
-    labels: UInt8[np.ndarray, " S"], contacts: Int32[np.ndarray, "C 3"]
+    labels: UInt8[np.ndarray, " S"], contacts: Int32[np.ndarray, "C 2"]
 ) -> tuple[Int32[np.ndarray, " S"], int]:
     """The region of every span, and the number of regions, by a union-find (Rosenfeld and Pfaltz 1966)."""
     parent = np.arange(len(labels)).astype(np.int32)
@@ -146,6 +149,36 @@ def consecutive_ids(parent: Int32[np.ndarray, " n"]) -> tuple[Int32[np.ndarray, 
         else:
             number[member] = number[parent[member]]
     return number, count
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False)
+@no_type_check
+def _adjacent(
+    labels: UInt8[np.ndarray, " S"], rows: Int64[np.ndarray, " rows"], contacts: Int32[np.ndarray, "C 2"],
+    of_span: Int32[np.ndarray, " S"], count: int,
+) -> tuple[Int64[np.ndarray, " pairs"], Int32[np.ndarray, "E 2"]]:  # fmt: skip
+    """Regions that touch, sorted by counting: where those of every pair of clusters begin, and the regions."""
+    touching, found = np.empty((len(labels) + len(contacts), 2), np.int32), 0
+    for y in range(len(rows) - 1):
+        for span in range(rows[y] + 1, rows[y + 1]):
+            touching[found, 0], touching[found, 1] = span - 1, span
+            found += 1
+    for contact in contacts:
+        if labels[contact[0]] != labels[contact[1]]:
+            touching[found] = contact
+            found += 1
+    pair, begins = np.empty(found, np.int64), np.zeros(count * count + 1, np.int64)
+    for number in range(found):
+        one, other = labels[touching[number, 0]], labels[touching[number, 1]]
+        pair[number] = min(one, other) * count + max(one, other)
+        begins[pair[number] + 1] += 1
+    begins = np.cumsum(begins)
+    free, regions = begins.copy(), np.empty((found, 2), np.int32)
+    for number in range(found):
+        place = free[pair[number]]
+        free[pair[number]] += 1
+        regions[place, 0], regions[place, 1] = of_span[touching[number, 0]], of_span[touching[number, 1]]
+    return begins, regions
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)

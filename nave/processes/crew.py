@@ -32,12 +32,13 @@ ROOM = 8 << 20  # bytes of shared memory for what is given or returned at once, 
 ALIGNED, SMALL = 64, 4096  # bytes of arrays: where they begin, and fewer than are worth it
 UNREAD = 1 << 16  # bytes that a pipe holds for certain: what is longer is sent to a process that waits for it
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 5.0  # seconds until a process whose pipe is closed has ended
 MMAP_THRESHOLD, TRIM_THRESHOLD, KEPT = -3, -1, 1 << 25  # parameters of glibc's mallopt, and its largest threshold
 Function = Callable[[Item, memoryview], Result]
 
 
 class LostProcessError(RuntimeError):
-    """A process has ended before its work: it was killed, since it returns every error."""
+    """A process has ended before its work, though it returns every error: the message says how."""
 
 
 class _Given(NamedTuple):
@@ -156,9 +157,9 @@ class Crew(Generic[Item, Result]):
         number = self.given % (self._most + len(self._workers))
         message = pickle.dumps(_packed(item, number, _room(self._rooms, number)))
         try:
-            self._workers[self.given % len(self._workers)].give(message)
+            (worker := self._workers[self.given % len(self._workers)]).give(message)
         except (EOFError, OSError) as error:
-            raise self._lost() from error
+            raise self._lost(worker) from error
         self.given += 1
 
     def take(self) -> tuple[Result, memoryview]:
@@ -176,12 +177,13 @@ class Crew(Generic[Item, Result]):
         try:
             answer: _Answer = pickle.loads(self._next.answer())
         except (EOFError, OSError) as error:
-            raise self._lost() from error
+            raise self._lost(self._next) from error
         self.taken += 1
         return answer
 
-    def _lost(self) -> LostProcessError:
-        return LostProcessError(f"a process that {self._work} was killed: is there enough memory?")
+    def _lost(self, worker: _Worker) -> LostProcessError:
+        worker.process.join(PATIENCE)
+        return LostProcessError(f"a process that {self._work} {_end_of(worker.process.exitcode)}")
 
     def abandon(self) -> Iterator[Result]:
         """The results of what was begun, in order; what was not is dropped. The processes have ended then."""
@@ -217,6 +219,15 @@ class Crew(Generic[Item, Result]):
             worker.process.join()
             worker.pipe.close()
         self._workers = []
+
+
+def _end_of(code: int | None) -> str:
+    """How a process has ended, by its exit code as :mod:`multiprocessing` has it."""
+    if code == -signal.SIGKILL:
+        return "was killed: is there enough memory?"
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"has ended (exit code {code}): its own error, if any, stands above"
 
 
 def _started(function: Function[Any, Any], rooms: _Rooms | None) -> _Worker:

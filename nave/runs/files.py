@@ -49,6 +49,24 @@ def write_bytes(path: Path, content: bytes, via: Path | None = None) -> None:
     write_chunks(path, [content], via)
 
 
+def create_bytes(path: Path, content: bytes) -> None:
+    """Writes a file in place if there is none, and atomically if there is one.
+
+    In place is faster by half; a torn file must not count, as long as nothing names it that is written afterwards.
+    """
+    try:
+        file = path.open("xb")
+    except (FileExistsError, FileNotFoundError):  # or its folder is missing
+        write_bytes(path, content)
+        return
+    try:
+        with file:
+            file.write(content)
+    except BaseException:  # such as a full disk
+        path.unlink(missing_ok=True)
+        raise
+
+
 def write_image(image: Image.Image, path: Path, **options: Any) -> None:
     """Writes a PNG or a JPEG atomically; ``options`` are Pillow's."""
     write_bytes(path, encoded(image, "PNG" if path.suffix == ".png" else "JPEG", **options))

@@ -19,7 +19,7 @@ from nave.metrics.segmentation import BACKGROUND, IGNORE, contingency, contingen
 from nave.metrics.unlabelled import cluster_areas, cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
 from nave.runs.choice import chosen, plain, rounded
-from nave.runs.files import encoded, npy, write_bytes
+from nave.runs.files import create_bytes, encoded, npy
 from nave.runs.journal import Journal
 from nave.runs.layout import BY_IMAGE, CENTROIDS, MAPS, K
 from nave.runs.notes import Note
@@ -117,7 +117,7 @@ class Finisher:
             return {kind: member(f"{image_id}{BY_IMAGE[kind]}", content) for kind, content in files.items()}
         results = self.journal.folder.at(explanation.k, self.journal.ks)
         for kind, content in files.items():
-            write_bytes(results.of_image(kind, image_id), content)
+            create_bytes(results.of_image(kind, image_id), content)  # noted, and so believed, when it is whole
         if CENTROIDS not in files and explanation.k in self._with_centroids:
             results.centroids(image_id).unlink(missing_ok=True)
         return {}

@@ -44,6 +44,39 @@ def test_basins_are_those_of_a_literal_flood(seed: int, prominence: float) -> No
     assert found == {frozenset(one) for one in literal_basins(heights, -0.2, prominence)}
 
 
+@pytest.mark.parametrize("prominence", [0.3, 1.0, 100.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_slopes_are_those_of_the_basins(seed: int, prominence: float) -> None:
+    random = np.random.default_rng(seed)
+    heights, weights = ndimage.gaussian_filter(random.normal(size=(14, 19)), 1.2) * 5, random.normal(size=(14, 19))
+    flood = Flood.of(heights, -0.2)
+    parts = flood.slopes(weights, (-0.2, 0.4)).parts(prominence=prominence)
+    ids = flood.basins(prominence)
+    assert len(parts.area) == ids.max() + 1
+    assert parts.area.tolist() == np.bincount(ids[ids >= 0]).tolist()
+    np.testing.assert_allclose(parts.total, np.bincount(ids[ids >= 0], weights[ids >= 0]))
+    boxes = [(x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(ids + 1)]
+    assert parts.extents.tolist() == [list(box) for box in boxes]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parts_above_a_level_are_the_connected_ones(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    heights, weights = ndimage.gaussian_filter(random.normal(size=(14, 19)), 1.2) * 5, random.normal(size=(14, 19))
+    levels = (-0.5, 0.0, 0.7, 50.0)
+    slopes = Flood.of(heights, -0.5).slopes(weights, levels)
+    for number, level in enumerate(levels):
+        ids, count = ndimage.label(heights > level)
+        sums = np.bincount(ids.ravel(), weights.ravel(), minlength=count + 1)[1:]
+        expected = {
+            ((x.start, y.start, x.stop, y.stop), int((ids == n).sum()), round(sums[n - 1], 9))
+            for n, (y, x) in enumerate(ndimage.find_objects(ids), start=1)
+        }
+        found = slopes.parts(number)
+        rows = zip(found.extents.tolist(), found.area.tolist(), found.total.tolist(), strict=True)
+        assert {(tuple(extent), area, round(total, 9)) for extent, area, total in rows} == expected
+
+
 def test_a_valley_parts_two_objects_and_a_ripple_does_not() -> None:
     two = hills((10, 8), (10, 18))
     assert Flood.of(two, -2.9).basins(1.0).max() == 1

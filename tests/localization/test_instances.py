@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from nave.localization.basins import Parts
 from nave.localization.foreground import Foreground
-from nave.localization.instances import MOST, RIVAL_LEVELS, SAME, Candidates, Grid, detect, distinct, totals
+from nave.localization.instances import LEVELS, MOST, SAME, Grid, detect, distinct, scan, totals
 from nave.localization.regions import Regions
 from nave.metrics.prediction import overlaps
 
@@ -33,9 +34,9 @@ def test_the_grid_interpolates_inside_the_image() -> None:
 def test_scores_are_those_of_a_scan_statistic() -> None:
     regions = Regions.of(np.array([[0, 0, 2], [1, 1, 1]], np.uint8))
     confidence = np.arange(6, dtype=np.float64).reshape(2, 3) / 6
-    sums = totals(regions, np.append(0.0, np.cumsum(confidence)))
+    sums = totals(regions, confidence)
     np.testing.assert_allclose(sums, [1 / 6, 2 / 6, 12 / 6])
-    scores = Candidates(regions.boxes, regions.area, sums).scores(6)
+    scores = scan(Parts(regions.boxes, regions.area, sums), 6)
     np.testing.assert_allclose(
         scores, [(1 / 36) / np.sqrt(2 / 6), (2 / 36) / np.sqrt(1 / 6), (12 / 36) / np.sqrt(3 / 6)]
     )
@@ -49,7 +50,7 @@ def test_rivals_are_the_parts_of_a_literal_search(seed: int) -> None:
     judgement = judged(logits)
     grid = Grid.of(judgement, (48, 72))
     fine = grid.at_points(labels.astype(np.uint8))
-    masks = [grid.logits > level for level in RIVAL_LEVELS] + [fine == 0, fine == 1, fine >= 0]
+    masks = [grid.logits > level for level in LEVELS] + [fine == 0, fine == 1, fine >= 0]
     found = {box for box, _ in detect(labels.astype(np.uint8), judgement, 0)}
     boxes = []
     for mask in masks:

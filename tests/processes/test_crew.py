@@ -2,9 +2,10 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,17 +96,25 @@ def test_errors_come_in_their_turn_with_their_traceback() -> None:
         assert one.take()[0] == "last"
 
 
-def test_a_lost_process_is_told_apart_from_an_error() -> None:
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "was killed: is there enough memory?"),
+        (lambda: os.kill(os.getpid(), signal.SIGUSR2), "was ended by SIGUSR2"),
+        (lambda: os._exit(3), "has ended (exit code 3)"),
+    ],
+)
+def test_a_lost_process_is_told_apart_from_an_error(end: Callable[[], None], how: str) -> None:
     def die(item: str, room: memoryview) -> str:
         if item == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
+            end()
         return item
 
     with at_work(die, 2) as one:
         for item in ("first", "die", "second", "lost"):
             one.give(item)
         assert one.take()[0] == "first"
-        with pytest.raises(LostProcessError, match="a process that tests was killed: is there enough memory"):
+        with pytest.raises(LostProcessError, match=re.escape(f"a process that tests {how}")):
             one.take()
         assert list(one.abandon()) == ["second"]
 

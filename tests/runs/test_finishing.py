@@ -76,7 +76,7 @@ def test_an_error_names_the_image_and_leaves_no_note(tmp_path: Path, monkeypatch
     def full(*arguments: object, **options: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("nave.runs.finishing.write_bytes", full)
+    monkeypatch.setattr("nave.runs.finishing.create_bytes", full)
     with pytest.raises(WritingError, match="trip/a: no space left"):
         finisher(tmp_path, 2)(Task(clustered(2), None, None))
     assert not Journal(RunFolder(tmp_path / "run"), [2]).finished()
