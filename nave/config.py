@@ -14,7 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nave.clustering.number import NumberOfClusters, check_k
 from nave.data.input_size import InputSize
-from nave.limits import check_numbers
+from nave.limits import check_numbers, within
 from nave.localization.switch import CHOICES, SOURCES, switched
 from nave.metrics import SCORES
 from nave.runs.folder_names import encoder_name, run_name
@@ -94,11 +94,11 @@ def register() -> None:
     OmegaConf.register_new_resolver("either", lambda value, default: default if value is None else value, replace=True)
 
 
-def composed(overrides: Sequence[str], name: str = "config") -> DictConfig:
-    """``conf/<name>.yaml`` with overrides, as a command composes it."""
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """``conf/config.yaml`` with overrides, as a command composes it."""
     register()
     with initialize_config_module("nave.conf", version_base="1.3"):
-        return compose(name, overrides=[*overrides])
+        return compose("config", overrides=[*overrides])
 
 
 def _gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
@@ -159,6 +159,7 @@ def check_cache(cfg: DictConfig) -> None:
     """Raises ValueError for a cache that cannot be."""
     if cfg.cache_dtype not in CACHED:
         raise ValueError(f"cache_dtype={cfg.cache_dtype}: choose {' or '.join(CACHED)}")
+    within("cache_limit_gb", cfg.cache_limit_gb)
     if cfg.cache is None and cfg.cache_dtype != CACHED[0]:
         raise ValueError(f"cache_dtype={cfg.cache_dtype} says how activations are kept: give cache=FOLDER, or leave it")
     if cfg.cache is not None and Path(cfg.cache).exists() and not Path(cfg.cache).is_dir():

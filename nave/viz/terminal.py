@@ -131,22 +131,22 @@ def _with_short_words(columns: Sequence[_Column]) -> list[_Column]:
     return [one._replace(heading=replaced(one.heading), cells=[*map(replaced, one.cells)]) for one in columns]
 
 
-def shortened(words: Iterable[str], longest: int = LONGEST) -> dict[str, str]:
+def shortened(words: Iterable[str]) -> dict[str, str]:
     """Words without what long ones have in common at their beginning, and without their middles.
 
     Those that would be alike stay as they are.
     """
     words = set(words)
-    long = {word for word in words if cell_len(word) > longest}
+    long = {word for word in words if cell_len(word) > LONGEST}
     common = re.sub(r"[^/_-]*$", "", commonprefix([*long])) if len(long) > 1 else ""  # noqa: RUF071 - no paths
-    short = {word: _without_middle(f"{ELLIPSIS}{word[len(common) :]}" if common else word, longest) for word in long}
+    short = {word: _without_middle(f"{ELLIPSIS}{word[len(common) :]}" if common else word) for word in long}
     same = len({*short.values()} | (words - long)) < len(words)
     return {word: word if same else short.get(word, word) for word in words}
 
 
-def _without_middle(word: str, longest: int) -> str:
-    half = (longest - 1) // 2
-    return word if cell_len(word) <= longest else f"{word[:half]}{ELLIPSIS}{word[-half:]}"
+def _without_middle(word: str) -> str:
+    half = (LONGEST - 1) // 2
+    return word if cell_len(word) <= LONGEST else f"{word[:half]}{ELLIPSIS}{word[-half:]}"
 
 
 def _needed(columns: Sequence[_Column]) -> int:
