@@ -132,7 +132,7 @@ def check_architecture(cfg: DictConfig) -> None:
 
 def round_robin(count: int) -> int:
     """0 to ``count`` - 1, one after the other by a job's number in its sweep: the GPU that is its own; else 0."""
-    hydra: Any = HydraConfig.get()
+    hydra: Any = HydraConfig.get() if HydraConfig.initialized() else OmegaConf.create()  # before there is a job
     return int(OmegaConf.select(hydra, "job.num") or 0) % count
 
 

@@ -10,6 +10,7 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from nave.command_line.machine import RARE, USUAL, check_devices, check_machine
+from nave.command_line.overrides import check_overrides
 from tests.helpers.compositions import composed
 
 SEVERAL = ["3", "-1", "auto", "[0,1]", "'0,1'", "'2,'"]
@@ -78,6 +79,11 @@ def test_what_the_machine_lacks_is_refused(gpus: int, overrides: list[str], mess
 )
 def test_what_it_has_is_let_through(gpus: int, overrides: list[str]) -> None:
     check_machine(composed("config", *(f"trainer.{override}" for override in overrides)))
+
+
+@pytest.mark.parametrize("gpus", [2], indirect=True)
+def test_jobs_that_take_turns_on_the_gpus_are_let_through(gpus: int) -> None:
+    check_overrides("config", ["seed=0,1", "trainer.devices=[${round_robin:2}]"])
 
 
 @pytest.mark.parametrize("gpus", [0, 1], indirect=True)
