@@ -20,9 +20,9 @@ from nave.data.batch_loader import as_pixels, pieces
 from nave.data.folder import Folder
 from nave.data.input_size import InputSize
 from nave.module import ClusteredImage, Explainer
-from nave.processes.crew import ROOM
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import each
+from nave.processes.shared_memory import ROOM
 from nave.runs.finishing import Finisher, Task
 from nave.runs.head import head_outside_runs
 from nave.runs.journal import Journal

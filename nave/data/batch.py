@@ -8,6 +8,7 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from nave.data.content import Content, files_of, meaning_of
 from nave.data.input_size import InputSize
@@ -122,7 +123,7 @@ def load_part(dataset: Dataset, indices: Sequence[int], input_size: InputSize, r
             raise ValueError(
                 f"{part.image_ids[-1]}: {own} pixels (height, width): has its file changed during the run?"
             )
-        _write(_resized(entry.image, shape[3], shape[2]), part.pixels[len(part.sizes)])
+        _write(entry.image, part.pixels[len(part.sizes)])
         part.sizes.append(own)
         part.truths.append(entry.truth)
     if part.pixels is not None:
@@ -130,14 +131,15 @@ def load_part(dataset: Dataset, indices: Sequence[int], input_size: InputSize, r
     return part
 
 
-def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
-    return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
-
-
 def _write(image: Image.Image, pixels: UInt8[np.ndarray, "3 H W"]) -> None:
-    """Writes the channels one by one: faster than all of them as ``(H, W, 3)``, which NumPy would have to transpose."""
-    for channel, plane in zip(image.split(), pixels, strict=True):
-        plane[:] = np.frombuffer(channel.tobytes(), np.uint8).reshape(plane.shape)
+    """Writes an image, resized where it is larger or smaller."""
+    size = pixels.shape[1:]
+    if (image.height, image.width) == size:
+        for channel, plane in zip(image.split(), pixels, strict=True):  # NumPy would take longer to transpose (H, W, 3)
+            plane[:] = np.frombuffer(channel.tobytes(), np.uint8).reshape(size)
+        return
+    full = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]  # in a third of the time that Pillow takes
+    pixels[:] = functional.interpolate(full, size, mode="bilinear", antialias=True)[0].numpy()
 
 
 def _noted(part: Part, dataset: Dataset, index: int) -> Entry | None:

@@ -4,76 +4,31 @@ Neither ``concurrent.futures`` nor torch's ``DataLoader``: both keep threads for
 interpreter from the thread that feeds the GPU, and need half a millisecond of it for what takes a tenth here.
 """
 
-import ctypes
-import gc
-import mmap
 import multiprocessing
 import os
 import pickle
 import signal
-import sys
-import threading
-import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import accumulate
 from multiprocessing.connection import Connection
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
-from nave.processes.signals import end_with, uninterrupted
+from nave.processes.serving import FORKS, SIGNALS, Answer, serve
+from nave.processes.shared_memory import ROOM, Rooms, packed, room_of
+from nave.processes.signals import uninterrupted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-FORKS = sys.platform == "linux"
-ROOM = 8 << 20  # bytes of shared memory for what is given or returned at once, such as eight photographs of 500 x 375
-ALIGNED, SMALL = 64, 4096  # bytes of arrays: where they begin, and fewer than are worth it
-UNREAD = 1 << 16  # bytes that a pipe holds for certain: what is longer is sent to a process that waits for it
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-PATIENCE = 5.0  # seconds until a process whose pipe is closed has ended
-MMAP_THRESHOLD, TRIM_THRESHOLD, KEPT = -3, -1, 1 << 25  # parameters of glibc's mallopt, and its largest threshold
 Function = Callable[[Item, memoryview], Result]
+UNREAD = 1 << 16  # bytes that a pipe holds for certain: what is longer is sent to a process that waits for it
+PATIENCE = 5.0  # seconds until a process whose pipe is closed has ended
 
 
 class LostProcessError(RuntimeError):
     """A process has ended before its work, though it returns every error: the message says how."""
-
-
-class _Given(NamedTuple):
-    """What a process is given: a pickled item, and where its arrays begin and end in a room."""
-
-    room: int
-    pickled: bytes
-    arrays: list[tuple[int, int]]
-
-
-class _Answer(NamedTuple):
-    """What it returns; neither a result nor an error if the item was dropped before the function was called."""
-
-    result: Any = None
-    error: Exception | None = None
-    dropped: bool = False
-
-
-class _Rooms:
-    """Memory that forked processes share: no file and no limit of ``/dev/shm``, and its pages are made once."""
-
-    def __init__(self, count: int, size: int) -> None:
-        self._memory, self._size = memoryview(mmap.mmap(-1, count * size + 1)), size
-
-    def __getitem__(self, room: int) -> memoryview:
-        return self._memory[room * self._size : (room + 1) * self._size]
-
-    @property
-    def dropped(self) -> bool:
-        """Whether nobody wants the result of what is not begun."""
-        return bool(self._memory[-1])
-
-    def drop(self) -> None:
-        """Nobody does from now on."""
-        self._memory[-1] = 1
 
 
 @dataclass
@@ -122,7 +77,7 @@ class Crew(Generic[Item, Result]):
 
     def __init__(self, function: Function[Item, Result], processes: int, *, ahead: int, work: str) -> None:
         self._work, self._most = work, processes * ahead
-        self._rooms = _Rooms(self._most + processes, ROOM) if FORKS else None  # a result is read, the next one begun
+        self._rooms = Rooms(self._most + processes, ROOM) if FORKS else None  # a result is read, the next one begun
         self.given = self.taken = 0  # items, and results
         with uninterrupted():
             self._workers = [_started(function, self._rooms) for _ in range(processes)]
@@ -155,7 +110,7 @@ class Crew(Generic[Item, Result]):
     def give(self, item: Item) -> None:
         """Gives an item to the next process; raises LostProcessError."""
         number = self.given % (self._most + len(self._workers))
-        message = pickle.dumps(_packed(item, number, _room(self._rooms, number)))
+        message = pickle.dumps(packed(item, number, room_of(self._rooms, number)))
         try:
             (worker := self._workers[self.given % len(self._workers)]).give(message)
         except (EOFError, OSError) as error:
@@ -171,11 +126,11 @@ class Crew(Generic[Item, Result]):
         number, answer = self.taken % (self._most + len(self._workers)), self._answer()
         if answer.error is not None:
             raise answer.error
-        return answer.result, _room(self._rooms, number)
+        return answer.result, room_of(self._rooms, number)
 
-    def _answer(self) -> _Answer:
+    def _answer(self) -> Answer:
         try:
-            answer: _Answer = pickle.loads(self._next.answer())
+            answer: Answer = pickle.loads(self._next.answer())
         except (EOFError, OSError) as error:
             raise self._lost(self._next) from error
         self.taken += 1
@@ -230,10 +185,10 @@ def _end_of(code: int | None) -> str:
     return f"has ended (exit code {code}): its own error, if any, stands above"
 
 
-def _started(function: Function[Any, Any], rooms: _Rooms | None) -> _Worker:
+def _started(function: Function[Any, Any], rooms: Rooms | None) -> _Worker:
     context: Any = multiprocessing.get_context("fork" if FORKS else None)
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(function, theirs, rooms, os.getpid()), daemon=True)
+    process = context.Process(target=serve, args=(function, theirs, rooms, os.getpid()), daemon=True)
     with warnings.catch_warnings(), _held_back():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python's, about threads that hold locks while forking
         process.start()
@@ -250,92 +205,3 @@ def _held_back() -> Iterator[None]:
     finally:
         if FORKS:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _room(rooms: _Rooms | None, number: int) -> memoryview:
-    return memoryview(b"") if rooms is None else rooms[number]
-
-
-def _packed(item: object, number: int, room: memoryview) -> _Given:
-    """An item with its larger arrays in its room; they are sent if they do not fit there."""
-    arrays: list[pickle.PickleBuffer] = []
-
-    def is_small(array: pickle.PickleBuffer) -> bool:
-        if memoryview(array).nbytes < SMALL:
-            return True
-        arrays.append(array)
-        return False
-
-    pickled = pickle.dumps(item, pickle.HIGHEST_PROTOCOL, buffer_callback=is_small)
-    content = [array.raw() for array in arrays]
-    stops = list(accumulate(-(-one.nbytes // ALIGNED) * ALIGNED for one in content))
-    if stops and stops[-1] > len(room):
-        return _Given(number, pickle.dumps(item, pickle.HIGHEST_PROTOCOL), [])
-    places = [(start, start + one.nbytes) for start, one in zip([0, *stops], content, strict=False)]
-    for (start, stop), one in zip(places, content, strict=True):
-        room[start:stop] = one
-    return _Given(number, pickled, places)
-
-
-def _serve(function: Function[Any, Any], pipe: Connection, rooms: _Rooms | None, parent: int) -> None:
-    """What a process does."""
-    _begin(parent)
-    while message := pipe.recv_bytes():
-        given: _Given = pickle.loads(message)
-        answer = _Answer(dropped=True) if rooms and rooms.dropped else _answered(function, given, rooms)
-        pipe.send_bytes(_sendable(answer))
-
-
-def _answered(function: Function[Any, Any], given: _Given, rooms: _Rooms | None) -> _Answer:
-    room = _room(rooms, given.room)
-    try:
-        item = pickle.loads(given.pickled, buffers=[room[start:stop] for start, stop in given.arrays])
-        return _Answer(function(item, room))
-    except Exception as error:
-        return _Answer(error=noted(error))
-
-
-def _sendable(answer: _Answer) -> bytes:
-    """A pickled answer; what cannot be pickled, or be made again, is replaced by an error that says so."""
-    try:
-        pickled = pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
-        if answer.error is not None:
-            pickle.loads(pickled)
-    except Exception as error:
-        failed = answer.error or error
-        return pickle.dumps(_Answer(error=noted(RuntimeError(f"{type(failed).__name__}: {failed}"), failed)))
-    return pickled
-
-
-def noted(error: Exception, cause: Exception | None = None) -> Exception:
-    """An error with its traceback as a note, since a traceback does not travel between processes."""
-    with suppress(Exception):
-        error.add_note("".join(traceback.format_exception(cause or error)))
-    return error
-
-
-def _begin(parent: int) -> None:
-    """Prepares a process."""
-    as_child()
-    keep_memory()
-    threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
-    gc.freeze()  # what is inherited stays shared
-    if torch := sys.modules.get("torch"):  # what was not inherited has no threads
-        torch.set_num_threads(1)
-
-
-def keep_memory() -> None:
-    """Keeps freed memory in this process: to be given every photograph's anew costs as much time as to resize it."""
-    with suppress(OSError, AttributeError):  # another C library than glibc
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(MMAP_THRESHOLD, KEPT)
-        mallopt(TRIM_THRESHOLD, 4 * KEPT)
-
-
-def as_child() -> None:
-    """Leaves signals to the parent of this process, whose handlers it inherits."""
-    signal.set_wakeup_fd(-1)  # it is the parent's: a signal to this process would look like one to the parent
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
-    if FORKS:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

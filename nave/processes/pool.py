@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from nave.processes.crew import Crew, noted
+from nave.processes.crew import Crew
+from nave.processes.serving import noted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
