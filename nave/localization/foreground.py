@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nave.localization.switch import CHOICES
-from nave.runs.layout import write_bytes
+from nave.runs.files import write_bytes
 
 NORM = 4.0  # length to which tokens are scaled
 PENALTY = 1e-2  # weight of half the squared norm of the coefficients
