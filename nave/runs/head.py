@@ -8,7 +8,7 @@ from typing import Any
 
 from nave.data.datamodule import ImageModule
 from nave.localization.foreground import Card, Head, card_of
-from nave.localization.switch import AUTO, CHOICES, LEARN, OFF, READY
+from nave.localization.switch import AUTO, CHOICES, LEARN, OFF, READY, switched
 from nave.localization.teaching import FEWEST, Rule, learn, pixels_sha256, ready
 from nave.module import Explainer
 from nave.processes.distributed import is_rank_zero
@@ -22,8 +22,11 @@ log = logging.getLogger(__name__)
 def of_foreground(explainer: Explainer, record: Record) -> Record:
     """The part of the record that identifies a head from outside: that of ``foreground=FILE``, or the ready one."""
     if explainer.localization.foreground == OFF:
+        asked = switched(record["config"].get("foreground", OFF))
+        if asked not in (AUTO, OFF):
+            log.info("foreground=%s has no effect: this localization takes no head", asked)
         return Record()
-    head = given(explainer.localization.foreground, card_of(record))
+    head = given(explainer.localization.foreground, card_of(record, explainer.encoder.random_seed))
     return Record(foreground_sha256=None if head is None else head.sha256)
 
 
@@ -52,7 +55,8 @@ def head_outside_runs(explainer: Explainer) -> Head | None:
     option = explainer.localization.foreground
     if option == LEARN:
         raise ValueError(f"foreground={LEARN}: only a run learns, from its images; choose another of {CHOICES}")
-    return None if option == OFF else given(option, card_of(of_encoder(explainer.encoder)))
+    encoder = explainer.encoder
+    return None if option == OFF else given(option, card_of(of_encoder(encoder), encoder.random_seed))
 
 
 def prepare_head(explainer: Explainer, images: ImageModule, folder: RunFolder, record: Record) -> Head | None:
@@ -72,7 +76,7 @@ def prepare_head(explainer: Explainer, images: ImageModule, folder: RunFolder, r
     """
     start = time.perf_counter()
     before = _read(folder.foreground)
-    head, source = _found(explainer, images, before, card_of(record))
+    head, source = _found(explainer, images, before, card_of(record, explainer.encoder.random_seed))
     record["foreground"] = _described(source, head)
     if is_rank_zero() and (before and before.sha256) != (head and head.sha256):
         folder.foreground.unlink(missing_ok=True)
