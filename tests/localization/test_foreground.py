@@ -103,7 +103,10 @@ def test_a_file_that_is_no_head_is_refused(tmp_path: Path, content: bytes | None
     ids=str,
 )
 def test_a_head_that_cannot_judge_every_image_is_refused(
-    tmp_path: Path, weights: np.ndarray, card: dict, told: str
+    tmp_path: Path,
+    weights: np.ndarray,
+    card: dict[str, list[list[str]] | None],
+    told: str,
 ) -> None:
     path = tmp_path / "head.safetensors"
     safetensors.numpy.save_file({"weights": weights}, path, {"card": json.dumps({**CARD, **card})})
