@@ -18,7 +18,7 @@ from nave.comparison.measure import Figures, figures
 from nave.comparison.pictures import Picture, chosen_runs
 from nave.comparison.rows import Row, average, over_seeds, present_by_run, rows, stamped
 from nave.metrics.bootstrap import Score
-from nave.runs.layout import write_json
+from nave.runs.files import write_json
 from nave.runs.reader import RunAtK, read_runs, runs_at_k
 from nave.viz.palette import LINES, MARKERS
 from nave.viz.terminal import score_text

@@ -6,7 +6,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from nave.config import numbers_of_clusters
+from nave.config import check_cache, numbers_of_clusters
 from nave.data.interface import Dataset
 from nave.data.watermark import watermarked
 from nave.encoder.activation_cache import ActivationCache
@@ -58,8 +58,5 @@ def build_loggers(group: DictConfig) -> dict[str, RunLogger]:
 
 
 def _cache(cfg: DictConfig) -> ActivationCache | None:
-    if cfg.cache is not None:
-        return ActivationCache(cfg.cache, cfg.cache_dtype, cfg.cache_limit_gb)
-    if cfg.cache_dtype != "float32":
-        raise ValueError(f"cache_dtype={cfg.cache_dtype} says how activations are kept: give cache=FOLDER, or leave it")
-    return None
+    check_cache(cfg)
+    return None if cfg.cache is None else ActivationCache(cfg.cache, cfg.cache_dtype, cfg.cache_limit_gb)

@@ -13,12 +13,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nave.clustering.number import NumberOfClusters, check_k
-from nave.localization.switch import AUTO, CHOICES, SOURCES, switched
+from nave.data.input_size import InputSize
+from nave.limits import check_numbers, within
+from nave.localization.switch import CHOICES, SOURCES, switched
 from nave.metrics import SCORES
 from nave.runs.folder_names import encoder_name, run_name
 from nave.weights.naming import file_name
 
 ASKED = "${architecture}"  # in the file of a model that is any network of timm
+CACHED = ("float32", "float16")
 CONF = Path(str(files("nave.conf")))
 
 
@@ -32,14 +35,6 @@ class Evaluation:
     per_class: bool = MISSING
     per_size: bool = MISSING
     groups: int = MISSING
-
-    def checked(self) -> "Evaluation":
-        """The options themselves; raises ValueError for one that cannot be."""
-        if not 0 < self.iou <= 1:
-            raise ValueError(f"evaluation.iou={self.iou}: an overlap, above 0 and at most 1")
-        if self.groups < 1:
-            raise ValueError(f"evaluation.groups={self.groups}: must be at least 1")
-        return self
 
 
 @dataclass
@@ -99,11 +94,11 @@ def register() -> None:
     OmegaConf.register_new_resolver("either", lambda value, default: default if value is None else value, replace=True)
 
 
-def composed(overrides: Sequence[str], name: str = "config") -> DictConfig:
-    """``conf/<name>.yaml`` with overrides, as a command composes it."""
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """``conf/config.yaml`` with overrides, as a command composes it."""
     register()
     with initialize_config_module("nave.conf", version_base="1.3"):
-        return compose(name, overrides=[*overrides])
+        return compose("config", overrides=[*overrides])
 
 
 def _gpus_per_node(accelerator: str, devices: Any, partition: str | None) -> Any:
@@ -137,7 +132,7 @@ def check_architecture(cfg: DictConfig) -> None:
 
 def round_robin(count: int) -> int:
     """0 to ``count`` - 1, one after the other by a job's number in its sweep: the GPU that is its own; else 0."""
-    hydra: Any = HydraConfig.get()
+    hydra: Any = HydraConfig.get() if HydraConfig.initialized() else OmegaConf.create()  # before there is a job
     return int(OmegaConf.select(hydra, "job.num") or 0) % count
 
 
@@ -151,19 +146,22 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 def check(cfg: DictConfig) -> None:
     """Finds, before the work, what would fail after it; raises ValueError naming the key, its value and the choices."""
     check_architecture(cfg)
+    check_numbers(cfg)
+    InputSize.of(cfg.image_size, cfg.longer_side)
     if cfg.objective not in SCORES:
         raise ValueError(f"objective={cfg.objective}: choose one of {', '.join(SCORES)}")
-    evaluation = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Evaluation), cfg.evaluation))
-    assert isinstance(evaluation, Evaluation)
-    evaluation.checked()
-    if cfg.concepts != AUTO and (
-        not isinstance(cfg.concepts, int) or isinstance(cfg.concepts, bool) or cfg.concepts < 0
-    ):
-        raise ValueError(f"concepts={cfg.concepts}: give a number, 0 for none, or auto")
-    if cfg.pack is not None and cfg.pack < 1:
-        raise ValueError(f"pack={cfg.pack}: give a number of images from 1 on, or null to pack none")
     if switched(cfg.foreground) not in SOURCES and not Path(cfg.foreground).is_file():
         raise ValueError(f"foreground={cfg.foreground} is no file: choose {CHOICES}")
+    check_cache(cfg)
+
+
+def check_cache(cfg: DictConfig) -> None:
+    """Raises ValueError for a cache that cannot be."""
+    if cfg.cache_dtype not in CACHED:
+        raise ValueError(f"cache_dtype={cfg.cache_dtype}: choose {' or '.join(CACHED)}")
+    within("cache_limit_gb", cfg.cache_limit_gb)
+    if cfg.cache is None and cfg.cache_dtype != CACHED[0]:
+        raise ValueError(f"cache_dtype={cfg.cache_dtype} says how activations are kept: give cache=FOLDER, or leave it")
     if cfg.cache is not None and Path(cfg.cache).exists() and not Path(cfg.cache).is_dir():
         raise ValueError(f"cache={cfg.cache} is a file: name a folder")
 

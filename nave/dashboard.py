@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--project", default="nave", help="W&B project: nave, or what name= was")
     parser.add_argument("--entity", help="W&B user or team; that of the key by default")
     options = parser.parse_args(arguments)
-    from nave.loggers.wandb import default_mode  # with torch, which takes seconds that --help need not take
+    from nave.loggers.wandb_mode import default_mode
 
     if default_mode() == "offline":
         raise ValueError("W&B has no key here: get one at https://wandb.ai/authorize, and run: wandb login")

@@ -7,14 +7,18 @@ folders of finished runs; every other ``key=value`` is one of ``nave.run``.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nave.command_line.overrides import check_overrides
 from nave.run import main as explain
 from nave.runs.layout import PAGE
 from nave.viz.terminal import command, show
+
+if TYPE_CHECKING:
+    from nave.runs.reader import Run
 
 IMAGES = 5  # in the table
 OUTPUTS = Path("outputs/diff")
@@ -64,6 +68,24 @@ def _measure(output: Path, folders: Sequence[Path]) -> None:
         show(table)
     page = write_page([output], output / PAGE)
     show(f"look at {os.path.relpath(page)}")
+    if not folders:
+        _log(runs[0].run, page, {"figures": [row.flat() for row in rows], "images": [*diff.image_lines(runs, found)]})
+
+
+def _log(run: "Run", page: Path, content: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Gives the comparison to W&B, if the runs were given to it."""
+    from omegaconf import OmegaConf
+
+    from nave.build import build_loggers
+    from nave.loggers.wandb import WandbLogger
+
+    for logger in build_loggers(OmegaConf.create(run.record["config"]["logger"])).values():
+        if isinstance(logger, WandbLogger):
+            try:
+                logger.log_comparison(page, content)
+            except Exception as error:
+                cure = f"the same command with --output {page.parent} logs it again"
+                raise ValueError(f"logger=wandb: {error.__cause__ or error}; {cure}") from error
 
 
 if __name__ == "__main__":

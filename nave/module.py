@@ -96,12 +96,9 @@ class Explainer(LightningModule):
     Args:
         encoder: reads the layers that ``localization`` needs.
         composite: how layers are upsampled, normalised and weighted.
-        clustering: the engine.
-        localization: NAVE or a baseline.
         ks: as returned by :meth:`nave.localization.interface.Localizer.ks`.
         seed: of the run; each image's own seed is derived from it and the image's id.
         stability_seeds: number of further seeds for the stability of maps; 0 computes none.
-        cache: of activations.
     """
 
     def __init__(

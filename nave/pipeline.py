@@ -17,9 +17,10 @@ from nave.loggers.interface import RunLogger, select_examples
 from nave.module import Explainer
 from nave.processes.distributed import StopAtOnce, is_rank_zero, leave_process_group
 from nave.runs.duration import announce_large_images
-from nave.runs.head import of_foreground, prepare_head
+from nave.runs.files import remove_temporary
+from nave.runs.head import head_from_outside, prepare_head
 from nave.runs.journal import Journal
-from nave.runs.layout import RunFolder, remove_temporary
+from nave.runs.layout import RunFolder
 from nave.runs.pictures import Artist, draw
 from nave.runs.provenance import begin, device_name, of_data, of_device, of_encoder, recorded, save
 from nave.runs.reader import Run, RunAtK, mean_overlaps
@@ -90,7 +91,7 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
     trainer: Trainer = instantiate(cfg.trainer)
     record |= of_encoder(explainer.encoder) | of_data(dataset) | Record(ks=list(explainer.ks))
     record |= of_device(trainer.strategy.root_device, explainer.clustering, explainer.ks)
-    record |= of_foreground(explainer, record)
+    outside = head_from_outside(explainer, record)
     check_same(before, record, folder)
     if cfg.skip_existing and (source := matching_run(folder, record, Path(cfg.outputs), dataset)):
         log.info("complete already: %s", source.path)
@@ -104,7 +105,8 @@ def _compute(cfg: DictConfig, folder: RunFolder, before: Record | None, record: 
         remove_temporary(folder.path)
     if explainer.localization.foreground != OFF:
         explainer.to(trainer.strategy.root_device)
-        explainer.foreground = prepare_head(explainer, instantiate(cfg.loader, dataset=dataset), folder, record)
+        images = instantiate(cfg.loader, dataset=dataset)
+        explainer.foreground = prepare_head(explainer, images, folder, record, outside)
     head = explainer.foreground
     journal = Journal(folder, explainer.ks, None if head is None else head.sha256)
     explain(cfg, explainer, dataset, journal, record, trainer)

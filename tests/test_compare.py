@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from nave.compare import main
 from nave.comparison import rows as comparison
 from nave.comparison.pictures import chosen_runs
-from nave.runs.layout import RunFolder, write_json
+from nave.runs.files import write_json
+from nave.runs.layout import RunFolder
 from nave.runs.reader import Run
 from nave.runs.scoring import evaluate
 from tests.helpers.pages import CLASSES, write_centroids, write_lines, write_run
@@ -95,6 +97,21 @@ def test_the_whole_comes_first_and_classes_are_shown_when_asked_for(runs, tmp_pa
         concepts = [line.split("\u2502")[2].strip() for line in lines]
         assert concepts[0] == "any"
         assert set(concepts) == {"any", *classes}
+
+
+def test_every_column_has_its_own_number_of_images(runs, tmp_path, capsys):
+    fewer = tmp_path / "fewer"
+    shutil.copytree(runs[0], fewer)
+    for run in Run.read(fewer).at_k:
+        write_lines(run.results, list(run.lines.values())[:2])
+    evaluate(RunFolder(fewer))
+    assert main([str(runs[1]), str(fewer), "--k", "3", "--output", str(tmp_path / "out"), "--no-maps"]) == 0
+    lines = [
+        line.split("\u2502")
+        for line in capsys.readouterr().out.splitlines()
+        if "fragmentation" in line or "largest component" in line
+    ]
+    assert [line[-2].strip() for line in lines] == ["3 / 2", "2"]  # of the runs, then of their difference
 
 
 def write_baseline(folder):

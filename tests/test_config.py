@@ -18,6 +18,15 @@ from tests.helpers.compositions import composed
         ("evaluation.iou=0", "evaluation.iou=0"),
         ("evaluation.iou=1.5", "evaluation.iou=1.5"),
         ("evaluation.groups=0", "evaluation.groups=0"),
+        ("pack=-1", "pack=-1: give a whole number from 1 on, or null"),
+        ("concepts=true", "concepts=True: give a whole number from 0 on, or auto"),
+        ("loader.limit=2.5", r"loader\.limit=2\.5: give a whole number from 1 on, or null"),
+        ("loader.batch_size=null", r"loader\.batch_size=null: give a whole number"),
+        ("watermark_size=0", r"watermark_size=0\.0: give a number above 0 and up to 1"),
+        ("longer_side=0", "longer_side=0: give a number of pixels"),
+        ("image_size=[3]", r"image_size=\[3\]: give null"),
+        ("cache_dtype=float8", "cache_dtype=float8: choose float32 or float16"),
+        ("cache_dtype=float16", "give cache=FOLDER, or leave it"),
     ],
 )
 def test_what_would_fail_after_the_work_is_refused_before_it(override: str, message: str) -> None:

@@ -211,12 +211,6 @@ def test_a_shard_that_cannot_be_written_ends_the_run_with_the_images_name(
     assert nave_run(*overrides) == 0
 
 
-@pytest.mark.parametrize("pack", [0, -1])
-def test_no_number_of_images_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], pack: int) -> None:
-    assert nave_run(*photographs(tmp_path, 1), f"pack={pack}", into(tmp_path / "run")) == 1
-    assert f"pack={pack}: give a number of images from 1 on, or null" in capsys.readouterr().out
-
-
 @SLOW
 def test_two_processes_write_shards_of_their_own(tmp_path: Path) -> None:
     overrides = [*damaged(tmp_path, 13), "pack=1"]

@@ -177,7 +177,7 @@ def test_validation_images_that_are_missing_can_be_held_out(tmp_path: Path, caps
         (["exclude=[hose]"], "exclude=hose: data=stl10 has no such class; it has: airplane, bird"),
         (["exclude=[hose]"], "Did you mean horse?"),
         (["watermark=person"], "watermark=person: data=stl10 has no such class; it has: airplane, bird"),
-        (["watermark=horse", "watermark_probability=2"], "watermark_probability=2.0: must be from 0 to 1"),
+        (["watermark=horse", "watermark_probability=2"], "watermark_probability=2.0: give a number from 0 to 1"),
         (["validation=1"], "validation=1: give a share from 0 to below 1"),
         (["loader.batch_size=1"], "batch_size=1: must be at least 2"),
         (["data=sample"], "data=sample has images of unknown class"),

@@ -76,6 +76,7 @@ INGREDIENTS: tuple[tuple[str, Candidates, bool], ...] = (  # name, candidates, w
     ("parts of the head's map alone (judged by the prior)", of_head, False),
     ("instances alone (judged by the prior)", instances, False),
     ("both, not split (parts of the head's map, judged by the head)", of_head, True),
+    ("both, split, without votes (instances, judged by the head)", instances, True),
 )
 
 

@@ -78,7 +78,7 @@ def main() -> None:
     import torch  # which takes seconds that --help need not take
 
     from nave.command_line.job import quiet_lightning
-    from nave.runs.layout import write_json
+    from nave.runs.files import write_json
     from nave.runs.provenance import commit, device_name, versions
 
     quiet_lightning()

@@ -10,7 +10,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from nave.bench.cases import VOC07, Bench
 from nave.bench.end_to_end import Figures
-from nave.runs.layout import RunFolder, read_json
+from nave.runs.files import read_json
+from nave.runs.layout import RunFolder
 from nave.runs.prediction import read_lines
 
 SCORES = ("corloc", "nave")

@@ -28,7 +28,7 @@ from nave.bench.gpu_tests import gpu_tests
 from nave.bench.throughput import decode, encode, load, traced_run, whole_run
 from nave.bench.trained import training
 from nave.command_line.job import quiet_lightning
-from nave.runs.layout import write_json
+from nave.runs.files import write_json
 from nave.runs.provenance import commit, device_name, versions
 
 Sections = Mapping[str, Callable[[], Figures]]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from nave.bench.cases import Bench
 from nave.bench.end_to_end import Figures
-from nave.runs.layout import RunFolder, read_json
+from nave.runs.files import read_json
+from nave.runs.layout import RunFolder
 
 OPTIONS = ("model=resnet18", "data=shapes", "epochs=2", "trainer.precision=bf16-mixed", "logger=[]")
 POLL = 0.005  # seconds

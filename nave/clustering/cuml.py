@@ -36,7 +36,7 @@ class Cuml:
         Raises:
             RuntimeError: without a CUDA device or without the package, naming the extra ``gpu``.
         """
-        cluster = _import_cuml(composite.device)
+        cluster = import_cuml(composite.device.type)
         start = initial_centroids(composite, check_k(k), seeds, self.n_init) if init is None else init
         fits = [
             self._fit(cluster, composite.images(torch.tensor([i], device=start.device)), start[i], int(seeds[i]))
@@ -85,10 +85,15 @@ def compress(image: Composite) -> tuple[Composite, Float[Tensor, "D R"]]:
     return Composite(blocks), torch.block_diag(*bases)
 
 
-def _import_cuml(device: torch.device) -> Any:
+def import_cuml(device: str) -> Any:
+    """The module ``cuml.cluster``, for a type of device.
+
+    Raises:
+        RuntimeError: without a CUDA device or without the package, naming the extra ``gpu``.
+    """
     # without a GPU, ``import cuml`` succeeds and ``fit`` fails: check the device first
     cure = "install it with pip install 'nave[gpu]' on a machine with a CUDA device, or choose clustering=factored"
-    if device.type != "cuda":
+    if device != "cuda":
         raise RuntimeError(f"clustering=cuml needs the data on a CUDA device, not on {device}: {cure}")
     try:
         return importlib.import_module("cuml.cluster")
@@ -105,5 +110,5 @@ def engine_name(clustering: Clustering, device: str) -> str:
     name = type(clustering).__name__.lower()
     if not isinstance(clustering, Cuml):
         return name
-    _import_cuml(torch.device(device))
+    import_cuml(device)
     return f"{name} {importlib.import_module('cuml').__version__}"

@@ -51,17 +51,17 @@ class Gram:
         """Number of points of every block; their sum is ``M``."""
         return [points.shape[2] for points in self.features]
 
-    def times(self, coefficients: Float[Tensor, "B K M"], out: Tensor | None = None) -> Float[Tensor, "B K M"]:
+    def times(self, coefficients: Float[Tensor, "B K M"]) -> Float[Tensor, "B K M"]:
         """Computes the inner products of weighted sums with every point."""
         if len(self.features) == 1:
-            return self._times(0, coefficients, out)
+            return self._times(0, coefficients)
         return torch.cat([self._times(i, a) for i, a in enumerate(coefficients.split(self.sizes, dim=2))], dim=2)
 
-    def _times(self, i: int, coefficients: Tensor, out: Tensor | None = None) -> Tensor:
+    def _times(self, i: int, coefficients: Tensor) -> Tensor:
         matrix, F = self.matrices[i], self.features[i]
         if matrix is None:
             coefficients, matrix = torch.bmm(coefficients, F.mT), F
-        return torch.bmm(coefficients, matrix, out=out)
+        return torch.bmm(coefficients, matrix)
 
     def centroids(self, coefficients: Float[Tensor, "B K M"]) -> Float[Tensor, "B K D"]:
         """Computes weighted sums of the points themselves, for coefficients whose sum is 1."""

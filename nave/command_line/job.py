@@ -16,8 +16,9 @@ from hydra.types import RunMode
 from nave.processes.distributed import is_rank_zero, single_job
 from nave.processes.signals import stopped_at_once
 from nave.runs.claim import FolderInUseError, claimed
+from nave.runs.files import write_whole
 from nave.runs.journal import Journal
-from nave.runs.layout import PLAN, RunFolder, write_whole
+from nave.runs.layout import PLAN, RunFolder
 from nave.runs.provenance import save
 from nave.runs.record import Record, read_record
 from nave.runs.resume import ConflictingResultsError

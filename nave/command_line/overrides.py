@@ -20,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nave.command_line.help import help_text
-from nave.command_line.values import CommandLineError, check_values
+from nave.command_line.machine import CommandLineError
+from nave.command_line.values import check_values
 from nave.config import CONF, register
 from nave.near_names import near
 from nave.processes.signals import ended_with_its_reader

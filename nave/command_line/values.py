@@ -1,6 +1,6 @@
 """Values of a configuration that cannot be, found before a folder is made, and without torch where that is possible."""
 
-import re
+import logging
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -11,18 +11,15 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from nave.command_line.machine import CommandLineError, check_devices, check_machine
 from nave.command_line.timm_names import is_unknown, timm_names
 from nave.config import ASKED, check, numbers_of_clusters
+from nave.limits import TRAINING, check_numbers
 from nave.near_names import near
 from nave.weights.naming import SUFFIX, no_such_training, trained_names
 
-DEVICES = re.compile(r"auto|-1|[1-9]\d*|\d+(,\d+)+,?|\d+,")  # what Lightning takes in a string
 LISTS = ("nave.data.voc.VOC", "nave.data.stl10.STL10")  # opened in a tenth of a second; others read all they have
 ENCODER, TIMM = "nave.encoder.encoder.Encoder", "nave.encoder.timm_network.timm_encoder"
-
-
-class CommandLineError(ValueError):
-    """An override that cannot be; the message names it, the choices and the nearest one."""
 
 
 def check_values(cfg: DictConfig, overrides: Sequence[str], elsewhere: bool) -> None:
@@ -33,17 +30,21 @@ def check_values(cfg: DictConfig, overrides: Sequence[str], elsewhere: bool) -> 
     given = {override.partition("=")[0] for override in overrides}
     if "k" in cfg:
         numbers_of_clusters(OmegaConf.to_object(cfg.k) if OmegaConf.is_config(cfg.k) else cfg.k)
+    else:
+        check_numbers(cfg, TRAINING)
     _check_architecture(cfg)
-    _check_devices(cfg)
+    check_devices(cfg)
     if not elsewhere:
         _check_weights(cfg)
         _check_root(cfg, "data.root" in given)
     if "k" in cfg:
         check(cfg)
     if not elsewhere:
+        check_machine(cfg)
         _check_training(cfg)
         if "layers" in given:
             _check_layers(cfg)
+    _check_parts(cfg, given)
 
 
 def _near_file(path: Path, key: str) -> str:
@@ -57,14 +58,6 @@ def _check_architecture(cfg: DictConfig) -> None:
         close = near(cfg.architecture.partition(".")[0], sorted(timm_names()), "architecture=")
         more = close or " python -c \"import timm; print(timm.list_models('*vit*'))\" lists those with vit in them"
         raise CommandLineError(f"architecture={cfg.architecture}: timm {version('timm')} has no such network.{more}")
-
-
-def _check_devices(cfg: DictConfig) -> None:
-    devices = cfg.trainer.get("devices", "auto")
-    several = OmegaConf.is_list(devices) and all(isinstance(one, int) for one in devices)
-    if not several and not DEVICES.fullmatch(str(devices)):
-        choices = "a number, a list of devices such as [0,1], or auto"
-        raise CommandLineError(f"trainer.devices={devices}: give {choices}")
 
 
 def _check_training(cfg: DictConfig) -> None:
@@ -95,6 +88,13 @@ def _check_layers(cfg: DictConfig) -> None:
     check_layers(cfg.model.architecture, [*cfg.layers], options)
 
 
+def _check_parts(cfg: DictConfig, given: set[str]) -> None:
+    """Makes the parts of which an option is given: they know their choices, and need torch."""
+    for part in ("composite", "clustering", "localization"):
+        if part in cfg and any(key.startswith(f"{part}.") for key in given):
+            _made(OmegaConf.to_yaml(cfg[part], resolve=True))
+
+
 def _check_weights(cfg: DictConfig) -> None:
     file = cfg.weights and Path(cfg.weights).expanduser()
     if file and not file.exists():
@@ -114,13 +114,16 @@ def _check_root(cfg: DictConfig, given: bool) -> None:
         return
     nowhere = cfg.data.get("annotations") is None and (root is None or not root.exists())
     if "root" in cfg.data and (cfg.data._target_ in LISTS or nowhere):
-        _open(OmegaConf.to_yaml(cfg.data, resolve=True))
+        _made(OmegaConf.to_yaml(cfg.data, resolve=True))
 
 
 @cache
-def _open(node: str) -> None:
-    """Looks for a data set, once for all jobs of a sweep."""
+def _made(node: str) -> None:
+    """Makes a part or looks for a data set, once for all jobs of a sweep."""
+    logging.disable(logging.WARNING)  # the job will say it, once
     try:
         instantiate(OmegaConf.create(node), _convert_="all")
     except InstantiationException as error:
         raise error.__cause__ or error from None
+    finally:
+        logging.disable(logging.NOTSET)

@@ -11,14 +11,15 @@ from scipy.sparse import csr_matrix, vstack
 
 from nave.metrics.bootstrap import Score, score
 from nave.metrics.segmentation import COUNTERPART, pair_ious
-from nave.runs.concepts import Concepts, form, read_concepts
+from nave.runs.concepts import Concepts, read_concepts
+from nave.runs.forming import form
 from nave.runs.reader import RunAtK
 
 KEPT, AGAIN, NEW, OVERLAP = "concepts_kept", "concepts_again", "concepts_new", "concept_overlap"  # quantities
 OTHER = 1  # added to the seed of a run's concepts
 
 
-def concept_scores(before: RunAtK, after: RunAtK, *, seed: int = 0) -> Iterator[tuple[str, str, Score]]:
+def concept_scores(before: RunAtK, after: RunAtK) -> Iterator[tuple[str, str, Score]]:
     """Compares the concepts of two runs on the images of both; nothing if one of them has none.
 
     Concepts are matched one to one, so that the sum of the intersections over union of their pixels in all images is
@@ -46,13 +47,13 @@ def concept_scores(before: RunAtK, after: RunAtK, *, seed: int = 0) -> Iterator[
     )
     found = Overlaps.of(tables, size)
     whole = found(np.ones((1, len(images)), np.int64))[0]
-    yield KEPT, "", score(found.kept, len(images), seed=seed)
+    yield KEPT, "", score(found.kept, len(images))
     if (again := _again(before, ours, images)) is not None:
-        yield AGAIN, "", score(again.kept, len(images), seed=seed)
-    yield NEW, "", score(found.new, len(images), seed=seed)
+        yield AGAIN, "", score(again.kept, len(images))
+    yield NEW, "", score(found.new, len(images))
     for number, (first, second) in enumerate(found.pairs):
         name = f"{first} = {second}" if whole[number] >= COUNTERPART else f"{first} = -"
-        yield OVERLAP, name, score(partial(found.of_pair, number), len(images), seed=seed)
+        yield OVERLAP, name, score(partial(found.of_pair, number), len(images))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ from nave.comparison.measure import Change, changes
 from nave.comparison.rows import Row, average, check_common, difference, rows
 from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
+from nave.runs.files import read_json, write_csv, write_json
 from nave.runs.labels import distinguished, names_without_k
-from nave.runs.layout import PLAN, read_json, write_csv, write_json
+from nave.runs.layout import PLAN
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.runs.record import training_of
 from nave.strict_json import checked
@@ -157,15 +158,15 @@ def _noise(before: RunAtK, after: RunAtK, image_ids: Mapping[str, Change]) -> di
     return {name: float(np.mean(both)) for name, both in values.items() if None not in both}  # type: ignore[arg-type]
 
 
-def noise_rows(runs: Sequence[RunAtK], found: Sequence[Pair], *, seed: int = 0) -> Iterator[Row]:
+def noise_rows(runs: Sequence[RunAtK], found: Sequence[Pair]) -> Iterator[Row]:
     """How equal encoders would agree under another seed of k-means, and by how much less a pair agrees."""
     names = names_without_k(runs)
     for pair in found:
         if pair.noise:
             where = (names[pair.after], runs[pair.after].k, names[pair.before])
             ari = {image_id: change.agreement["ari"] for image_id, change in pair.changes.items()}
-            yield Row("noise", "", *where, average("noise", pair.noise, seed=seed))
-            yield Row("beyond_noise", "", *where, difference(pair.noise, ari, seed=seed))
+            yield Row("noise", "", *where, average("noise", pair.noise))
+            yield Row("beyond_noise", "", *where, difference(pair.noise, ari))
 
 
 def write(folder: Path, runs: Sequence[RunAtK], found: Sequence[Pair], measured: Sequence[Row]) -> None:
@@ -180,10 +181,10 @@ def write(folder: Path, runs: Sequence[RunAtK], found: Sequence[Pair], measured:
     )
     write_json(folder / DIFF, content)
     write_csv(folder / "diff.csv", content["rows"])
-    write_csv(folder / "images.csv", list(_images(runs, found)))
+    write_csv(folder / "images.csv", list(image_lines(runs, found)))
 
 
-def _images(runs: Sequence[RunAtK], found: Sequence[Pair]) -> Iterator[dict[str, Any]]:
+def image_lines(runs: Sequence[RunAtK], found: Sequence[Pair]) -> Iterator[dict[str, Any]]:
     """One line for each image of each pair, the images that changed most first."""
     names = names_without_k(runs)
     for pair in found:

@@ -13,7 +13,7 @@ from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
 from nave.runs.labels import names_without_k
 from nave.runs.reader import RunAtK
-from nave.viz.terminal import score_text
+from nave.viz.terminal import FittedTable, score_text
 
 QUANTITIES = {
     "ari": "agreement of maps, ARI",
@@ -64,7 +64,7 @@ def _pair(runs: Sequence[RunAtK], measured: Sequence[Row], pair: Pair) -> Table:
 
 def _images(pair: Pair, count: int) -> Table:
     title = f"changed most, of {len(pair.changes)} images"
-    table = Table("image", "ARI", "noise", "pixels", "vanished", "appeared", title=title, title_justify="left")
+    table = FittedTable("image", "ARI", "noise", "pixels", "vanished", "appeared", title=title, title_justify="left")
     for line in pair.by_change()[:count]:
         noise = "-" if line["noise"] is None else f"{line['noise']:.2f}"
         clusters = (str(len(line["vanished"])), str(len(line["appeared"])))

@@ -15,8 +15,10 @@ from nave.comparison.measure import ANY
 from nave.comparison.pictures import Picture
 from nave.comparison.rows import Row
 from nave.comparison.scores import SCORE
+from nave.metrics.bootstrap import Score
 from nave.metrics.segmentation import COUNTERPART
-from nave.runs.layout import k_order, write_csv, write_json
+from nave.runs.files import write_csv, write_json
+from nave.runs.layout import k_order
 from nave.runs.reader import RunAtK
 from nave.viz.palette import LINES, MARKERS
 from nave.viz.terminal import FittedTable, score_text
@@ -81,10 +83,16 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
     for quantity, name in TITLES.items():
         for concept in _whole_first(row.concept for row in rows if row.quantity == quantity):
             scores = [cells.get((quantity, concept, *column)) for column in columns]
-            images = max(score["images"] for score in scores if score is not None)
             texts = ("-" if score is None else score_text(score) for score in scores)
-            table.add_row(name, concept, *texts, str(images), style="bold" if concept == ANY else None)
+            table.add_row(name, concept, *texts, _images(scores), style="bold" if concept == ANY else None)
     return table
+
+
+def _images(scores: Sequence[Score | None]) -> str:
+    """The number of images behind the figures of a row: one for all, or one for every column."""
+    counts = [None if score is None else score["images"] for score in scores]
+    known = {count for count in counts if count is not None}
+    return str(*known) if len(known) == 1 else " / ".join("-" if count is None else str(count) for count in counts)
 
 
 def _whole_first(concepts: Iterable[str]) -> list[str]:

@@ -15,8 +15,8 @@ from nave.build import instantiate
 from nave.data.interface import Dataset, MissingDatasetError, UnreadableImageError
 from nave.loggers.interface import select_examples
 from nave.near_names import near
+from nave.runs.files import encoded
 from nave.runs.labels import distinguished, without_k
-from nave.runs.layout import encoded
 from nave.runs.prediction import Line
 from nave.runs.reader import Run, RunAtK, mean_overlaps, read_runs, runs_at_k
 from nave.viz.overlay import QUALITY, shrunk, shrunk_size

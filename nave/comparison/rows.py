@@ -23,22 +23,22 @@ BASELINE = k_text(None)  # in the place of K
 SHARES = ("mask_found", "box_found", "saturation")  # quantities that are 0 or 1 in every image
 
 
-def average(quantity: str, figures: PerImage, *, seed: int = 0) -> Score:
+def average(quantity: str, figures: PerImage) -> Score:
     """Mean over images in percent, with Wilson's interval if the quantity is one of SHARES, else the bootstrap's."""
     values = np.array(list(figures.values()))
     if quantity in SHARES and np.isin(values, (0, 1)).all():  # a study may give means of several runs
         return proportion(values == 1)
-    return score(mean(values), len(values), seed=seed)
+    return score(mean(values), len(values))
 
 
-def difference(ours: PerImage, theirs: PerImage, *, seed: int = 0) -> Score:
+def difference(ours: PerImage, theirs: PerImage) -> Score:
     """Mean of ours minus theirs over the images of both, in percentage points, with its bootstrap interval.
 
     Images are resampled, not runs, so the interval does not cover what all images share, such as a training's seed.
     """
     common = [image_id for image_id in ours if image_id in theirs]
     gains = np.array([ours[image_id] - theirs[image_id] for image_id in common])
-    return score(mean(gains), len(common), seed=seed)
+    return score(mean(gains), len(common))
 
 
 def over_seeds(values: Sequence[float], images: int) -> Score:
@@ -84,7 +84,7 @@ class Row:
         return nested | score
 
 
-def rows(runs: Sequence[RunAtK], *, seed: int = 0) -> list[Row]:
+def rows(runs: Sequence[RunAtK]) -> list[Row]:
     """Compares runs: quantities of every run, agreement of all pairs at equal K, differences to the first run.
 
     Scores differ between any two runs: at equal K; a baseline, which has none, differs from the other run at each K,
@@ -95,16 +95,16 @@ def rows(runs: Sequence[RunAtK], *, seed: int = 0) -> list[Row]:
     """
     watermarks = stamped(runs)
     measured = list(zip(runs, names_without_k(runs), (figures(run, watermarks) for run in runs), strict=True))
-    result = [row for run, name, values in measured for row in _quantities(run, name, values, seed)]
+    result = [row for run, name, values in measured for row in _quantities(run, name, values)]
     for (first, first_name, theirs), (second, name, ours) in combinations(measured, 2):
         if first.k == second.k:
-            result += _agreements(first, first_name, second, name, seed)
-            for quantity, concept, found in concept_scores(first, second, seed=seed):
+            result += _agreements(first, first_name, second, name)
+            for quantity, concept, found in concept_scores(first, second):
                 result.append(Row(quantity, concept, name, second.k, first_name, found))
             if first is next(run for run in runs if run.k == first.k):
-                result += _differences(name, second.k, ours, first_name, theirs, seed)
+                result += _differences(name, second.k, ours, first_name, theirs)
         if paired(first, second, runs):
-            result += _score_differences(name, second, against(first, first_name, second), first, seed)
+            result += _score_differences(name, second, against(first, first_name, second), first)
     return result
 
 
@@ -138,15 +138,15 @@ def present_by_run(rows: Sequence[Row], quantity: str) -> dict[tuple[str, str], 
     return {key: tuple(k for k in sorted(by_k) if by_k[k] >= 50) for key, by_k in shares.items()}
 
 
-def _quantities(run: RunAtK, name: str, by_quantity: Figures, seed: int) -> Iterator[Row]:
+def _quantities(run: RunAtK, name: str, by_quantity: Figures) -> Iterator[Row]:
     for concept, found in known_scores(run).items():
         yield Row(SCORE, concept, name, run.k, "", found)
     for (quantity, concept), values in by_quantity.items():
-        yield Row(quantity, concept, name, run.k, "", average(quantity, values, seed=seed))
+        yield Row(quantity, concept, name, run.k, "", average(quantity, values))
 
 
 def check_common(first: RunAtK, second: RunAtK) -> None:
-    """Raises ValueError if two runs have no image in common, or images of one id and two sizes, naming their folders."""
+    """Raises ValueError if two runs have no image in common, or an id that is two images, naming the folders."""
     folders = f"{first.results.path} and {second.results.path}"
     common = [image_id for image_id in first.lines if image_id in second.lines]
     if not common:
@@ -158,21 +158,21 @@ def check_common(first: RunAtK, second: RunAtK) -> None:
             raise ValueError(f"{folders}: {image_id} is two images, of {sizes}: compare runs of the same images")
 
 
-def _agreements(first: RunAtK, first_name: str, second: RunAtK, name: str, seed: int) -> Iterator[Row]:
+def _agreements(first: RunAtK, first_name: str, second: RunAtK, name: str) -> Iterator[Row]:
     check_common(first, second)
     by_image = changes(first, second)
     for quantity in next(iter(by_image.values())).agreement:
         values = {image_id: found.agreement[quantity] for image_id, found in by_image.items()}
-        yield Row(quantity, "", name, first.k, first_name, average(quantity, values, seed=seed))
+        yield Row(quantity, "", name, first.k, first_name, average(quantity, values))
 
 
-def _differences(name: str, k: str, ours: Figures, reference: str, theirs: Figures, seed: int) -> Iterator[Row]:
+def _differences(name: str, k: str, ours: Figures, reference: str, theirs: Figures) -> Iterator[Row]:
     for key in (key for key in ours if key in theirs):
-        yield Row(*key, name, k, reference, difference(ours[key], theirs[key], seed=seed))
+        yield Row(*key, name, k, reference, difference(ours[key], theirs[key]))
 
 
-def _score_differences(name: str, ours: RunAtK, reference: str, theirs: RunAtK, seed: int) -> Iterator[Row]:
+def _score_differences(name: str, ours: RunAtK, reference: str, theirs: RunAtK) -> Iterator[Row]:
     check_common(theirs, ours)
-    for concept, found in box_differences(ours, theirs, seed=seed).items():
+    for concept, found in box_differences(ours, theirs).items():
         yield Row(SCORE, concept, name, ours.k, reference, found)
-    yield from _differences(name, ours.k, map_figures(ours), reference, map_figures(theirs), seed)
+    yield from _differences(name, ours.k, map_figures(ours), reference, map_figures(theirs))

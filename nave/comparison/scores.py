@@ -17,12 +17,12 @@ def known_scores(run: RunAtK) -> dict[str, Score]:
     return {name: score for name, score in run.scores.items() if score["value"] is not None}
 
 
-def box_differences(ours: RunAtK, theirs: RunAtK, *, seed: int = 0) -> dict[str, Score]:
+def box_differences(ours: RunAtK, theirs: RunAtK) -> dict[str, Score]:
     """Differences of the box protocols on the images of both runs, where both define them; options are ``ours``."""
     common = [image_id for image_id in theirs.lines if image_id in ours.lines]
     options = ours.run.record["config"]["evaluation"]
     chosen = {key: options[key] for key in ("iou", "hard", "inner")}
-    found = score_differences(_predictions(ours, common), _predictions(theirs, common), **chosen, seed=seed)
+    found = score_differences(_predictions(ours, common), _predictions(theirs, common), **chosen)
     by_both = ours.scores.keys() & theirs.scores.keys() if ours.scores and theirs.scores else found.keys()
     return {name: score for name, score in found.items() if score["value"] is not None and name in by_both}
 

@@ -45,7 +45,7 @@ class Composer:
         _check("composite.upsampling", self.upsampling, ("bilinear", "bicubic", "nearest"))
         _check("composite.normalisation", self.normalisation, ("standardise", "l2", "none"))
         _check("composite.layer_weighting", self.layer_weighting, ("equal", "channels"))
-        sizes = self.resolution if not isinstance(self.resolution, str) else ()
+        sizes = () if isinstance(self.resolution, int | float | str) else self.resolution
         if self.resolution not in ("input", "grid") and not (len(sizes) == 2 and min(sizes) > 0):
             raise ValueError(f"composite.resolution={self.resolution!r}: choose input, grid or [h,w] in pixels")
 

@@ -10,17 +10,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from nave.data.content import Content, files_of, meaning_of
 from nave.data.input_size import InputSize
-from nave.data.interface import (
-    Content,
-    Dataset,
-    Entry,
-    GroundTruth,
-    UnreadableImageError,
-    entry_of,
-    files_of,
-    meaning_of,
-)
+from nave.data.interface import Dataset, Entry, GroundTruth, UnreadableImageError, entry_of
 from nave.data.pixels import remarks
 
 OWN_SIZE = InputSize()
@@ -32,7 +24,6 @@ class Batch:
     """Images of equal size; ``image_ids``, ``indices``, ``sizes`` and ``truths`` have one entry per image.
 
     Args:
-        image_ids: ids of the images.
         indices: their positions in the data set.
         images: uint8, ``(B, 3, H, W)``; B is 0 if no image of the batch could be read.
         sizes: the original (height, width).
@@ -85,7 +76,6 @@ def load_batch(dataset: Dataset, indices: Sequence[int], input_size: InputSize =
     """Decodes the images at ``indices``.
 
     Args:
-        dataset: the data set.
         indices: positions in the data set.
         input_size: the size to resize to, which must be equal for all.
 

@@ -31,7 +31,6 @@ class BatchLoader:
     """Reads batches in their order.
 
     Args:
-        dataset: the images.
         batches: positions in the data set.
         input_size: the size to resize to, equal for all images of a batch.
         processes: their number; 0 reads in this process.

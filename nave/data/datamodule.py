@@ -10,6 +10,7 @@ from lightning import LightningDataModule
 from nave.data.batch_loader import BatchLoader
 from nave.data.input_size import InputSize
 from nave.data.interface import Dataset, MalformedDataError, UnreadableImageError, prepare
+from nave.limits import within
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import FEW, each, readers
 
@@ -67,9 +68,9 @@ class ImageModule(LightningDataModule):
         super().__init__()
         self.dataset = dataset
         self.input_size = InputSize.of(image_size, longer_side)
-        self.batch_size = batch_size if batch_size == AUTO else _at_least(1, "loader.batch_size", batch_size)
-        self.num_workers = num_workers if num_workers == AUTO else _at_least(0, "loader.num_workers", num_workers)
-        self.limit = None if limit is None else _at_least(1, "loader.limit", limit)
+        self.batch_size: int | str = within("loader.batch_size", batch_size)
+        self.num_workers: int | str = within("loader.num_workers", num_workers)
+        self.limit: int | None = within("loader.limit", limit)
         self.skip = frozenset(skip)
         self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer images than devices
 
@@ -150,12 +151,6 @@ def size_or_none(dataset: Dataset, index: int) -> tuple[int, int] | None:
         return dataset.size(index)
     except (UnreadableImageError, MalformedDataError):
         return None
-
-
-def _at_least(least: int, name: str, value: int | str) -> int:
-    if isinstance(value, str) or value < least:
-        raise ValueError(f"{name}={value}: must be at least {least}{'' if name == 'loader.limit' else ', or auto'}")
-    return value
 
 
 def _rank_and_world_size() -> tuple[int, int]:

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nave.data.interface import Dataset, FromFiles, GroundTruth, Labelled, Masked, passed_over, prepare
 from nave.data.seed import hash_fraction
+from nave.limits import within
 
 Region = tuple[int, int, int, int]  # xyxy, half-open
 
@@ -34,10 +35,8 @@ class Watermarked:
     """
 
     def __init__(self, dataset: Dataset, of: str, *, probability: float, seed: int, size: float) -> None:
-        if not 0 <= probability <= 1:
-            raise ValueError(f"watermark_probability={probability}: must be from 0 to 1")
-        if not 0 < size <= 1:
-            raise ValueError(f"watermark_size={size}: a share of the image's width, above 0 and up to 1")
+        within("watermark_probability", probability)
+        within("watermark_size", size)
         prepare(dataset)  # the classes are needed below
         self.name = dataset.name
         self.dataset, self._of, self._probability, self._seed, self._size = dataset, of, probability, seed, size

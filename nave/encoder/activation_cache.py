@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from nave.encoder.encoder import Encoder
 from nave.encoder.hooks import Activations
-from nave.runs.layout import PART, write_bytes
+from nave.runs.files import PART, write_bytes
 from nave.weights.tensor_sets import tensors_sha256
 
 GRID = "grid"  # name of the only tensor in a file
@@ -37,18 +37,11 @@ class ActivationCache:
 
     Args:
         folder: created if it does not exist.
-        dtype: of the files. ``float16`` halves their size and rounds the activations, those of the first job too.
+        dtype: of the files; ``float16`` halves their size and rounds the activations, those of the first job too.
         limit_gb: beyond it, the least recently used entries are removed.
-
-    Raises:
-        ValueError: for another dtype or a limit that is not positive.
     """
 
     def __init__(self, folder: str | Path, dtype: str = "float32", limit_gb: float = 50.0) -> None:
-        if dtype not in ("float32", "float16"):
-            raise ValueError(f"cache_dtype={dtype!r}: choose float32 or float16")
-        if limit_gb <= 0:
-            raise ValueError(f"cache_limit_gb={limit_gb}: must be more than 0")
         self.folder, self.dtype = Path(folder), getattr(torch, dtype)
         self.limit = int(limit_gb * 1e9)
         self._digests: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()

@@ -22,7 +22,7 @@ from pycocotools import mask as rle
 from nave.export.images import Images
 from nave.export.masks import component_masks, mask_box, xywh
 from nave.metrics.prediction import overlaps
-from nave.runs.layout import write_json
+from nave.runs.files import write_json
 from nave.runs.prediction import Line
 from nave.runs.reader import RunAtK
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from nave.export.images import Images
 from nave.export.masks import component_masks, xywh
-from nave.runs.layout import write_image, write_json
+from nave.runs.files import write_image, write_json
 from nave.runs.prediction import BoxLine, Line
 from nave.runs.reader import RunAtK
 

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from nave.build import build_dataset
 from nave.data.interface import Dataset, FromFiles, Masked
 from nave.data.reading import is_turned
-from nave.runs.layout import write_image
+from nave.runs.files import write_image
 from nave.runs.reader import Run
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nave.export.images import Images
 from nave.export.masks import component_masks, mask_box
-from nave.runs.layout import encoded, write_json
+from nave.runs.files import encoded, write_json
 from nave.runs.prediction import BoxLine, Line
 from nave.runs.reader import RunAtK
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nave.localization.switch import CHOICES
-from nave.runs.layout import write_bytes
+from nave.runs.files import write_bytes
 from nave.strict_json import checked, from_json
 
 NORM = 4.0  # length to which tokens are scaled

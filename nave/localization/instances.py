@@ -17,6 +17,7 @@ from nave.localization.regions import Regions
 PIXELS = 4.0  # about so many pixels lie between the points of the fine grid
 PROMINENCE = 1.0  # logits that a peak rises above the valley to a higher one, or it is no object of its own
 RIVAL_PROMINENCES, LEVELS = (0.5, 2.0), (0.0, 0.5, 1.0, 1.5, 2.0)  # in logits; the first level is the instances'
+VOTES = 0.4  # overlap from which on a rival has a vote in the box of the best instance
 SAME = 0.7  # overlap from which on two boxes are one detection
 MOST = 100  # detections an image, as many as AR@100 counts
 
@@ -94,8 +95,9 @@ def detect(labels: UInt8[np.ndarray, "H W"], foreground: Foreground, min_area: i
     An instance is the basin of a prominent peak of the map, down to logit 0. Rivals are what other settings would give
     (smaller and larger prominences, unsplit parts at several levels) and the regions of every cluster and of every two
     adjacent ones. All are scored by the sum of ``tanh(logit)`` divided by the root of their area, as in a scan
-    statistic; those of rivals are 1 lower, so that no rival comes before an instance. Of boxes that nearly coincide the
-    first stays.
+    statistic; those of rivals are 1 lower, so that none comes before an instance. The box of the best instance is voted
+    for by all that overlap it (Gidaris and Komodakis 2015), and its own becomes a rival. Of boxes that nearly coincide
+    the first stays.
 
     Args:
         labels: the clusters.
@@ -112,11 +114,15 @@ def detect(labels: UInt8[np.ndarray, "H W"], foreground: Foreground, min_area: i
     instances = slopes.parts(prominence=PROMINENCE)
     rivals = *_split(slopes), *_of_clusters(grid.at_points(labels), confidence)
     candidates = Parts(*(np.concatenate(parts) for parts in zip(instances, *rivals, strict=True)))
-    behind = np.arange(len(candidates.area)) >= len(instances.area)
     large = candidates.area > smallest
-    boxes, scores = grid.boxes(candidates.extents[large]), (scan(candidates, confidence.size) - behind)[large]
-    kept = np.array(distinct(boxes, scores), np.int64)
-    found = zip(boxes[kept].tolist(), scores[kept].tolist(), strict=True)
+    boxes, scores = grid.boxes(candidates.extents[large]), scan(candidates, confidence.size)[large]
+    count = int(large[: len(instances.area)].sum())
+    ranks = scores - (np.arange(len(scores)) >= count)
+    if count and scores[best := int(scores[:count].argmax())] > 0:
+        boxes, ranks = np.vstack([voted(boxes, scores, best), boxes]), np.append(scores[best], ranks)
+        ranks[best + 1] -= 1  # its own box
+    kept = np.array(distinct(boxes, ranks), np.int64)
+    found = zip(boxes[kept].tolist(), ranks[kept].tolist(), strict=True)
     return tuple(((x1, y1, x2, y2), score) for (x1, y1, x2, y2), score in found)
 
 
@@ -148,6 +154,18 @@ def totals(regions: Regions, weights: Float64[np.ndarray, "y x"]) -> Float64[np.
     of_spans = np.add.reduceat(weights.ravel(), regions.spans.starts[:-1])
     sums: Float64[np.ndarray, " R"] = np.bincount(regions.of_span, of_spans)
     return sums
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False)
+@no_type_check
+def voted(boxes: Int64[np.ndarray, "n 4"], scores: Float64[np.ndarray, " n"], one: int) -> Int64[np.ndarray, "4"]:
+    """Returns the mean of all boxes that overlap ``one`` by ``VOTES`` and score above 0, weighted by their scores."""
+    total, weight = np.zeros(4), 0.0
+    for other in range(len(boxes)):
+        if scores[other] > 0 and _overlap(boxes[one], boxes[other]) >= VOTES:
+            total += scores[other] * boxes[other]
+            weight += scores[other]
+    return np.rint(total / weight).astype(np.int64)
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)

@@ -1,21 +1,18 @@
 """Weights & Biases: one W&B run for every K of a run, with maps and boxes for review."""
 
 import hashlib
-import netrc
 import os
 import re
-import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from nave.data.interface import Dataset, positions
 from nave.loggers.interface import flat_scores, ranks, run_statistics, select_examples
 from nave.loggers.wandb_concepts import concept_tables
 from nave.loggers.wandb_media import names_sent_once, picture, thumbnail
-from nave.runs.layout import CLAIM, WANDB, k_text
+from nave.loggers.wandb_mode import MODES, default_mode, staged_in, sync_command
+from nave.runs.layout import CLAIM, WANDB, beside, k_text
 from nave.runs.reader import Run, RunAtK, mean_overlaps
 from nave.runs.record import training_of
 
@@ -24,12 +21,10 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 
-MODES = ("online", "offline", "disabled", "shared")
 DATED = re.compile(r"\d{4}-\d\d-\d\d_")  # folders that nobody named
 LONGEST_NAME = 128  # characters, of projects and artifacts
 LONGEST_TAG = 64
 MOST_ROWS = 10_000  # of the table of images: as many as W&B shows
-OFFLINE = f"{WANDB}/offline-run-*"
 COLUMNS = ("picture", "image_id", "gallery", "k", "iou", "clusters", "components", "inertia")
 
 
@@ -63,7 +58,7 @@ class WandbLogger:
 
     def log(self, run: Run, dataset: Dataset | None) -> None:
         """Logs a run at every K; prints the command that uploads it if offline, unless the sweep does so at its end."""
-        with _staged_in(run.folder.path):
+        with staged_in(run.folder.path):
             for i, one in enumerate(run.at_each_k()):
                 self._log_one(one, dataset, self.artifact and not i)
         if run.sweep is None and (upload := sync_command(run.folder.path)):
@@ -80,14 +75,13 @@ class WandbLogger:
         board.finish(exit_code=0 if run.finished else 1)
 
     def training_logger(self, folder: Path, attempt: int) -> "Logger":  # noqa: ARG002 - W&B appends by itself
-        """Creates a Lightning logger with a fixed id, so that a resumed training continues its W&B run if online."""
+        """Creates a Lightning logger whose W&B run a resumed training continues if online."""
         from lightning.pytorch.loggers import WandbLogger
 
-        identity = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]
         return WandbLogger(
             name=folder.name,
             save_dir=folder,
-            id=identity,
+            id=_id(folder),
             project=self.project or "nave",  # ${name} of a training is null by default
             offline=self.mode == "offline",
             entity=self.entity,
@@ -95,21 +89,50 @@ class WandbLogger:
             job_type="train",
         )
 
+    def log_comparison(self, page: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Logs a page on several runs, and its tables, as a W&B run of their group; again if they are compared again.
+
+        A page whose images lie beside it stays on disk.
+        """
+        import wandb
+
+        folder = page.parent
+        logged = {
+            name: wandb.Table(columns=list(lines[0]), data=[list(line.values()) for line in lines[:MOST_ROWS]])
+            for name, lines in tables.items()
+            if lines
+        }
+        with staged_in(folder):
+            board = self._open(
+                folder, "diff", name=folder.name, group=folder.name, tags=[*self.tags], id=_id(folder), resume="allow"
+            )
+            board.log(logged | ({} if beside(page).is_dir() else {"page": wandb.Html(str(page), inject=False)}))
+            board.finish()
+        if upload := sync_command(folder):
+            print(f"to upload: {upload}")
+
     def _begin(self, run: Run) -> "wandb.Run":
+        return self._open(
+            run.folder.path,
+            "explain",
+            name=_name(run),
+            group=run.sweep or run.folder.path.name,
+            tags=[*self.tags, *_tags(run)],
+            config={**run.record["config"], **_k(run), **_encoder(run), "run": _provenance(run)},
+        )
+
+    def _open(self, folder: Path, job_type: str, **options: Any) -> "wandb.Run":
         import wandb
 
         return wandb.init(
             project=self.project,
             entity=self.entity,
-            dir=run.folder.path,
-            name=_name(run),
-            group=run.sweep or run.folder.path.name,
-            job_type="explain",
-            tags=[*self.tags, *_tags(run)],
-            config={**run.record["config"], **_k(run), **_encoder(run), "run": _provenance(run)},
+            dir=folder,
+            job_type=job_type,
             mode=self.mode,  # type: ignore[arg-type] # one of MODES
             reinit="finish_previous",
             settings=wandb.Settings(console="off", silent=True, disable_code=True, x_disable_stats=True),
+            **options,
         )
 
     def _fill(self, board: "wandb.Run", run: Run, dataset: Dataset | None) -> None:
@@ -144,19 +167,12 @@ def listed(overlaps: Mapping[str, float | None], seed: int) -> Collection[str]:
 
 def _cells(run: RunAtK, image_id: str) -> list[Any]:
     line = run.lines[image_id]
-    return [run.k, run.overlap(image_id), line["clusters"], len(line["components"]), line["inertia"]]
+    return [run.k, run.overlaps[image_id], line["clusters"], len(line["components"]), line["inertia"]]
 
 
-def default_mode() -> str:
-    """``online`` if there is a key for the W&B server, else ``offline``."""
-    if os.environ.get("WANDB_API_KEY"):
-        return "online"
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    try:
-        return "online" if netrc.netrc(path).authenticators(host) else "offline"
-    except (OSError, netrc.NetrcParseError):
-        return "offline"
+def _id(folder: Path) -> str:
+    """By which what is logged again continues its W&B run, if online."""
+    return hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]
 
 
 def _name(run: Run) -> str:
@@ -206,28 +222,3 @@ def _artifact(run: Run) -> "wandb.Artifact":
         if path.is_file() and inside.parts[0] not in (WANDB, ".hydra", CLAIM):
             artifact.add_file(str(path), inside.as_posix())
     return artifact
-
-
-@contextmanager
-def _staged_in(folder: Path) -> Iterator[None]:
-    """Stages tables and artifacts in the run folder, not in the user's home, which may be small on a cluster."""
-    before = os.environ.get("WANDB_DATA_DIR")
-    os.environ["WANDB_DATA_DIR"] = before or str(folder / WANDB)
-    try:
-        yield
-    finally:
-        os.environ.pop("WANDB_DATA_DIR")
-        if before is not None:
-            os.environ["WANDB_DATA_DIR"] = before
-
-
-def sync_command(folder: Path) -> str:
-    """``wandb sync …`` for all that waits in the folder of a run, or of a sweep; empty if nothing does."""
-    if waiting := _waiting(folder, OFFLINE):
-        return f"wandb sync {shlex.join(waiting)}"
-    return f"wandb sync {shlex.quote(str(folder))}/*/{OFFLINE}" if _waiting(folder, f"*/{OFFLINE}") else ""
-
-
-def _waiting(folder: Path, places: str) -> list[str]:
-    """W&B's folders without the mark that ``wandb sync`` leaves; it passes over those that have it."""
-    return [str(path) for path in sorted(folder.glob(places)) if not any(path.glob("*.wandb.synced"))]

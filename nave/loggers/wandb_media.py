@@ -44,7 +44,7 @@ def picture(run: Run, dataset: Dataset, index: int, group: str) -> "wandb.Image"
     boxes = {"boxes": _predicted(line)}
     if line["truth"]:
         boxes["truth"] = _boxes(line, line["truth"]["boxes"], line["truth"]["classes"])
-    overlap = at_k.overlap(image_id)
+    overlap = at_k.overlaps[image_id]
     caption = f"{image_id} ({group})" if overlap is None else f"{image_id} ({group}, IoU {overlap:.2f})"
     return wandb.Image(photograph, masks=masks, boxes=boxes, caption=caption, file_type="jpg")
 

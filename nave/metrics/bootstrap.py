@@ -76,18 +76,13 @@ def proportion_of(hits: int, n: int) -> Score:
     return Score(value=_round(100 * share), low=low, high=high, images=n)
 
 
-def interval(statistic: Statistic, images: int, *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """Returns the 2.5th and 97.5th percentile over resamples of the images with replacement.
-
-    The resamples depend on ``seed`` and ``images`` only, so statistics of the same images use the same resamples.
-    """
-    return intervals([statistic], images, seed=seed, resamples=resamples)[0]
-
-
 def intervals(
     statistics: Sequence[Statistic], images: int, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> list[tuple[float, float]]:
-    """Returns the :func:`interval` of every statistic; some resamples are in memory at a time, of many images one."""
+    """Returns the 2.5th and 97.5th percentile of every statistic over resamples of the images with replacement.
+
+    The resamples depend on ``seed`` and ``images`` only; some are in memory at a time, of many images one.
+    """
     generator = np.random.default_rng(seed)
     chunk = max(1, CHUNK // images)
     values = np.empty((len(statistics), resamples))

@@ -58,9 +58,7 @@ def sample_positions(total: int, limit: int, seed: int) -> Int[np.ndarray, " n"]
     """Positions of the centroids that :func:`group_centroids` would sample, so that no others need be read.
 
     Args:
-        total: number of all centroids.
         limit: largest number of sampled ones.
-        seed: of the sample.
     """
     kept, generator = np.arange(min(limit, total)), np.random.default_rng(seed)
     for first in range(limit, total, CHUNK):

@@ -35,9 +35,6 @@ def figures(
     """Describes the concepts of one image by its map; between 0 and 1, NaN for those that it does not show.
 
     Args:
-        labels: the map.
-        concepts: of its clusters.
-        count: number of all concepts.
         box: the predicted box (xyxy, half-open, pixels of the map), which needs no ground truth.
 
     Returns:
@@ -82,11 +79,7 @@ _EXAMPLE = np.dtype([("concept", "<i4"), ("distance", "<f8"), ("image", "<i8"), 
 class Tally:
     """What the images of a run say of its concepts, of which a few numbers in all are kept.
 
-    Args:
-        count: number of concepts.
-
     Attributes:
-        images: their number.
         shown: images that show each concept.
         sums: of the figures over these.
     """

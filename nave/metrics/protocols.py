@@ -1,14 +1,13 @@
 """The box protocols: NAVE's upper bound and CorLoc with Wilson's interval, AP50 and AR@100 with the bootstrap's."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from nave.data.interface import GroundTruth
 from nave.metrics.average_precision import Matches, Ranking, matches, ranking
-from nave.metrics.bootstrap import Counts, Score, mean, per_resample, proportion, proportion_of, score
+from nave.metrics.bootstrap import Counts, Score, mean, per_resample, proportion, score
 from nave.metrics.bootstrap import scores as resampled
 from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of, with_objects, with_truth
 
@@ -35,99 +34,33 @@ def hitting_components(images: Sequence[Prediction], *, iou: float = 0.5, inner:
 
 HALF = 0.5  # part of a component's pixels beyond which it is mostly object
 NO_BOX = np.empty((0, 4))
-SMALL, LARGE = 32**2, 96**2  # COCO's areas in square pixels; a boundary belongs to the larger size
 
 
 def corloc_hits(images: Sequence[Prediction], *, iou: float = 0.5) -> Bool[np.ndarray, " N"]:
     """Returns whether the one box overlaps any object of each image by at least ``iou``; no box is a miss."""
-    return np.array([objects.any() for objects in _hit_objects(images, iou)], bool)
+    return np.array([objects.any() for objects in hit_objects(images, iou)], bool)
 
 
-Group = Callable[[GroundTruth], Mapping[str, Bool[np.ndarray, " M"]]]  # which objects are members of each
-
-
-class GroupTally:
-    """CorLoc of every group of objects over its images: the one box must hit an object *of that group*.
-
-    Takes some images at a time, of which a byte each is kept.
-
-    Args:
-        group: :func:`by_class` or :func:`by_size`.
-        iou: see :func:`scores`, as for what follows.
-        hard: likewise.
-    """
-
-    def __init__(self, group: Group, *, iou: float = 0.5, hard: bool = True) -> None:
-        self._group, self._iou, self._hard = group, iou, hard
-        self._hits: dict[str, bytearray] = {}
-
-    def add(self, images: Sequence[Prediction]) -> None:
-        """Adds the next images."""
-        counted = with_objects(with_truth(images, hard=self._hard))
-        for image, objects in zip(counted, _hit_objects(counted, self._iou), strict=True):
-            for name, members in self._group(truth_of(image)).items():
-                self._hits.setdefault(name, bytearray()).append(bool(objects[members].any()))
-
-    def scores(self) -> dict[str, Score]:
-        """The score of every group, by name."""
-        return {name: proportion_of(sum(hits), len(hits)) for name, hits in sorted(self._hits.items())}
-
-
-def _hit_objects(images: Sequence[Prediction], iou: float) -> list[Bool[np.ndarray, " M"]]:
+def hit_objects(images: Sequence[Prediction], iou: float) -> list[Bool[np.ndarray, " M"]]:
     """Returns which objects the one box of each image hits."""
     boxes = [NO_BOX if image.box is None else image.box[None] for image in images]
     ious = overlaps(boxes, [truth_of(image).boxes for image in images])
     return [np.asarray((overlap >= iou).any(axis=0)) for overlap in ious]
 
 
-def by_class(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
-    """Groups objects by their class."""
-    names = np.array(truth.classes)
-    return {name: names == name for name in set(truth.classes)}
-
-
-def by_size(truth: GroundTruth) -> dict[str, Bool[np.ndarray, " M"]]:
-    """Groups objects by the area of their boxes as in COCO: ``small``, ``medium``, ``large``."""
-    areas = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
-    size = np.digitize(areas, [SMALL, LARGE])
-    return {name: size == index for index, name in enumerate(("small", "medium", "large")) if (size == index).any()}
-
-
-def scores(
-    images: Iterable[Prediction], *, iou: float = 0.5, hard: bool = True, inner: bool = True, seed: int = 0
-) -> dict[str, Score]:
-    """Computes ``nave``, ``corloc``, ``ap50`` and ``ar100`` of a run, whatever the order of its images.
-
-    Images of unknown ground truth never count, images without objects only in ``ap50`` and ``ar100``.
-
-    ``nave_on_object`` is there if an image has a mask: the share of the hits of ``nave``, over the images with a mask,
-    whose component is mostly object by the pixels of the mask. The box of a region that shows no object can fit an
-    object by accident.
-
-    Args:
-        iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
-        hard: False leaves out difficult and truncated boxes.
-        inner: see :func:`nave_hits`.
-
-    Raises:
-        ValueError: for duplicate image ids, or an ``iou`` outside (0, 1].
-    """
-    return _tallied(images, iou, hard, inner).scores(seed=seed)
-
-
 def score_differences(
     ours: Iterable[Prediction],
     theirs: Iterable[Prediction],
     *,
-    iou: float = 0.5,
-    hard: bool = True,
-    inner: bool = True,
+    iou: float,
+    hard: bool,
+    inner: bool,
     seed: int = 0,
 ) -> dict[str, Score]:
-    """Computes ours minus theirs of the figures of :func:`scores`, in percentage points, with bootstrap intervals.
+    """Computes ours minus theirs of the figures of :class:`BoxTally`, in percentage points, with bootstrap intervals.
 
     Both are resampled together, so that what makes an image hard for both cancels out. The images are the same, in the
-    same order; the options are those of :func:`scores`.
+    same order; the options are those of :class:`BoxTally`.
     """
     a, b = (_tallied(images, iou, hard, inner).collected() for images in (ours, theirs))
 
@@ -161,12 +94,22 @@ def _tallied(images: Iterable[Prediction], iou: float, hard: bool, inner: bool) 
 
 
 class BoxTally:
-    """The boxes of a run, of some images at a time; of an image are kept its id, a few numbers, nine bytes a box.
+    """The figures of a run, ``nave``, ``corloc``, ``ap50`` and ``ar100``, whatever the order of its images.
+
+    It takes some images at a time, and keeps of each its id, a few numbers, nine bytes a box. Images of unknown ground
+    truth never count, images without objects only in ``ap50`` and ``ar100``.
+
+    ``nave_on_object`` is there if an image has a mask: the share of the hits of ``nave``, over the images with a mask,
+    whose component is mostly object by the pixels of the mask. The box of a region that shows no object can fit an
+    object by accident.
 
     Args:
-        iou: see :func:`scores`, as for what follows.
-        hard: likewise.
-        inner: likewise.
+        iou: overlap from which on an object is hit, in ``nave`` and ``corloc``.
+        hard: False leaves out difficult and truncated boxes.
+        inner: see :func:`hitting_components`.
+
+    Raises:
+        ValueError: for an ``iou`` outside (0, 1].
     """
 
     def __init__(self, *, iou: float, hard: bool, inner: bool) -> None:
@@ -180,7 +123,7 @@ class BoxTally:
         self._parts.append(_measured(images, self._iou, self._hard, self._inner))
 
     def scores(self, *, seed: int = 0) -> dict[str, Score]:
-        """See :func:`scores`."""
+        """The figures with their intervals; raises ValueError for duplicate image ids."""
         run = self.collected()
         precision, recall = per_resample(run.ranked.average_precision), per_resample(run.ranked.average_recall)
         return {

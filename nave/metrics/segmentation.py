@@ -1,7 +1,7 @@
 """Agreement of the clusters of an image with its mask of objects or classes, whatever the clusters' ids."""
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,20 +103,11 @@ def pair_ious(table: Integer[np.ndarray, "K R"]) -> Float[np.ndarray, "K R"]:
     return ious
 
 
-def mean_scores(images: Iterable[Mapping[str, float | None]], *, seed: int = 0) -> dict[str, Score]:
-    """Computes the mean over images of each figure, in percent, without undefined values (None).
-
-    Args:
-        images: figures of every image, in a fixed order, as the resamples depend on it.
-    """
-    means = Means()
-    for image in images:
-        means.add(image)
-    return means.scores(seed=seed)
-
-
 class Means:
-    """The figures of images, which are added one by one: eight bytes each."""
+    """The figures of images, which are added one by one in a fixed order, as the resamples depend on it.
+
+    Eight bytes each.
+    """
 
     def __init__(self) -> None:
         self._figures: dict[str, array[float]] = {}
@@ -127,7 +118,7 @@ class Means:
             self._figures.setdefault(name, array("d")).extend([] if value is None else [value])
 
     def scores(self, *, seed: int = 0) -> dict[str, Score]:
-        """See :func:`mean_scores`."""
+        """The mean over images of each figure, in percent, without undefined values (None)."""
         numbers = {name: len(values) for name, values in self._figures.items()}
         found = {name: score for images in {*numbers.values()} for name, score in self._of(images, seed).items()}
         return {name: found[name] for name in numbers}

@@ -18,8 +18,6 @@ def cluster_balance(labels: Integer[np.ndarray, "H W"], k: int, areas: Areas | N
     """Computes Pielou's evenness (1966): the entropy of the clusters' areas over that of ``k`` equal areas.
 
     Args:
-        labels: the map.
-        k: number of clusters.
         areas: of the clusters, if :func:`cluster_areas` has counted them already.
 
     Returns:
@@ -56,7 +54,6 @@ def spatial_coherence(labels: Integer[np.ndarray, "H W"], areas: Areas | None = 
     expectation E under random permutation of the pixels give (J - E) / (1 - E), as in Cohen's kappa.
 
     Args:
-        labels: the map.
         areas: as of :func:`cluster_balance`.
 
     Returns:

@@ -11,7 +11,7 @@ from nave.comparison.pictures import Picture
 from nave.comparison.rows import Row
 from nave.report.images import data_uri
 from nave.runs.concepts import Concepts, read_concepts
-from nave.runs.layout import encoded
+from nave.runs.files import encoded
 from nave.runs.reader import RunAtK
 from nave.viz.concepts import coloured, lit
 from nave.viz.overlay import QUALITY

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nave.comparison.pictures import Picture
 from nave.metrics.prediction import Prediction, chunks, overlaps, truth_of, with_objects, with_truth
-from nave.runs.layout import encoded
+from nave.runs.files import encoded
 from nave.runs.prediction import BoxLine, Line, TruthLine, read_lines
 from nave.runs.reader import RunAtK
 from nave.viz.palette import PaletteIndex

@@ -16,8 +16,9 @@ from nave.comparison.diff import read as read_diff
 from nave.comparison.pictures import pictures, representative
 from nave.report import changes, concepts, plots, tables
 from nave.report.images import detail, index
+from nave.runs.files import write_whole
 from nave.runs.labels import axes, distinguished, label, spelled
-from nave.runs.layout import PAGE, write_whole
+from nave.runs.layout import PAGE, beside
 from nave.runs.reader import Run, RunAtK, read_runs, runs_at_k
 from nave.strict_json import to_json
 from nave.viz.palette import hex_colours
@@ -52,14 +53,14 @@ def _write(runs: Sequence[Run], page: Path, diff: Diff | None = None) -> Path:
     shown = distinguished(runs_at_k(runs))
     chosen = representative(shown) if diff is None else None
     images = pictures(shown, chosen)
-    beside = page.with_name(f"{page.stem}_files")
-    details = _placed((_script_json(detail(picture)) for picture in images), beside)
+    folder = beside(page)
+    details = _placed((_script_json(detail(picture)) for picture in images), folder)
     context = _context(runs, shown, page) | {
         "details": details,
         "chosen": 0 if chosen is None else len(images),
         "data": _script_json(
             _data(shown)
-            | {"images": index(shown, images), "files": None if details else beside.name}
+            | {"images": index(shown, images), "files": None if details else folder.name}
             | {"diff": diff and changes.script_data(diff, images)}
         ),
         "diff": diff and changes.context(diff, shown),
@@ -70,27 +71,27 @@ def _write(runs: Sequence[Run], page: Path, diff: Diff | None = None) -> Path:
     return page
 
 
-def _placed(details: Iterable[str], beside: Path) -> list[str]:
-    """Returns the images' data if it fits into the page; else writes one file each to the folder ``beside``."""
-    shutil.rmtree(beside, ignore_errors=True)
+def _placed(details: Iterable[str], folder: Path) -> list[str]:
+    """Returns the images' data if it fits into the page; else writes one file each to ``folder``."""
+    shutil.rmtree(folder, ignore_errors=True)
     kept: list[str] = []
     size, number = 0, 0
     for number, text in enumerate(details):
         size += len(text)
         kept.append(text)
         if size > EMBEDDED:
-            _write_beside(kept, number + 1 - len(kept), beside)
+            _write_beside(kept, number + 1 - len(kept), folder)
             kept = []
     if size > EMBEDDED:
-        _write_beside(kept, number + 1 - len(kept), beside)
+        _write_beside(kept, number + 1 - len(kept), folder)
         return []
     return kept
 
 
-def _write_beside(texts: Sequence[str], first: int, beside: Path) -> None:
-    beside.mkdir(parents=True, exist_ok=True)
+def _write_beside(texts: Sequence[str], first: int, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     for number, text in enumerate(texts, first):
-        (beside / f"{number}.js").write_text(f"received({number}, {text});\n")
+        (folder / f"{number}.js").write_text(f"received({number}, {text});\n")
 
 
 def _data(shown: Sequence[RunAtK]) -> dict[str, Any]:

@@ -13,8 +13,11 @@ from nave.runs.reader import Run, RunAtK
 
 PROTOCOLS = {  # those without ground truth first
     "corloc": ("CorLoc", "one box per image, chosen without ground truth, hits an object"),
-    "ap50": ("AP50", "all components ranked without ground truth; class-agnostic COCO average precision"),
-    "ar100": ("AR@100", "average recall of all components, COCO"),
+    "ap50": (
+        "AP50",
+        "components, or what a foreground head detects, ranked without ground truth; class-agnostic COCO AP",
+    ),
+    "ar100": ("AR@100", "average recall of the boxes that AP50 ranks, COCO"),
     "nave": ("NAVE protocol", "upper bound: ground truth chooses the component, so never compare it with the others"),
 }
 UNDEFINED = Score(value=None, low=None, high=None, images=0)

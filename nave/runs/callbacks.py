@@ -13,11 +13,12 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from nave.loggers.wandb import sync_command
+from nave.loggers.wandb_mode import sync_command
 from nave.processes.distributed import is_rank_zero, tolerate_lost_jobs
 from nave.runs.claim import FolderInUseError, claimed
+from nave.runs.files import write_csv, write_json, write_whole
 from nave.runs.folding import as_given, fold, is_grid, name_files, overrides_parser
-from nave.runs.layout import PLAN, RUN, RunFolder, write_csv, write_json, write_whole
+from nave.runs.layout import PLAN, RUN, RunFolder
 from nave.runs.record import read_record
 from nave.runs.summary import as_markdown, as_table, flat, summary
 from nave.runs.sweep import CONSTANT, Plan, in_quotes, not_logged, own_folder, written_page
@@ -74,7 +75,7 @@ class SweepSummary(Callback):
         if not rows or any(row.status != "ok" for row in rows) or not_logged(folder):
             failed.append(f"to see what failed, and how to finish it: python -m nave.sweep {folder}")
         if failed:
-            announce(*(f"{line}\n" for line in failed))
+            announce(*failed)
             sys.exit(1)
 
 
@@ -94,7 +95,7 @@ class TrainingFailures(Callback):
         if upload := sync_command(folder):
             announce(f"to upload: {upload}")
         if failed:
-            announce(*(f"{name}: {reason}\n" for name, reason in failed.items()))
+            announce(*(f"{name}: {reason}" for name, reason in failed.items()))
             sys.exit(1)
 
 

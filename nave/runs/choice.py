@@ -13,7 +13,8 @@ from nave.data.input_size import InputSize
 from nave.localization.components import Box
 from nave.localization.foreground import Foreground, ForegroundLine
 from nave.localization.interface import Localization, Localizer, resized
-from nave.runs.layout import K, ResultsFolder, RunFolder, write_chunks
+from nave.runs.files import write_chunks
+from nave.runs.layout import K, ResultsFolder, RunFolder
 from nave.runs.prediction import CURE as RERUN
 from nave.runs.prediction import BoxLine, ComponentLine, DetectionLine, Line, read_lines
 from nave.runs.record import CURE, ForegroundRecord, read_record

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nave.runs.layout import RunFolder, remove_temporary
+from nave.runs.files import remove_temporary
+from nave.runs.layout import RunFolder
 from nave.runs.record import Process, Record, this_process
 from nave.strict_json import checked, parsed
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from nave.runs.layout import CENTROIDS, MAPS, ResultsFolder, RunFolder, read_json
+from nave.runs.files import read_json
+from nave.runs.layout import CENTROIDS, MAPS, ResultsFolder, RunFolder
 from nave.runs.prediction import Line, read_lines
 from nave.runs.record import Record
 from nave.runs.shards import Span, Stored, is_index

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from nave.data.interface import Content, Dataset, GroundTruth, Masked
+from nave.data.content import Content
+from nave.data.interface import Dataset, GroundTruth, Masked
 from nave.data.watermark import Watermarked
 from nave.localization.interface import Localizer, resized
 from nave.localization.on_object import object_share
@@ -18,8 +19,9 @@ from nave.metrics.segmentation import BACKGROUND, IGNORE, contingency, contingen
 from nave.metrics.unlabelled import cluster_areas, cluster_balance, spatial_coherence
 from nave.module import ClusteredImage, Explanation
 from nave.runs.choice import chosen, plain, rounded
+from nave.runs.files import create_bytes, encoded, npy
 from nave.runs.journal import Journal
-from nave.runs.layout import BY_IMAGE, CENTROIDS, MAPS, K, create_bytes, encoded, npy
+from nave.runs.layout import BY_IMAGE, CENTROIDS, MAPS, K
 from nave.runs.notes import Note
 from nave.runs.packing import Member, member
 from nave.runs.prediction import Line, MapLine, SegmentationLine, TruthLine
@@ -60,7 +62,6 @@ class Finisher:
         journal: Journal of the run, in whose folder the results are written.
         rank: Of the process in whose name the image is noted.
         dataset: Data set of the images.
-        localization: NAVE or a baseline.
         centroids: Whether to keep those of every image.
         packed: Whether maps and centroids go into shards, and not to files of their own.
     """
@@ -206,7 +207,6 @@ def agreement(
     """Agreement of a map with the masks of classes and objects.
 
     Args:
-        labels: The map.
         mask: Class ids; 255 is ignored.
         objects: Object ids; 255 is ignored. None if the data set has none.
         names: Names of the class ids.

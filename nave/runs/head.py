@@ -19,15 +19,16 @@ from nave.runs.record import ForegroundRecord, Record
 log = logging.getLogger(__name__)
 
 
-def of_foreground(explainer: Explainer, record: Record) -> Record:
-    """The part of the record that identifies a head from outside: that of ``foreground=FILE``, or the ready one."""
+def head_from_outside(explainer: Explainer, record: Record) -> Head | None:
+    """The head that does not depend on the images, which ``record`` identifies from now on; raises as :func:`given`."""
     if explainer.localization.foreground == OFF:
         asked = switched(record["config"].get("foreground", OFF))
         if asked not in (AUTO, OFF):
             log.info("foreground=%s has no effect: this localization takes no head", asked)
-        return Record()
+        return None
     head = given(explainer.localization.foreground, card_of(record, explainer.encoder.random_seed))
-    return Record(foreground_sha256=None if head is None else head.sha256)
+    record["foreground_sha256"] = None if head is None else head.sha256
+    return head
 
 
 def given(option: str, card: Card) -> Head | None:
@@ -59,7 +60,9 @@ def head_outside_runs(explainer: Explainer) -> Head | None:
     return None if option == OFF else given(option, card_of(of_encoder(encoder), encoder.random_seed))
 
 
-def prepare_head(explainer: Explainer, images: ImageModule, folder: RunFolder, record: Record) -> Head | None:
+def prepare_head(
+    explainer: Explainer, images: ImageModule, folder: RunFolder, record: Record, outside: Head | None
+) -> Head | None:
     """The head that judges the images of a run, which lies in its folder from now on; None: none does.
 
     A run that continues uses its learnt head again, as long as the images that taught it are the same. Every process
@@ -68,15 +71,19 @@ def prepare_head(explainer: Explainer, images: ImageModule, folder: RunFolder, r
     Args:
         explainer: on the device of the run.
         images: of the run, without any to skip.
-        folder: of the run.
         record: of the run, which will say where the head is from.
+        outside: a head that does not depend on the images.
 
     Raises:
         ValueError: if ``foreground=learn`` and there are too few images.
     """
     start = time.perf_counter()
     before = _read(folder.foreground)
-    head, source = _found(explainer, images, before, card_of(record, explainer.encoder.random_seed))
+    option = explainer.localization.foreground
+    head, source = outside, READY if option == AUTO else option
+    if head is None:
+        head = _learnt(explainer, images, before, card_of(record, explainer.encoder.random_seed))
+        source = "none" if head is None else "learnt"
     record["foreground"] = _described(source, head)
     if is_rank_zero() and (before and before.sha256) != (head and head.sha256):
         folder.foreground.unlink(missing_ok=True)
@@ -86,23 +93,15 @@ def prepare_head(explainer: Explainer, images: ImageModule, folder: RunFolder, r
     return head
 
 
-def _found(explainer: Explainer, images: ImageModule, before: Head | None, card: Card) -> tuple[Head | None, str]:
-    """The head, and where it is from."""
-    option = explainer.localization.foreground
-    if head := given(option, card):
-        return head, READY if option == AUTO else option
-    head = _learnt(explainer, images, before, card)
-    if head is None and option == LEARN:
-        raise ValueError(f"foreground={LEARN}: fewer than {FEWEST} images to learn from; choose another of {CHOICES}")
-    return head, "none" if head is None else "learnt"
-
-
 def _learnt(explainer: Explainer, images: ImageModule, before: Head | None, card: Card) -> Head | None:
     if before and before.card["pixels_sha256"] == pixels_sha256(images):
         with suppress(ValueError):  # of another encoder
             return before.check(card, "")
     localization: Any = explainer.localization  # NAVE's: no other asks for a head
-    return learn(explainer, images, Rule.of(localization), card)
+    head = learn(explainer, images, Rule.of(localization), card)
+    if head is None and localization.foreground == LEARN:
+        raise ValueError(f"foreground={LEARN}: fewer than {FEWEST} images to learn from; choose another of {CHOICES}")
+    return head
 
 
 def _described(source: str, head: Head | None) -> ForegroundRecord:

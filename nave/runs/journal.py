@@ -11,7 +11,8 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
-from nave.runs.layout import K, RunFolder, write_chunks
+from nave.runs.files import write_chunks
+from nave.runs.layout import K, RunFolder
 from nave.runs.notes import Current, Note, Notes, Unreadable
 from nave.runs.packing import Catalogue
 from nave.runs.prediction import Line
@@ -28,8 +29,6 @@ class Journal:
     Every process appends to its own file, so no lock is needed, and a killed process loses at most one image.
 
     Args:
-        folder: Folder of the run.
-        ks: The numbers of clusters of the run.
         head: sha256 of the foreground head that judges the images.
     """
 

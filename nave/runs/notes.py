@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from nave.data.interface import Content
+from nave.data.content import Content
 from nave.runs.layout import K, RunFolder
 from nave.runs.prediction import Line
 from nave.runs.shards import Span, are_spans
@@ -98,8 +98,6 @@ class Notes:
     Every line is read once: by :meth:`read`, which goes on where it ended. What is noted later always holds.
 
     Args:
-        folder: Folder of the run.
-        ks: Its numbers of clusters.
         current: Whether what was noted before still holds; None: it does.
     """
 

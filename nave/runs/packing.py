@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nave.runs.layout import K, RunFolder, temporary_path, write_chunks
+from nave.runs.files import temporary_path, write_chunks
+from nave.runs.layout import K, RunFolder
 from nave.runs.notes import Ends
 from nave.runs.shards import BLOCK, ENTRY, INDEX, Span, key_of, shard
 
@@ -49,9 +50,6 @@ class Packer:
     """Appends the files of images to the shards of one process.
 
     Args:
-        folder: of the run.
-        ks: its numbers of clusters.
-        rank: of the process.
         ends: where the noted files of its shards end.
     """
 
@@ -84,8 +82,6 @@ class _Shards:
     """The shards of one process in one folder, the last of which is open.
 
     Args:
-        folder: in which they lie.
-        rank: of the process.
         end: number of the last one, and where the noted files in it end; None if there are none.
     """
 

@@ -5,7 +5,6 @@ Any other is drawn when it is asked for: ``python -m nave.overlay RUN IMAGE_ID``
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from nave.data.interface import Dataset, UnreadableImageError, positions
 from nave.processes.distributed import share_of_cores
 from nave.processes.pool import each
 from nave.runs.damage import is_whole
-from nave.runs.layout import MAPS, ResultsFolder, RunFolder, write_image
+from nave.runs.files import write_image
+from nave.runs.layout import MAPS, ResultsFolder, RunFolder
 from nave.runs.prediction import Line, read_lines
 from nave.viz.overlay import QUALITY, overlay, shrunk
 
@@ -34,15 +34,18 @@ class Artist:
     dataset: Dataset
     longest: int | None
 
-    def __call__(self, image: "Drawn") -> None:
-        """Draws one image; one that can no longer be read has no pictures."""
-        with suppress(UnreadableImageError):
+    def __call__(self, image: "Drawn") -> bool:
+        """Draws one image; False for one that can no longer be read, and has no pictures."""
+        try:
             photograph = self.dataset.image(image.index)
-            if self.longest:
-                keep_photograph(photograph, self.folder, image.image_id, self.longest)
-            for results, line in image.over_k:
-                picture = overlay_of(results, line, photograph)
-                write_image(picture, results.overlay(image.image_id), quality=95, subsampling=0)
+        except UnreadableImageError:
+            return False
+        if self.longest:
+            keep_photograph(photograph, self.folder, image.image_id, self.longest)
+        for results, line in image.over_k:
+            picture = overlay_of(results, line, photograph)
+            write_image(picture, results.overlay(image.image_id), quality=95, subsampling=0)
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +69,15 @@ def overlay_of(results: ResultsFolder, line: Line, photograph: Image.Image) -> I
     return overlay(photograph, labels, line["box"], [] if truth is None else truth["boxes"], colours)
 
 
-def draw(artist: Artist, places: Iterable[ResultsFolder], image_ids: Collection[str] | None = None) -> int:
-    """Draws images in several processes, unless their pictures are newer than their maps; returns their number.
+def draw(artist: Artist, places: Iterable[ResultsFolder], image_ids: Collection[str] | None = None) -> dict[str, bool]:
+    """Draws images in several processes, unless their pictures are newer than their maps; without ``image_ids`` all.
 
-    Without ``image_ids`` all.
+    Returns:
+        Whether an image could be read, by the ids of those that were not drawn yet.
     """
     images = [image for image in _images(artist, list(places), image_ids) if _is_due(artist, image)]
-    return len(each(artist, images, processes=0 if len(images) < FEW else share_of_cores(1)))
+    drawn = each(artist, images, processes=0 if len(images) < FEW else share_of_cores(1))
+    return {image.image_id: read for image, read in zip(images, drawn, strict=True)}
 
 
 def _images(artist: Artist, places: Sequence[ResultsFolder], image_ids: Collection[str] | None) -> list[Drawn]:

@@ -19,10 +19,12 @@ from hydra.core.hydra_config import HydraConfig
 
 from nave.clustering.cuml import engine_name
 from nave.clustering.interface import Clustering
-from nave.data.interface import Dataset, UnreadableImageError, files_of, meaning_of, passed_over
+from nave.data.content import files_of, meaning_of
+from nave.data.interface import Dataset, UnreadableImageError, passed_over
 from nave.encoder.encoder import Encoder
 from nave.processes.distributed import is_rank_zero
-from nave.runs.layout import K, RunFolder, write_chunks, write_json
+from nave.runs.files import write_chunks, write_json
+from nave.runs.layout import K, RunFolder
 from nave.runs.record import Attempt, Record, this_process
 from nave.runs.resume import DECISIVE, ConflictingResultsError
 from nave.strict_json import to_json
@@ -33,8 +35,8 @@ KEPT = (
     *("seconds", "images_per_second"),  # of the attempt that computed, if nothing is left to compute
 )
 NOT_COMPUTING = (  # rooms and commands that no result passes through
-    *("bench", "comparison", "export", "loggers", "report"),
-    *("__main__.py", "compare.py", "dashboard.py", "diff.py", "figure.py", "help.py", "sweep.py"),
+    *("bench", "command_line", "comparison", "export", "loggers", "report"),
+    *("__main__.py", "compare.py", "dashboard.py", "diff.py", "figure.py", "overlay.py", "sweep.py"),
 )
 
 

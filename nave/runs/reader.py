@@ -13,7 +13,8 @@ from jaxtyping import UInt8
 
 from nave.metrics.bootstrap import Score
 from nave.metrics.prediction import Prediction, best_overlap_each, chunks
-from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, K, ResultsFolder, RunFolder, k_order, k_text, read_json
+from nave.runs.files import read_json
+from nave.runs.layout import BY_IMAGE, PHOTOGRAPHS, PLAN, RUN, K, ResultsFolder, RunFolder, k_order, k_text
 from nave.runs.notes import Unreadable
 from nave.runs.prediction import Line, Lines, read_lines
 from nave.runs.record import CURE, Process, Record, read_record
@@ -68,7 +69,6 @@ class Run:
     """A run and its record; the run may have failed.
 
     Args:
-        record: Its run.json.
         ks: The K to look at; None for all.
     """
 
@@ -165,10 +165,6 @@ class RunAtK:
         for some in chunks(map(Prediction.from_line, read_lines(self.results))):
             found |= zip((image.image_id for image in some), best_overlap_each(some), strict=True)
         return found
-
-    def overlap(self, image_id: str) -> float | None:
-        """One of :attr:`overlaps`."""
-        return self.overlaps[image_id]
 
     def read_map(self, image_id: str) -> UInt8[np.ndarray, "H W"]:
         """The map of one image at the original image's size."""

@@ -5,7 +5,8 @@ import platform
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypedDict
 
-from nave.runs.layout import K, RunFolder, read_json
+from nave.runs.files import read_json
+from nave.runs.layout import K, RunFolder
 from nave.runs.notes import Unreadable
 from nave.strict_json import checked
 
@@ -45,7 +46,6 @@ class Record(TypedDict, total=False):
     """The content of run.json. Keys are added as they become known, so the record of an interrupted run is incomplete.
 
     Attributes:
-        config: The resolved configuration.
         overrides: Those of the command line.
         training: What made the weights: the training scheme, aliases resolved, or the name of a file.
         scheme: The training scheme whose mean and deviation normalise the images.
@@ -55,12 +55,9 @@ class Record(TypedDict, total=False):
         total: Number of images in the data set.
         passed_over: Numbers of files and annotations that the data set did not take, by reason.
         remarks: Numbers of images about which something was decided while they were read, such as their bit depth.
-        images: Number of explained images.
-        seconds: Seconds by stage.
         logged: Names of the loggers that have logged the run.
         same_as: Folder whose results were reused.
         code_sha256: Hash of the package's source files.
-        device_type: ``cpu`` or ``cuda``.
         engine: The clustering engine that was used, with the version of its library.
         unlogged: Why loggers have failed, by name; the results are complete.
         foreground: The foreground head that chose the boxes.

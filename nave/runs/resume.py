@@ -12,11 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Required
 
-from nave.data.interface import Content, Dataset, is_same
+from nave.data.content import Content, is_same
+from nave.data.interface import Dataset
 from nave.processes.distributed import is_rank_zero
 from nave.runs.damage import damaged, damaged_file
+from nave.runs.files import PART, temporary_path
 from nave.runs.journal import Journal
-from nave.runs.layout import CLAIM, PART, PLAN, RUN, RunFolder, temporary_path
+from nave.runs.layout import CLAIM, PLAN, RUN, RunFolder
 from nave.runs.notes import Note
 from nave.runs.record import Record, flat, read_record
 from nave.runs.shards import Span

@@ -10,12 +10,15 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nave.config import Evaluation
+from nave.limits import within
 from nave.metrics import protocols, segmentation
 from nave.metrics.bootstrap import Score
 from nave.metrics.class_iou import ClusteredImage, class_miou
+from nave.metrics.groups import GroupTally, by_class, by_size
 from nave.metrics.prediction import CHUNK, Prediction
-from nave.runs.concepts import write_concepts
-from nave.runs.layout import K, ResultsFolder, RunFolder, k_order, write_json
+from nave.runs.files import write_json
+from nave.runs.forming import write_concepts
+from nave.runs.layout import K, ResultsFolder, RunFolder, k_order
 from nave.runs.prediction import CURE as RERUN
 from nave.runs.prediction import Line, read_lines
 from nave.runs.record import CURE, read_record
@@ -42,7 +45,6 @@ def evaluate(folder: RunFolder, options: Sequence[str] | None = None) -> dict[st
     """Scores a run at every K and writes metrics.json and concepts.json beside each predictions.jsonl.
 
     Args:
-        folder: Folder of the run.
         options: Overrides of the run's own ``evaluation`` options (``hard=false``); with them nothing is written.
 
     Returns:
@@ -73,8 +75,8 @@ def _score(results: ResultsFolder, options: Evaluation, seed: int, clustered: bo
     Lines are read once, some at a time, so that a few numbers of each image stay in memory.
     """
     boxes = protocols.BoxTally(iou=options.iou, hard=options.hard, inner=options.inner)
-    wanted = [protocols.by_class] * options.per_class + [protocols.by_size] * options.per_size
-    groups = [protocols.GroupTally(group, iou=options.iou, hard=options.hard) for group in wanted]
+    wanted = [by_class] * options.per_class + [by_size] * options.per_size
+    groups = [GroupTally(group, iou=options.iou, hard=options.hard) for group in wanted]
     means = segmentation.Means()
     lines = read_lines(results)
     while some := list(islice(lines, CHUNK)):
@@ -106,7 +108,9 @@ def _evaluation(file: Path, own: Mapping[str, object], changes: Sequence[str]) -
         raise ValueError(f"{where}: {reason}; options are {choices}") from error
     options = OmegaConf.to_object(merged)
     assert isinstance(options, Evaluation)
-    return options.checked()
+    within("evaluation.iou", options.iou)
+    within("evaluation.groups", options.groups)
+    return options
 
 
 def statistics(line: Line) -> dict[str, float | None]:

@@ -48,7 +48,6 @@ def image_table(lines: Iterable[Line], images: int) -> Table:
 
     Args:
         lines: Predictions; the first ones are shown.
-        images: Number of all predictions.
     """
     rest = f"and {images - ROWS} more in predictions.jsonl" if images > ROWS else None
     table = FittedTable(caption=rest, expendable=["size", "clusters", "components"], kept_in="predictions.jsonl")

@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
-from nave.loggers.wandb import sync_command
-from nave.runs.layout import PLAN, RUN, RunFolder, read_json
+from nave.loggers.wandb_mode import sync_command
+from nave.runs.files import read_json
+from nave.runs.layout import PLAN, RUN, RunFolder
 from nave.runs.reader import Run
 from nave.runs.record import read_record
 from nave.runs.summary import Row, overrides_of, summary

@@ -35,7 +35,6 @@ class Writer(Callback):
     Args:
         journal: Journal of the run, in whose folder the results are written.
         dataset: Data set of the images.
-        localization: NAVE or a baseline.
         images: Number of images to come over all processes of the job.
         centroids: Whether to keep those of every image, which form concepts.
         ends: Where the shards end that maps and centroids are appended to; None: each is a file of its own.

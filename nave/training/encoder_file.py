@@ -11,7 +11,8 @@ from torch import nn
 
 from nave.encoder.encoder import Encoder
 from nave.runs.damage import is_whole
-from nave.runs.layout import RunFolder, read_json, write_bytes, write_json
+from nave.runs.files import read_json, write_bytes, write_json
+from nave.runs.layout import RunFolder
 from nave.strict_json import to_json
 from nave.training.data import TrainingData
 from nave.weights.file import WeightsError

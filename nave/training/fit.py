@@ -40,7 +40,6 @@ def fit(cfg: DictConfig, folder: RunFolder, scheme: str) -> Record:
     An interrupted training is resumed after its last complete epoch; a finished one is not repeated.
 
     Args:
-        cfg: the configuration of ``conf/train.yaml``.
         scheme: the name of the choice of the group ``scheme``.
 
     Returns:

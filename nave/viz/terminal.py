@@ -3,8 +3,9 @@
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
+from os.path import commonprefix
 from typing import Any, NamedTuple, ParamSpec
 
 from rich.cells import cell_len
@@ -16,6 +17,8 @@ from nave.processes.signals import ended_with_its_reader, going_on_without_reade
 
 P = ParamSpec("P")
 LOG_WIDTH, NAMED = 120, 3  # columns; headings named of those that were left out
+ELLIPSIS = "\u2026"
+LONGEST = 32  # characters of a word in a table that is too wide
 
 
 def show(*renderables: Any) -> None:
@@ -28,7 +31,8 @@ def show(*renderables: Any) -> None:
         unbounded = console.options.update(max_width=10_000)
         widths = (console.measure(renderable, options=unbounded).maximum for renderable in renderables)
         console.width = max(LOG_WIDTH, *widths)
-    console.print(*renderables)
+    for one in renderables:
+        console.print(one, soft_wrap=isinstance(one, str))  # a path that the terminal itself wraps can be copied
 
 
 def announce(*renderables: Any) -> None:
@@ -46,7 +50,8 @@ class _Console(Console):
 class FittedTable(Table):
     """A table that leaves out columns where a terminal is too narrow for its words.
 
-    Intervals go to a line of their own first. Columns that are justified to the right are never broken otherwise.
+    Long words are shortened and intervals go to a line of their own first. Columns that are justified to the right are
+    never broken otherwise.
 
     Args:
         expendable: headings of what may be left out, the first ones first; the list may grow with the table.
@@ -65,7 +70,7 @@ class FittedTable(Table):
         return self._narrow(whole, options.max_width).__rich_console__(console, options)
 
     def _narrow(self, whole: "Sequence[_Column]", width: int) -> Table:
-        columns, left_out = [column.narrowed() for column in whole], []
+        columns, left_out = [column.narrowed() for column in _with_short_words(whole)], []
         for number in (i for heading in self.expendable for i, one in enumerate(whole) if one.heading == heading):
             if _needed([column for i, column in enumerate(columns) if i not in left_out]) > width:
                 left_out.append(number)
@@ -76,8 +81,10 @@ class FittedTable(Table):
             more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
             where = f"; all are in {self.kept_in}" if self.kept_in else ""
             table.caption = f"left out in {width} columns: {named}{more}{where}"
+        fits = _needed(kept) <= width
         for column in kept:
-            table.add_column(column.heading, justify=column.justify, no_wrap=not column.breaks, overflow="fold")
+            no_wrap = fits and not column.breaks
+            table.add_column(column.heading, justify=column.justify, no_wrap=no_wrap, overflow="fold")
         for row, cells in zip(self.rows, zip(*(column.cells for column in kept), strict=True), strict=True):
             table.add_row(*cells, style=row.style)
         return table
@@ -112,6 +119,34 @@ class _Column(NamedTuple):
             fits = cell_len(f"{lines[-1]} {word}") <= width
             lines[-1:] = [f"{lines[-1]} {word}"] if fits else [lines[-1], word]
         return self._replace(heading="\n".join(lines), cells=cells)
+
+
+def _with_short_words(columns: Sequence[_Column]) -> list[_Column]:
+    texts = " ".join(text for column in columns for text in (column.heading, *column.cells))
+    short = shortened(texts.split())
+
+    def replaced(text: str) -> str:
+        return re.sub(r"\S+", lambda word: short[word[0]], text)
+
+    return [one._replace(heading=replaced(one.heading), cells=[*map(replaced, one.cells)]) for one in columns]
+
+
+def shortened(words: Iterable[str]) -> dict[str, str]:
+    """Words without what long ones have in common at their beginning, and without their middles.
+
+    Those that would be alike stay as they are.
+    """
+    words = set(words)
+    long = {word for word in words if cell_len(word) > LONGEST}
+    common = re.sub(r"[^/_-]*$", "", commonprefix([*long])) if len(long) > 1 else ""  # noqa: RUF071 - no paths
+    short = {word: _without_middle(f"{ELLIPSIS}{word[len(common) :]}" if common else word) for word in long}
+    same = len({*short.values()} | (words - long)) < len(words)
+    return {word: word if same else short.get(word, word) for word in words}
+
+
+def _without_middle(word: str) -> str:
+    half = (LONGEST - 1) // 2
+    return word if cell_len(word) <= LONGEST else f"{word[:half]}{ELLIPSIS}{word[-half:]}"
 
 
 def _needed(columns: Sequence[_Column]) -> int:

@@ -1,3 +1,4 @@
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from nave.command_line.overrides import check_overrides, quoted, with_quoting_hint
+from tests.helpers.datasets import write_stl10
 
 
 @pytest.mark.parametrize("value", ["/a=b", "/a,b", "/a(b", "/it's", '/a"b', "/a b[1]{2}", "/caf\u00e9:x"])
@@ -72,6 +74,11 @@ def test_what_hydra_cannot_read_is_quoted(
         ("config", ["layers=[-99]"], "layer -99 is out of range: VisionTransformer has 12 layers, -12 to 11"),
         ("config", ["trainer.devices=two"], r"trainer\.devices=two: give a number, a list .* or auto"),
         ("config", ["trainer.devices=0"], r"trainer\.devices=0: give a number"),
+        ("config", ["seed=0,1", "loader.limit=3,-1"], r"loader\.limit=-1: give a whole number from 1 on, or null"),
+        ("config", ["composite.resolution=[0,9]"], r"composite\.resolution=\[0, 9\]: choose input, grid"),
+        ("config", ["localization=tokencut", "localization.tau=2"], r"localization\.tau=2: must be a cosine"),
+        ("train", ["data=shapes", "loader.batch_size=1"], r"loader\.batch_size=1: give a whole number from 2 on"),
+        ("train", ["data=shapes", "label_smoothing=2"], r"label_smoothing=2\.0: give a number from 0 to 1"),
         ("train", ["ephocs=3"], "Did you mean epochs"),
         ("train", ["model=timm", "architecture=resnt50", "data=shapes"], "Did you mean architecture=res"),
         ("train", ["recipe=shaps"], r"no recipe=shaps; .* Did you mean recipe=shapes\?"),
@@ -88,6 +95,13 @@ def test_a_typo_is_named_with_what_was_meant(
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
+def test_what_a_data_set_has_to_say_is_left_to_the_job(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    check_overrides("config", ["data=stl10", f"data.root={write_stl10(tmp_path)}"])
+    assert not caplog.records
+    logging.getLogger("nave.data").warning("of the job")
+    assert "of the job" in caplog.text
+
+
 @pytest.mark.parametrize("data", ["voc07", "coco20k", "stl10", "chestxray14", "image_folder"])
 def test_a_data_set_that_is_not_there_is_missed_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str
@@ -98,11 +112,6 @@ def test_a_data_set_that_is_not_there_is_missed_at_once(
     if data in ("voc07", "stl10"):  # others read all they have: their folder alone is looked for
         with pytest.raises(FileNotFoundError, match=r"Expected layout:\n"):
             check_overrides("config", [f"data={data}", f"data.root={tmp_path}"])
-
-
-@pytest.mark.parametrize("devices", ["3", "-1", "auto", "[0,1]", "'0,1'", "'2,'"])
-def test_devices_are_what_lightning_takes(devices: str) -> None:
-    check_overrides("config", [f"trainer.devices={devices}"])
 
 
 def test_of_many_encoders_trained_here_few_are_listed_and_the_nearest_is_meant(

@@ -3,7 +3,7 @@ from scipy.sparse import csr_matrix
 
 from nave.comparison.concepts import AGAIN, KEPT, NEW, OVERLAP, Overlaps, concept_scores, matched, shared_pixels
 from nave.metrics.segmentation import pair_ious
-from tests.runs.test_concepts import with_centroids
+from tests.runs.test_forming import with_centroids
 
 
 def test_pixels_are_counted_by_concept_over_the_data_set():

@@ -134,8 +134,8 @@ def test_a_batch_without_readable_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "batch_size=0: must be at least 1"),
-        ({"limit": 0}, "limit=0: must be at least 1"),
+        ({"batch_size": 0}, "batch_size=0: give a whole number from 1 on, or auto"),
+        ({"limit": 0}, "limit=0: give a whole number from 1 on, or null"),
         ({"image_size": 0}, "image_size=0: give null"),
         ({"image_size": [1, 2, 3]}, r"image_size=\[1, 2, 3\]: give null"),
     ],

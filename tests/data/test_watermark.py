@@ -119,8 +119,8 @@ def test_without_a_class_the_data_set_is_unchanged(tmp_path: Path) -> None:
     ("of", "options", "message"),
     [
         ("hose", {}, "watermark=hose: data=stl10 has no such class; it has: airplane, bird, car"),
-        ("bird", {"probability": -0.1}, "watermark_probability=-0.1: must be from 0 to 1"),
-        ("bird", {"size": 0.0}, "watermark_size=0.0: a share"),
+        ("bird", {"probability": -0.1}, "watermark_probability=-0.1: give a number from 0 to 1"),
+        ("bird", {"size": 0.0}, "watermark_size=0.0: give a number above 0"),
     ],
 )
 def test_impossible_options_are_refused(tmp_path: Path, of: str, options: dict[str, float], message: str) -> None:

@@ -220,18 +220,6 @@ def test_the_digest_depends_on_structure_and_tensors():
     assert len({network_sha256(encoder(seed=seed).network) for seed in range(3)}) == 3
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"dtype": "int8"}, "cache_dtype='int8': choose float32 or float16"),
-        ({"limit_gb": 0}, "cache_limit_gb=0: must be more than 0"),
-    ],
-)
-def test_wrong_options(tmp_path, options, message):
-    with pytest.raises(ValueError, match=message):
-        ActivationCache(tmp_path, **options)
-
-
 def test_a_run_with_the_cache_writes_the_same_bytes(tmp_path):
     data, cache = photographs(tmp_path / "data"), f"cache={tmp_path / 'cache'}"
 

@@ -96,7 +96,7 @@ def everything(run: Run) -> None:
     for at_k in distinguished(run.at_k) if run.at_k else ():
         list(at_k.scores.values())
         for image_id in at_k.lines:
-            at_k.overlap(image_id)
+            at_k.overlaps[image_id]
     mean_overlaps(run.at_k)
     axes(distinguished(run.at_k)) if run.at_k else None
     if run.finished:

@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from nave.config import CONF, register
-from nave.runs.layout import BY_IMAGE, ResultsFolder, RunFolder, npy, write_bytes, write_json, write_whole
+from nave.runs.files import npy, write_bytes, write_json, write_whole
+from nave.runs.layout import BY_IMAGE, ResultsFolder, RunFolder
 from nave.runs.packing import Catalogue, Packer, member
 from nave.runs.pictures import keep_photograph
 from nave.runs.prediction import ComponentLine, Line, MapLine, TruthLine

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,8 +29,15 @@ class OfflineRun:
 
 
 def read(folder: Path) -> OfflineRun:
-    """The run in an ``offline-run-…`` folder."""
+    """The run in an ``offline-run-…`` folder, which W&B may write for a moment more after the end of the run."""
     (path,) = folder.glob("*.wandb")
+    deadline = time.monotonic() + 10
+    while (run := _read(path)).exit_code is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return run
+
+
+def _read(path: Path) -> OfflineRun:
     run = OfflineRun()
     for record in map(messages.Record.FromString, _records(path.read_bytes())):
         _add(run, record)

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from nave.localization.basins import Parts
 from nave.localization.foreground import Foreground
-from nave.localization.instances import LEVELS, MOST, SAME, Grid, detect, distinct, scan, totals
+from nave.localization.instances import LEVELS, MOST, SAME, VOTES, Grid, detect, distinct, scan, totals, voted
 from nave.localization.regions import Regions
 from nave.metrics.prediction import overlaps
 
@@ -70,6 +70,32 @@ def test_instances_come_first_and_do_not_coincide_with_rivals() -> None:
     assert first[2] <= second[0] or second[2] <= first[0]
     (shared,) = overlaps([boxes], [boxes])
     assert shared[~np.eye(len(boxes), dtype=bool)].max() < SAME
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_box_is_the_mean_of_those_that_overlap_it_and_score(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    corners = random.integers(0, 8, (30, 2))
+    boxes = np.concatenate([corners, corners + random.integers(8, 14, (30, 2))], axis=1)
+    scores = random.normal(size=30)
+    scores[0] = 1.0
+    (shared,) = overlaps([boxes[:1].astype(float)], [boxes.astype(float)])
+    voters = (shared[0] >= VOTES) & (scores > 0)
+    expected = np.average(boxes[voters], axis=0, weights=scores[voters])
+    assert voters.sum() > 1
+    assert voted(boxes, scores, 0).tolist() == np.rint(expected).astype(int).tolist()
+
+
+def test_rivals_vote_for_the_box_of_the_best_instance_alone() -> None:
+    labels = np.zeros((80, 120), np.uint8)
+    labels[32:52, 20:40] = 1  # within the instance at the left
+    judgement = judged(hills((10, 7), (10, 23)) + np.linspace(1, 0, 30))
+    alone, both = (detect(map_, judgement, 16) for map_ in (np.zeros_like(labels), labels))
+    assert [score for _, score in both[:2]] == [score for _, score in alone[:2]]
+    assert both[1][0] == alone[1][0]
+    (x1, y1, x2, y2), (a1, b1, a2, b2) = both[0][0], alone[0][0]
+    assert (x1 >= a1, y1 >= b1, x2 <= a2, y2 <= b2) == (True,) * 4
+    assert both[0][0] != alone[0][0]
 
 
 def test_without_foreground_there_is_no_instance() -> None:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from nave.loggers.interface import flat_scores, ranks, select_examples
-from nave.runs.layout import write_json
+from nave.runs.files import write_json
 from nave.runs.reader import Run
 from tests.helpers.pages import write_run
 

@@ -1,3 +1,4 @@
+import csv
 import json
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nave.diff import main
 from nave.loggers.interface import select_examples
-from nave.loggers.wandb import default_mode, listed, sync_command
+from nave.loggers.wandb import listed
+from nave.loggers.wandb_mode import default_mode, sync_command
 from nave.runs.sweep import report
-from tests.helpers.running import into, nave_run, nave_sweep, photographs, record, voc
+from tests.helpers.running import QUICK, into, nave_run, nave_sweep, photographs, record, voc
 from tests.helpers.wandb_offline import OfflineRun, read
 
 pytestmark = [
@@ -58,6 +61,25 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
         assert nave_run(*voc(root, 6), *wanted, into(root / "run")) == 0
     runs = offline_at_each_k(root / "run")
     return Logged(root / "run", output.getvalue(), {2: runs[0], 3: runs[1]})
+
+
+def test_a_diff_logs_its_page_and_its_tables_beside_the_runs(tmp_path: Path, capsys) -> None:
+    diff = tmp_path / "diff"
+    assert main([*QUICK, "seed=0,1", "logger=wandb", "logger.images=0", *voc(tmp_path), "--output", str(diff)]) == 0
+    ((run, files),) = [(read(folder), folder / "files") for folder in (diff / "wandb").glob("offline-run-*")]
+    assert (run.run.job_type, run.run.run_group, run.run.display_name, run.exit_code) == ("diff", "diff", "diff", 0)
+    (job,) = (diff / "seed=0").glob("wandb/offline-run-*")
+    assert read(job).run.run_group == "diff"
+    logged = run.history[-1]
+    assert (files / logged["page/path"]).read_bytes() == (diff / "report.html").read_bytes()
+    images, figures = (json.loads((files / logged[f"{name}/path"]).read_text()) for name in ("images", "figures"))
+    with (diff / "images.csv").open() as file:
+        assert [dict(zip(images["columns"], map(str, line), strict=True)) for line in images["data"]] == [
+            {key: value or "None" if key == "noise" else value for key, value in line.items()}
+            for line in csv.DictReader(file)
+        ]
+    assert len(figures["data"]) == len(json.loads((diff / "diff.json").read_text())["rows"])
+    assert f"wandb sync {files.parent} {diff}/*/wandb/offline-run-*" in capsys.readouterr().out
 
 
 def test_every_k_is_logged_offline_with_all_that_a_review_needs(logged: Logged) -> None:

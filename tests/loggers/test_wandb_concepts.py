@@ -7,7 +7,7 @@ from PIL import Image
 
 from nave.loggers.wandb_concepts import COLUMNS, concept_tables
 from nave.runs.concepts import read_concepts
-from tests.runs.test_concepts import with_centroids
+from tests.runs.test_forming import with_centroids
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from nave.data.interface import GroundTruth
 from nave.metrics import average_precision
-from nave.metrics.bootstrap import interval, mean, per_resample, proportion, score, scores
+from nave.metrics.bootstrap import intervals, mean, per_resample, proportion, score, scores
 from nave.metrics.prediction import Prediction
 
 
@@ -41,7 +41,7 @@ def test_an_interval_without_width_is_none(values):
 
 def test_interval_equals_scipys_percentile_bootstrap():
     values = np.random.default_rng(0).random(200)
-    low, high = interval(mean(values), 200, resamples=4000)
+    ((low, high),) = intervals([mean(values)], 200, resamples=4000)
     theirs = stats.bootstrap((100 * values,), np.mean, n_resamples=4000, method="percentile", rng=1)
     assert (low, high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.4)
 
@@ -68,7 +68,8 @@ def test_an_undefined_figure_is_none(statistic, images):
 
 def test_resamples_without_a_figure_are_left_out():
     values = np.array([1.0, 0.0])
-    low, high = interval(per_resample(lambda counts: math.nan if counts[0] == 0 else float(counts @ values)), 2)
+    figure = per_resample(lambda counts: math.nan if counts[0] == 0 else float(counts @ values))
+    ((low, high),) = intervals([figure], 2)
     assert (low, high) == (1, 2)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nave.diff import main
 from nave.report.page import write_report
-from tests.runs.test_concepts import with_centroids
+from tests.runs.test_forming import with_centroids
 
 
 def test_a_run_shows_each_concept_with_the_regions_nearest_to_it(tmp_path: Path) -> None:

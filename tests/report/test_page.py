@@ -8,7 +8,8 @@ from PIL import Image
 from nave.loggers.interface import select_examples
 from nave.report.__main__ import main
 from nave.report.page import write_page, write_report
-from nave.runs.layout import PAGE, RUN, write_json
+from nave.runs.files import write_json
+from nave.runs.layout import PAGE, RUN
 from nave.runs.reader import Run, mean_overlaps
 from tests.helpers.pages import configuration, write_run, write_sweep
 

@@ -38,6 +38,15 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return root / "run", overrides
 
 
+def test_a_head_from_outside_is_read_once(
+    tmp_path: Path, learnt: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, read, counted = RunFolder(learnt[0]).foreground, Head.read, []
+    monkeypatch.setattr(Head, "read", lambda path: counted.append(path) or read(path))
+    assert nave_run(*learnt[1], f"foreground={file}", into(tmp_path / "run")) == 0
+    assert counted.count(file) == 1
+
+
 def predictions(folder: Path) -> bytes:
     return (folder / "predictions.jsonl").read_bytes()
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from nave.runs import journal as module
+from nave.runs.files import write_whole
 from nave.runs.journal import Journal
-from nave.runs.layout import RunFolder, write_whole
+from nave.runs.layout import RunFolder
 
 
 def journal(path: Path, *ks: int | str) -> Journal:

@@ -1,11 +1,10 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nave.runs.layout import ResultsFolder, create_bytes, k_order, read_json, write_json
+from nave.runs.layout import ResultsFolder, k_order
 from nave.viz.overlay import indexed
 from tests.helpers.pages import write_centroids
 
@@ -39,29 +38,8 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
         results.read_centroids("a")
 
 
-def test_whole_files_appear_at_once(tmp_path: Path) -> None:
-    write_json(tmp_path / "deep" / "file.json", {"a": [1]})
-    assert json.loads((tmp_path / "deep" / "file.json").read_text()) == {"a": [1]}
-    assert len(list((tmp_path / "deep").iterdir())) == 1
-
-
 def test_auto_comes_after_the_numbers() -> None:
     assert sorted(["auto", "10", "3"], key=k_order) == ["3", "10", "auto"]
-
-
-@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
-def test_a_number_that_json_lacks_is_not_written(tmp_path: Path, wrong: float) -> None:
-    with pytest.raises(ValueError, match=rf"file\.json: a\.1\.b is {wrong}, which is no number of JSON"):
-        write_json(tmp_path / "file.json", {"a": [0.5, {"b": wrong}]})
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_a_number_that_json_lacks_is_not_read(tmp_path: Path, constant: str) -> None:
-    path = tmp_path / "file.json"
-    path.write_text(f'{{"name": "NaN \\" Infinity",\n "value":\n {constant}}}')
-    with pytest.raises(ValueError, match=rf"file\.json, line 3: {constant} is no number of JSON"):
-        read_json(path)
 
 
 @pytest.mark.parametrize("array", [np.ones((2, 3)), np.ones(3, np.float32), np.full((2, 3), np.nan, np.float32)])
@@ -86,14 +64,3 @@ def test_a_map_of_another_form_is_named(tmp_path: Path, mode: str | None) -> Non
 def test_no_file_of_an_image_lies_outside_the_run(tmp_path: Path, image_id: str) -> None:
     with pytest.raises(ValueError, match="leads out of"):
         ResultsFolder(tmp_path).map(image_id)
-
-
-def test_a_new_file_is_written_in_place_and_an_old_one_replaced(tmp_path: Path) -> None:
-    path, link = tmp_path / "maps" / "a.png", tmp_path / "linked.png"
-    create_bytes(path, b"first")
-    link.hardlink_to(path)
-    create_bytes(path, b"second")
-    assert (path.read_bytes(), link.read_bytes()) == (b"second", b"first")
-    with pytest.raises(TypeError):
-        create_bytes(tmp_path / "torn.png", "no bytes")  # type: ignore[arg-type] # fails while it writes
-    assert sorted(file.name for file in tmp_path.rglob("*.*")) == ["a.png", "linked.png"]

@@ -26,8 +26,21 @@ def test_a_large_run_has_a_few_overlays_and_others_are_drawn_when_asked_for(tmp_
     (other, *_) = sorted({f"{number:06}" for number in range(5)} - set(first))
     assert main([str(run), other]) == 0
     assert drawn(run) == sorted([*first, other])
+    file = run / "overlays" / f"{other}.jpg"
+    assert f"1 image drawn: {file}\n" in capsys.readouterr().out
+    assert main([str(run), other]) == 0
+    assert capsys.readouterr().out == f"1 image drawn before: {file}\n"
+    file.unlink()
+    next((tmp_path / "VOCdevkit").rglob(f"{other}.jpg")).write_text("no image")
+    assert main([str(run), other, first[0]]) == 0
+    told = f"1 image drawn before: {run / 'overlays' / first[0]}.jpg\n1 image that can no longer be read: {other}\n"
+    assert capsys.readouterr().out == told
     assert main([str(run)]) == 0
-    assert len(drawn(run)) == 5
+    said = capsys.readouterr().out
+    assert len(drawn(run)) == 4
+    assert [line.partition(":")[0] for line in said.splitlines()] == [
+        "1 image drawn", "3 images drawn before", "1 image that can no longer be read",
+    ]  # fmt: skip
     assert main([str(run), "000O04"]) == 1
     assert f"no image '000O04' in {run}. Did you mean 000004?" in capsys.readouterr().err
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nave.runs.claim import BEAT, FolderInUseError, claimed
-from nave.runs.layout import RunFolder, write_whole
+from nave.runs.files import write_whole
+from nave.runs.layout import RunFolder
 
 GONE = {"host": platform.node(), "pid": 2**22 + 1, "slurm_job": None}
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from nave.data.content import files_of, meaning_of
 from nave.data.folder import Folder
-from nave.data.interface import files_of, meaning_of
-from nave.runs.layout import PLAN, RunFolder, write_json, write_whole
+from nave.runs.files import write_json, write_whole
+from nave.runs.layout import PLAN, RunFolder
 from nave.runs.resume import ConflictingResultsError, check_same, matching_run, reuse_results
 from tests.helpers.datasets import write_photograph
 from tests.helpers.pages import line

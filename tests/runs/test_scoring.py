@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from nave.evaluate import main
-from nave.runs.layout import RunFolder, write_json, write_whole
+from nave.runs.files import write_json, write_whole
+from nave.runs.layout import RunFolder
 from nave.runs.scoring import evaluate
 
 OPTIONS = {"iou": 0.5, "hard": True, "inner": False, "per_class": False, "per_size": False, "groups": 2}

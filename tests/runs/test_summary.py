@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nave.runs.layout import write_csv, write_json, write_whole
+from nave.runs.files import write_csv, write_json, write_whole
 from nave.runs.summary import ROWS, as_markdown, figures, flat, image_table, summary, varied
 from nave.viz.terminal import show
 from tests.helpers.pages import configuration, line

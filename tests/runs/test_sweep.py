@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from nave.run import main as main_run
-from nave.runs.layout import RunFolder, write_json, write_whole
+from nave.runs.files import write_json, write_whole
+from nave.runs.layout import RunFolder
 from nave.runs.summary import as_markdown, as_table, summary
 from nave.runs.sweep import own_folder, report
 from nave.sweep import main

@@ -3,7 +3,7 @@ import re
 import pytest
 from rich.table import Table
 
-from nave.viz.terminal import FittedTable, command, score_table, score_text, show
+from nave.viz.terminal import FittedTable, command, score_table, score_text, shortened, show
 
 CONTROL = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -83,6 +83,40 @@ def test_a_heading_is_broken_only_where_it_is_wider_than_its_cells(terminal, cap
     lines = [line.strip("\u2503 ") for line in CONTROL.sub("", capsys.readouterr().out).splitlines()]
     assert "box x1 y1 x2" in " ".join(lines)
     assert not any("images a" in line for line in lines)
+
+
+LONG = "outputs/encoders/resnet18-stl10-supervised-seed0-"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((LONG + "weak-adamw", LONG + "strong-adamw", "dino"), ["\u2026weak-adamw", "\u2026strong-adamw", "dino"]),
+        (("a" * 20 + "b" * 20,), ["a" * 15 + "\u2026" + "b" * 15]),
+        (("a" * 16 + "b" + "a" * 16, "a" * 16 + "c" + "a" * 16), None),  # they differ in the middle alone
+    ],
+)
+def test_long_words_are_shortened_unless_they_would_be_alike(words, expected):
+    short = shortened(words)
+    assert [short[word] for word in words] == (expected or [*words])
+
+
+def test_long_names_leave_room_for_figures(terminal, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    made = FittedTable("training", expendable=["ap50"], kept_in="summary.csv")
+    for heading in (f"{LONG}weak\nK 3", f"{LONG}strong\nK 3"):
+        made.add_column(heading, justify="right")
+    made.add_row(f"{LONG}weak", "62.0 (52.0 to 71.0)", "-")
+    show(made)
+    lines = CONTROL.sub("", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert "62.0" in "".join(lines)
+    assert sum("\u2026strong" in line for line in lines) == 1
+
+
+def test_the_terminal_itself_wraps_paths(terminal, capsys):
+    show(table("cell"), f"written to {LONG}")
+    assert capsys.readouterr().out.splitlines()[-1] == f"written to {LONG}"
 
 
 def test_a_log_has_all_columns(capsys, monkeypatch):
