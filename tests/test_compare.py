@@ -150,9 +150,11 @@ def test_one_k_can_be_chosen(runs):
 
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, capsys):
     other = write_run(tmp_path / "other", image_ids=("four",), overrides={"training": "random"})
+    larger = write_run(tmp_path / "larger", size=(31, 37), overrides={"training": "random"})
     for arguments, message in (
         ([runs[0], "--k", "7"], "no run has K = 7: choose of 3, 5"),
         ([runs[0], other], "have no image in common: compare runs of the same images"),
+        ([runs[0], larger], "one is two images, of"),
         ([tmp_path / "nothing"], "no run.json"),
         ([*runs, "--images", "four"], "no image 'four': the runs hold one, two, three."),
         ([*runs, "--images", "tow"], "the runs hold one, two, three. Did you mean two?"),

@@ -146,10 +146,16 @@ def _quantities(run: RunAtK, name: str, by_quantity: Figures) -> Iterator[Row]:
 
 
 def check_common(first: RunAtK, second: RunAtK) -> None:
-    """Raises ValueError if two runs have no image in common, naming their folders."""
-    if not first.lines.keys() & second.lines.keys():
-        folders = f"{first.results.path} and {second.results.path}"
+    """Raises ValueError if two runs have no image in common, or an id that is two images, naming the folders."""
+    folders = f"{first.results.path} and {second.results.path}"
+    common = [image_id for image_id in first.lines if image_id in second.lines]
+    if not common:
         raise ValueError(f"{folders} have no image in common: compare runs of the same images")
+    for image_id in common:
+        one, other = ((run.lines[image_id]["width"], run.lines[image_id]["height"]) for run in (first, second))
+        if one != other:
+            sizes = f"{one[0]} x {one[1]} and {other[0]} x {other[1]} pixels"
+            raise ValueError(f"{folders}: {image_id} is two images, of {sizes}: compare runs of the same images")
 
 
 def _agreements(first: RunAtK, first_name: str, second: RunAtK, name: str) -> Iterator[Row]:

@@ -45,6 +45,7 @@ class Encoder(nn.Module):
 
     mean: Tensor
     std: Tensor
+    random_seed: int | None = None  # of random weights, which no hash tells apart
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Encoder(nn.Module):
         checkpoint = load_checkpoint(name, architecture, training, schemes, weights, training_name)
         network = _network(checkpoint.architecture, dict(options or {}), seed)
         checkpoint = checkpoint.load_into(network, weights_key)
+        self.random_seed = seed if checkpoint.sha256 is None else None
         self._hold(name, network, layers, checkpoint, image_size, _made_for(network, options or {}))
         self.reader.use_channels_last()
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import safetensors
@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from nave.localization.switch import CHOICES
 from nave.runs.files import write_bytes
+from nave.strict_json import checked, from_json
 
 NORM = 4.0  # length to which tokens are scaled
 PENALTY = 1e-2  # weight of half the squared norm of the coefficients
@@ -29,12 +30,13 @@ WEIGHTS, CARD = "weights", "card"  # names in the file
 
 
 class Card(TypedDict):
-    """What a head belongs to, and the ids of the images that taught it, by fold."""
+    """What a head belongs to, and the ids of the images that taught it, by fold; ``seed`` made random weights."""
 
     model: str
     architecture: str
     weights_sha256: str | None
     layer: str
+    seed: NotRequired[int]
     images: list[list[str]]
     pixels_sha256: str
 
@@ -114,7 +116,15 @@ class Head:
 
         Returns:
             Its logits in steps of ``STEP``.
+
+        Raises:
+            ValueError: for tokens of another length than those that taught it.
         """
+        if (channels := self.weights.shape[1] - 1) != len(tokens):
+            raise ValueError(
+                f"the foreground head judges tokens of {channels} channels, and these have {len(tokens)}: it belongs "
+                f"to another encoder, or its file is damaged; choose {CHOICES}"
+            )
         coefficients = torch.as_tensor(self.coefficients(image_id), dtype=torch.float32, device=tokens.device)
         logits = torch.einsum("chw,c->hw", normalised(tokens), coefficients[:-1]) + coefficients[-1]
         return (logits / STEP).round().clamp(-128, 127).to(torch.int8)
@@ -125,11 +135,12 @@ class Head:
         Raises:
             ValueError: if it belongs to another encoder than ``card``.
         """
-        for key in ("architecture", "weights_sha256", "layer"):
-            if self.card[key] != card[key]:
+        for key in ("architecture", "weights_sha256", "layer", "seed"):
+            its, asked = self.card.get(key), card.get(key)
+            if its != asked:
                 raise ValueError(
-                    f"foreground={source} belongs to another encoder: its {key} is {self.card[key]!r}, this one's "
-                    f"{card[key]!r}. Give the head of this one, or choose another of {CHOICES}"
+                    f"foreground={source} belongs to another encoder: its {key} is {its!r}, this one's {asked!r}. "
+                    f"Give the head of this one, or choose another of {CHOICES}"
                 )
         return self
 
@@ -146,7 +157,8 @@ class Head:
         """
         try:
             with safetensors.safe_open(path, "np") as file:
-                return cls(file.get_tensor(WEIGHTS), json.loads(file.metadata()[CARD]))
+                card: Card = checked(from_json(file.metadata()[CARD], CARD), Card, CARD, "it was not written by nave")
+                return cls(_sound(file.get_tensor(WEIGHTS), card["images"]), card)
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"foreground={path} is no foreground head ({error}): choose {CHOICES}") from error
 
@@ -189,15 +201,27 @@ def fit(
     return weights
 
 
-def card_of(record: Mapping[str, object], images: Sequence[Sequence[str]] = ((), ()), pixels_sha256: str = "") -> Card:
-    """The card of a head for the encoder of a run's record."""
+def _sound(weights: np.ndarray, folds: Sequence[Sequence[str]]) -> Float32[np.ndarray, "folds D"]:
+    """Returns the weights themselves; raises ValueError if they cannot judge every image."""
+    if weights.dtype != np.float32 or weights.ndim != 2 or len(weights) != len(folds) or weights.shape[1] < 2:
+        raise ValueError(f"weights are {weights.dtype} of shape {weights.shape} for {len(folds)} folds")
+    if len(weights) < 2 or set.intersection(*map(set, folds)):
+        raise ValueError("an image that taught every fold is judged by none")
+    if not np.isfinite(weights).all():
+        raise ValueError("weights are not finite")
+    return weights
+
+
+def card_of(record: Mapping[str, object], seed: int | None = None) -> Card:
+    """The card of a head, not yet learnt, for the encoder of a run's record; ``seed`` made random weights."""
     layers = record["layers"]
     assert isinstance(layers, list)
-    return Card(
+    card = Card(
         model=str(record["model"]),
         architecture=str(record["architecture"]),
         weights_sha256=None if record["weights_sha256"] is None else str(record["weights_sha256"]),
         layer=layers[-1],
-        images=[list(fold) for fold in images],
-        pixels_sha256=pixels_sha256,
+        images=[],
+        pixels_sha256="",
     )
+    return card if seed is None else Card(**{**card, "seed": seed})

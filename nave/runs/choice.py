@@ -1,9 +1,11 @@
 """The boxes of a line of predictions, and how their choice is repeated from disk, without images or encoder."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NotRequired, TypedDict
 
+import numpy as np
+from jaxtyping import UInt8
 from omegaconf import OmegaConf
 
 from nave.build import instantiate
@@ -13,6 +15,7 @@ from nave.localization.foreground import Foreground, ForegroundLine
 from nave.localization.interface import Localization, Localizer, resized
 from nave.runs.files import write_chunks
 from nave.runs.layout import K, ResultsFolder, RunFolder
+from nave.runs.prediction import CURE as RERUN
 from nave.runs.prediction import BoxLine, ComponentLine, DetectionLine, Line, read_lines
 from nave.runs.record import CURE, ForegroundRecord, read_record
 from nave.strict_json import checked, to_json
@@ -92,15 +95,33 @@ def choose_again(folder: RunFolder) -> None:
 def _chosen_again(results: ResultsFolder, localization: Localizer, input_size: InputSize) -> Iterator[Line]:
     for line in read_lines(results):
         if "foreground" in line:
-            labels = resized(results.read_map(line["image_id"]), input_size((line["height"], line["width"])))
+            labels = resized(_stored_map(results, line), input_size((line["height"], line["width"])))
             _, found = localization(labels, None, Foreground.from_line(line["foreground"]))
             scale = (line["width"] / labels.shape[1], line["height"] / labels.shape[0])
-            shares = [component.get("object") for component in line["components"]]
+            before = line["components"]
             line.update(chosen(found, scale))  # type: ignore[typeddict-item] # the keys are those of a line
-            for component, share in zip(line["components"], shares, strict=True):  # the head chooses none of them
-                if share is not None:
-                    component["object"] = share
+            _keep_shares(results, line, before)
         yield line
+
+
+def _stored_map(results: ResultsFolder, line: Line) -> UInt8[np.ndarray, "H W"]:
+    labels = results.read_map(line["image_id"])
+    if labels.shape != (line["height"], line["width"]):
+        height, width = labels.shape
+        size = f"{width} x {height} pixels for an image of {line['width']} x {line['height']}"
+        raise ValueError(f"the map of {line['image_id']} in {results.path} has {size}: {RERUN}")
+    return labels
+
+
+def _keep_shares(results: ResultsFolder, line: Line, before: Sequence[ComponentLine]) -> None:
+    """Notes anew what masks say of the components; no head chooses these."""
+    if not any("object" in component for component in before):
+        return
+    if [component["box"] for component in line["components"]] != [component["box"] for component in before]:
+        raise ValueError(f"the map of {line['image_id']} in {results.path} is not that of its components: {RERUN}")
+    for component, old in zip(line["components"], before, strict=True):
+        if "object" in old:
+            component["object"] = old["object"]
 
 
 def _scaled(box: Box, scale: tuple[float, float]) -> BoxLine:

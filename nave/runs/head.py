@@ -8,7 +8,7 @@ from typing import Any
 
 from nave.data.datamodule import ImageModule
 from nave.localization.foreground import Card, Head, card_of
-from nave.localization.switch import AUTO, CHOICES, LEARN, OFF, READY
+from nave.localization.switch import AUTO, CHOICES, LEARN, OFF, READY, switched
 from nave.localization.teaching import FEWEST, Rule, learn, pixels_sha256, ready
 from nave.module import Explainer
 from nave.processes.distributed import is_rank_zero
@@ -22,8 +22,11 @@ log = logging.getLogger(__name__)
 def head_from_outside(explainer: Explainer, record: Record) -> Head | None:
     """The head that does not depend on the images, which ``record`` identifies from now on; raises as :func:`given`."""
     if explainer.localization.foreground == OFF:
+        asked = switched(record["config"].get("foreground", OFF))
+        if asked not in (AUTO, OFF):
+            log.info("foreground=%s has no effect: this localization takes no head", asked)
         return None
-    head = given(explainer.localization.foreground, card_of(record))
+    head = given(explainer.localization.foreground, card_of(record, explainer.encoder.random_seed))
     record["foreground_sha256"] = None if head is None else head.sha256
     return head
 
@@ -53,7 +56,8 @@ def head_outside_runs(explainer: Explainer) -> Head | None:
     option = explainer.localization.foreground
     if option == LEARN:
         raise ValueError(f"foreground={LEARN}: only a run learns, from its images; choose another of {CHOICES}")
-    return None if option == OFF else given(option, card_of(of_encoder(explainer.encoder)))
+    encoder = explainer.encoder
+    return None if option == OFF else given(option, card_of(of_encoder(encoder), encoder.random_seed))
 
 
 def prepare_head(
@@ -78,7 +82,7 @@ def prepare_head(
     option = explainer.localization.foreground
     head, source = outside, READY if option == AUTO else option
     if head is None:
-        head = _learnt(explainer, images, before, card_of(record))
+        head = _learnt(explainer, images, before, card_of(record, explainer.encoder.random_seed))
         source = "none" if head is None else "learnt"
     record["foreground"] = _described(source, head)
     if is_rank_zero() and (before and before.sha256) != (head and head.sha256):

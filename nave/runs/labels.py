@@ -170,8 +170,13 @@ def _varies(settings: Sequence[Mapping[str, str]], key: str) -> bool:
 
 
 def _implied(settings: Sequence[Mapping[str, str]], key: str) -> bool:
-    """Whether a choice of a group that varies says it already: every value is the one in the file of its choice."""
+    """Whether another setting says it already: the key of the run that it follows, or the choice of its group.
+
+    A choice says it if that varies, and every value is the one in the file of its choice.
+    """
     group, _, option = key.partition(".")
+    if option and all(values.get(option) == values[key] for values in settings if key in values):
+        return True
     if not option or group not in GROUPS or not _varies(settings, group):
         return False
     own = [(_choices(group).get(values[group], {}), values[key]) for values in settings if key in values]

@@ -1,9 +1,11 @@
 """The foreground head against scikit-learn, its file, and what it says of tokens."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 from sklearn.linear_model import LogisticRegression
 
@@ -87,7 +89,37 @@ def test_a_file_that_is_no_head_is_refused(tmp_path: Path, content: bytes | None
         Head.read(path)
 
 
-@pytest.mark.parametrize("key", ["architecture", "weights_sha256", "layer"])
+@pytest.mark.parametrize(
+    ("weights", "card", "told"),
+    [
+        (np.full((2, 4), np.nan, np.float32), {}, "not finite"),
+        (np.zeros((1, 4), np.float32), {}, r"float32 of shape \(1, 4\) for 2 folds"),
+        (np.zeros((2, 4)), {}, "weights are float64"),
+        (np.zeros(4, np.float32), {}, "for 2 folds"),
+        (np.zeros((2, 4), np.float32), {"images": [["a"], ["a"]]}, "judged by none"),
+        (np.zeros((1, 4), np.float32), {"images": [["a"]]}, "judged by none"),
+        (np.zeros((2, 4), np.float32), {"images": None}, "images is None, not a list"),
+    ],
+    ids=str,
+)
+def test_a_head_that_cannot_judge_every_image_is_refused(
+    tmp_path: Path,
+    weights: np.ndarray,
+    card: dict[str, list[list[str]] | None],
+    told: str,
+) -> None:
+    path = tmp_path / "head.safetensors"
+    safetensors.numpy.save_file({"weights": weights}, path, {"card": json.dumps({**CARD, **card})})
+    with pytest.raises(ValueError, match=f"is no foreground head.*{told}"):
+        Head.read(path)
+
+
+def test_tokens_of_another_length_are_refused() -> None:
+    with pytest.raises(ValueError, match="tokens of 3 channels, and these have 4"):
+        head(channels=3)(torch.ones(4, 2, 2), "x")
+
+
+@pytest.mark.parametrize("key", ["architecture", "weights_sha256", "layer", "seed"])
 def test_a_head_of_another_encoder_is_refused(key: str) -> None:
     other = Card(**{**CARD, key: "other"})  # type: ignore[typeddict-item]
     with pytest.raises(ValueError, match=f"its {key} is .*, this one's 'other'"):

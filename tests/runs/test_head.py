@@ -109,6 +109,37 @@ def test_a_head_is_given_by_its_file_and_belongs_to_its_encoder(
     assert "its layer is" in record(tmp_path / "third")["error"]
 
 
+def test_a_head_of_random_weights_belongs_to_their_seed(
+    tmp_path: Path, data: list[str], learnt: tuple[Path, list[str]]
+) -> None:
+    head, random = Head.read(RunFolder(learnt[0]).foreground), f"foreground={RunFolder(learnt[0]).foreground}"
+    assert head.card["weights_sha256"] is None
+    assert head.card["seed"] == record(learnt[0])["config"]["seed"]
+    assert nave_run(*data, random, "seed=7", into(tmp_path / "other")) == 1
+    assert "its seed is 0, this one's 7" in record(tmp_path / "other")["error"]
+
+
+def test_a_head_that_the_localization_does_not_take_is_said_to_have_no_effect(
+    tmp_path: Path, data: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert nave_run(*data, "foreground=learn", "localization.foreground=off", into(tmp_path / "run")) == 0
+    assert "foreground=learn has no effect" in (tmp_path / "run" / "run.log").read_text() + capfd.readouterr().out
+
+
+def test_a_map_that_is_not_that_of_the_line_is_refused(
+    tmp_path: Path, learnt: tuple[Path, list[str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(learnt[0], run)
+    before = predictions(run)
+    path = min((run / "maps").glob("*.png"))
+    with Image.open(path) as image:
+        image.crop((0, 0, 20, 10)).save(path)
+    assert main([str(run)]) == 1
+    assert "has 20 x 10 pixels for an image of" in capfd.readouterr().err
+    assert predictions(run) == before
+
+
 def test_without_a_head_the_box_is_that_of_the_rule(tmp_path: Path, data: list[str]) -> None:
     off, few = tmp_path / "off", tmp_path / "few"
     assert nave_run(*data, "foreground=off", into(off)) == 0

@@ -44,6 +44,15 @@ def test_a_choice_has_the_name_of_its_file_and_speaks_for_its_options(tmp_path):
     assert axes(shown(tmp_path))["composite.resolution"] == ["input", "grid"]
 
 
+def test_an_option_that_follows_a_key_of_the_run_is_not_named_beside_it(tmp_path):
+    for number, (head, own) in enumerate((("auto", "auto"), ("off", "off"))):
+        overrides = {"foreground": head, "localization.foreground": own}
+        write_run(tmp_path / str(number), overrides=overrides)
+    assert axes(shown(tmp_path)) == {"foreground": ["auto", "off"]}
+    write_run(tmp_path / "2", overrides={"foreground": "auto", "localization.foreground": "learn"})
+    assert axes(shown(tmp_path))["localization.foreground"] == ["auto", "off", "learn"]
+
+
 def test_runs_of_the_same_settings_are_distinguished_by_their_folders(tmp_path):
     runs = shown(write_run(tmp_path / "first" / "job"), write_run(tmp_path / "second" / "job"))
     assert axes(runs) == {"run": ["first/job", "second/job"]}
