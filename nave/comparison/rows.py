@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import t
 
 from nave.comparison.concepts import concept_scores
+from nave.comparison.images import warn_of_different_images
 from nave.comparison.measure import Box, Figures, changes, figures
 from nave.comparison.scores import SCORE, box_differences, known_scores, map_figures
 from nave.metrics.bootstrap import DIGITS, Score, mean, proportion, score
@@ -88,11 +89,13 @@ def rows(runs: Sequence[RunAtK]) -> list[Row]:
     """Compares runs: quantities of every run, agreement of all pairs at equal K, differences to the first run.
 
     Scores differ between any two runs: at equal K; a baseline, which has none, differs from the other run at each K,
-    and so do runs without a K in common. All is measured on the images that both runs have.
+    and so do runs without a K in common. All is measured on the images that both runs have, by their ids;
+    the log warns of those that differ all the same.
 
     Raises:
         ValueError: If two such runs have no image in common.
     """
+    warn_of_different_images(runs)
     watermarks = stamped(runs)
     measured = list(zip(runs, names_without_k(runs), (figures(run, watermarks) for run in runs), strict=True))
     result = [row for run, name, values in measured for row in _quantities(run, name, values)]

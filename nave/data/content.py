@@ -29,13 +29,15 @@ class Content(TypedDict, total=False):
 
     Attributes:
         files: its own files, None for one that does not exist.
-        pixels: hash of pixels and masks, for an image without files.
+        pixels: hash of the pixels of an image without files.
+        masks: hash of the masks of such an image.
         truth: hash of ground truth and labels, which may lie in a table of all images.
         remarks: what was decided while the image was read; it follows from the files.
     """
 
     files: list[FileContent | None]
     pixels: str
+    masks: str
     truth: str
     remarks: list[str]
 
@@ -51,7 +53,7 @@ def _files(dataset: Dataset, index: int) -> Sequence[Path]:
 
 
 def meaning_of(dataset: Dataset, index: int, entry: Entry | None = None) -> Content:
-    """The rest of the content: the hash of the ground truth, and of the pixels if they come from no file.
+    """The rest of the content: the hash of the ground truth, and of pixels and masks if they come from no file.
 
     ``entry`` is what is known of the image, if it has been read already.
     """
@@ -59,7 +61,9 @@ def meaning_of(dataset: Dataset, index: int, entry: Entry | None = None) -> Cont
     objects = None if truth is None else [truth.boxes.tolist(), truth.classes, truth.hard]
     meaning = Content(truth=hashlib.sha256(json.dumps([objects, labels]).encode()).hexdigest())
     if not _files(dataset, index):
-        meaning["pixels"] = _pixels(dataset, index, entry.image if entry else dataset.image(index))
+        meaning["pixels"] = _pixels(entry.image if entry else dataset.image(index))
+        if isinstance(dataset, Masked):
+            meaning["masks"] = _masks(dataset, index)
     return meaning
 
 
@@ -73,7 +77,7 @@ def is_same(content: Content, dataset: Dataset, index: int) -> bool:
         return bool(paths)
     with suppress(UnreadableImageError):
         meaning = meaning_of(dataset, index)
-        return all(content.get(key) == meaning.get(key) for key in ("truth", "pixels"))
+        return all(content.get(key) == meaning.get(key) for key in ("truth", "pixels", "masks"))
     return False
 
 
@@ -105,9 +109,14 @@ def _is_same_file(before: FileContent | None, path: Path) -> bool:
     return now is not None and now["sha256"] == before["sha256"]
 
 
-def _pixels(dataset: Dataset, index: int, image: Image.Image) -> str:
+def _pixels(image: Image.Image) -> str:
     digest = hashlib.sha256(f"{image.size}".encode())
     digest.update(image.tobytes())
-    for mask in (dataset.mask(index), dataset.object_mask(index)) if isinstance(dataset, Masked) else ():
+    return digest.hexdigest()
+
+
+def _masks(dataset: Masked, index: int) -> str:
+    digest = hashlib.sha256()
+    for mask in (dataset.mask(index), dataset.object_mask(index)):
         digest.update(b"" if mask is None else np.ascontiguousarray(mask).tobytes())
     return digest.hexdigest()

@@ -159,7 +159,7 @@ class FromFiles(Protocol):
     """A data set whose images lie in files of their own."""
 
     def files(self, index: int) -> Sequence[Path]:
-        """The files of this image alone: its own, its annotation, its masks; whether they exist or not."""
+        """The files of this image alone: first its own, then annotation and masks; whether they exist or not."""
         ...
 
 

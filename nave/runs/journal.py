@@ -11,9 +11,10 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from nave.runs.contents import image_content
 from nave.runs.files import write_chunks
 from nave.runs.layout import K, RunFolder
-from nave.runs.notes import Current, Note, Notes, Unreadable
+from nave.runs.notes import Current, Note, Notes, Unreadable, about
 from nave.runs.packing import Catalogue
 from nave.runs.prediction import Line
 from nave.runs.shards import PACKED, Span
@@ -75,7 +76,11 @@ class Journal:
             RuntimeError: If images are still missing after a minute.
         """
         notes = self._wait(images, notes or self.read())
-        contents = ({"index": note["index"], **note["content"]} for note in notes.one_each() if "content" in note)
+        contents = (
+            image_content(note["index"], about(note)["image_id"], note["content"])
+            for note in notes.one_each()
+            if "content" in note
+        )
         if first := next(contents, None):
             self._write(self.folder.data(), chain([first], contents))
         for k in self.ks:

@@ -4,7 +4,7 @@
 
     run.json                      configuration, versions, weights, status           (record.py)
     foreground.safetensors        the head that chose the boxes                      (localization/foreground.py)
-    data.jsonl                    size, time and hash of what each image was read from   (data/content.py)
+    data.jsonl                    size, time and hash of what each image was read from   (contents.py)
     .claim                        the process at work in the folder                    (claim.py)
     parts/<rank>.jsonl            images that each process has finished, during the run (journal.py)
     photographs/<image_id>.jpg    small copies of the images that have overlays

@@ -40,6 +40,11 @@ class Note(TypedDict, total=False):
     head: str
 
 
+def about(note: Note) -> Line | Unreadable:
+    """The image of a note."""
+    return note["line"] if "line" in note else note["unreadable"]
+
+
 UNREADABLE = ""  # in place of a K
 
 
@@ -194,9 +199,9 @@ def _is_note(note: object) -> bool:
         return False
     if type(note.get("index")) is not int or not 0 <= note["index"] < MAX_IMAGES:
         return False
-    about = note.get("line", note.get("unreadable"))
-    if not isinstance(about, dict) or not isinstance(about.get("image_id"), str):
+    image = note.get("line", note.get("unreadable"))
+    if not isinstance(image, dict) or not isinstance(image.get("image_id"), str):
         return False
     if "packed" in note and not are_spans(note["packed"]):
         return False
-    return "k" in note if "line" in note else isinstance(about.get("reason"), str)
+    return "k" in note if "line" in note else isinstance(image.get("reason"), str)

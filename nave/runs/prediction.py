@@ -118,7 +118,7 @@ class Lines(Mapping[str, Line]):
     def __init__(self, results: ResultsFolder) -> None:
         self._results, keys, starts = results, array("Q"), array("q")
         for start, line in placed_lines(results):
-            keys.append(_key(line["image_id"]))
+            keys.append(image_key(line["image_id"]))
             starts.append(start)
         in_order = np.argsort(np.array(keys, np.uint64))
         self._keys, self._starts = np.array(keys, np.uint64)[in_order], np.array(starts, np.int64)[in_order]
@@ -144,13 +144,13 @@ class Lines(Mapping[str, Line]):
 
     def _places(self, image_id: str) -> list[int]:
         """Where its line may begin."""
-        key = np.uint64(_key(image_id))
+        key = np.uint64(image_key(image_id))
         first, stop = (int(np.searchsorted(self._keys, key, side)) for side in ("left", "right"))
         starts: list[int] = self._starts[first:stop].tolist()
         return starts
 
 
-def _key(image_id: str) -> int:
+def image_key(image_id: str) -> int:
     """What stands for an image: among a million, two are alike with a chance of one in 40 million."""
     return int.from_bytes(hashlib.blake2b(image_id.encode(errors="surrogatepass"), digest_size=8).digest())
 
@@ -184,7 +184,7 @@ def placed_lines(results: ResultsFolder) -> Iterator[tuple[int, Line]]:
             line = checked(from_json(content, path, number), Line, f"{path}, line {number}", CURE)
             if fault := next(_faults(line), None):
                 raise ValueError(f"{path}, line {number}: {fault}: {CURE}")
-            keys.append(_key(line["image_id"]))
+            keys.append(image_key(line["image_id"]))
             yield start, line
             start += len(content)
         if repeated := next(_repeated(path, keys), None):

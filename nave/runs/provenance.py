@@ -23,6 +23,7 @@ from nave.data.content import files_of, meaning_of
 from nave.data.interface import Dataset, UnreadableImageError, passed_over
 from nave.encoder.encoder import Encoder
 from nave.processes.distributed import is_rank_zero
+from nave.runs.contents import ImageContent, image_content
 from nave.runs.files import write_chunks, write_json
 from nave.runs.layout import K, RunFolder
 from nave.runs.record import Attempt, Record, this_process
@@ -112,12 +113,12 @@ def note_contents(path: Path, dataset: Dataset) -> None:
     write_chunks(path, (f"{to_json(line, path)}\n".encode() for line in _contents(dataset)))
 
 
-def _contents(dataset: Dataset) -> Iterator[dict[str, Any]]:
+def _contents(dataset: Dataset) -> Iterator[ImageContent]:
     for index in range(len(dataset)):
         content = files_of(dataset, index)
         with suppress(UnreadableImageError):
             content |= meaning_of(dataset, index)
-        yield {"index": index, **content}
+        yield image_content(index, dataset.image_id(index), content)
 
 
 def of_device(device: torch.device, clustering: Clustering, ks: Sequence[K]) -> Record:

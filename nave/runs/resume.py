@@ -10,11 +10,12 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Required
+from typing import Any
 
 from nave.data.content import Content, is_same
 from nave.data.interface import Dataset
 from nave.processes.distributed import is_rank_zero
+from nave.runs.contents import DAMAGED, read_contents
 from nave.runs.damage import damaged, damaged_file
 from nave.runs.files import PART, temporary_path
 from nave.runs.journal import Journal
@@ -22,7 +23,6 @@ from nave.runs.layout import CLAIM, PLAN, RUN, RunFolder
 from nave.runs.notes import Note
 from nave.runs.record import Record, flat, read_record
 from nave.runs.shards import Span
-from nave.strict_json import checked, from_json
 
 log = logging.getLogger(__name__)
 
@@ -127,31 +127,15 @@ def changed_images(path: Path, dataset: Dataset, count: int) -> list[str]:
     """
     changed: list[str] = []
     seen = 0
-    for content in _contents(path, len(dataset)):
+    for content in read_contents(path):
+        if not 0 <= content["index"] < len(dataset):
+            raise ValueError(f"{path} {DAMAGED}")
         seen += 1
         if not is_same(content, dataset, content["index"]):
             changed.append(dataset.image_id(content["index"]))
     if seen != count:
         raise ValueError(f"{path} {DAMAGED}")
     return changed
-
-
-class _Numbered(Content):
-    index: Required[int]
-
-
-DAMAGED = "is missing or damaged: what the images were read from is not known"
-
-
-def _contents(path: Path, images: int) -> Iterator[_Numbered]:
-    try:
-        with path.open("rb") as file:
-            for number, text in enumerate(file, 1):
-                content: _Numbered = checked(from_json(text, path, number), _Numbered, path, DAMAGED)
-                _ = range(images)[content["index"]]
-                yield content
-    except (OSError, ValueError, IndexError) as error:
-        raise ValueError(f"{path} {DAMAGED}") from error
 
 
 class Current:

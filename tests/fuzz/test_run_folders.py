@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from nave.comparison.images import Hashes
 from nave.data.folder import Folder
 from nave.runs.claim import claimed
 from nave.runs.damage import damaged
@@ -69,7 +70,10 @@ NOTES = lines(
 FILE = st.builds(lambda: {"size": 3, "changed": 0, "sha256": "0"})
 CONTENTS = lines(
     without_some(
-        st.builds(lambda index, file: {"index": index, "files": [file], "truth": "0"}, st.integers(0, 2), FILE)
+        st.builds(
+            lambda index, file: {"index": index, "image_id": str(index), "files": [file], "truth": "0"},
+            *(st.integers(0, 2), FILE),
+        )
     )
 )
 PLAN = st.builds(lambda: {"overrides": ["k=2,3"], "jobs": [["k=2"], ["k=3"]]})
@@ -165,6 +169,8 @@ def test_contents(tmp_path: Path, content: bytes) -> None:
     Image.new("L", (3, 3)).save(tmp_path / "images" / "one.png")
     dataset = Folder(tmp_path / "images")
     read(tmp_path / "run" / "data.jsonl", content, lambda path: changed_images(path, dataset, 1))
+    hashes = Hashes.read(tmp_path / "run" / "data.jsonl")
+    assert all(hashes.image_id(position) for position in range(len(hashes.keys)))
 
 
 @given(json_file("run.json"))

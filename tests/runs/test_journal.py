@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nave.runs import journal as module
+from nave.runs.contents import read_contents
 from nave.runs.files import write_whole
 from nave.runs.journal import Journal
 from nave.runs.layout import RunFolder
@@ -66,6 +67,18 @@ def test_a_torn_line_is_passed_over_and_written_again(tmp_path: Path) -> None:
     notes.append(0, note(1))  # twice is once
     notes.collect(2)
     assert written_ids(tmp_path) == ["image0", "image1"]
+
+
+def test_what_images_were_read_from_is_told_by_their_ids(tmp_path: Path) -> None:
+    notes = journal(tmp_path, 2, 3)
+    file = {"size": 3, "changed": 0, "sha256": "0"}
+    notes.append(0, *(note(1, k) | {"content": {"files": [file], "truth": "1"}} for k in (2, 3)))
+    notes.append(1, unreadable(0) | {"content": {"files": [None]}})
+    notes.collect(2)
+    assert list(read_contents(notes.folder.data())) == [
+        {"index": 0, "image_id": "image0", "files": [None]},
+        {"index": 1, "image_id": "image1", "files": [file], "truth": "1"},
+    ]
 
 
 def test_missing_notes_are_waited_for_then_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

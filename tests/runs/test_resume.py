@@ -97,7 +97,7 @@ def photographs(root: Path, *of: RunFolder) -> Folder:
     dataset = Folder(root / "photographs")
     for run in of:
         content = files_of(dataset, 0) | meaning_of(dataset, 0)
-        write_whole(run.data(), json.dumps({"index": 0, **content}) + "\n")
+        write_whole(run.data(), json.dumps({"index": 0, "image_id": "a", **content}) + "\n")
     return dataset
 
 
