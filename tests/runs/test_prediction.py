@@ -71,7 +71,7 @@ def test_json_that_cannot_be_read_is_named(tmp_path: Path, text: str, message: s
 @pytest.mark.parametrize("alike", [False, True])
 def test_an_image_with_two_lines_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alike: bool) -> None:
     if alike:  # of different images
-        monkeypatch.setattr("nave.runs.prediction._key", lambda _: 5)
+        monkeypatch.setattr("nave.runs.prediction.image_key", lambda _: 5)
     lines = [SOUND.replace('"a"', f'"{name}"') + "\n" for name in "abcbad"]
     (tmp_path / "predictions.jsonl").write_text("".join(lines))
     with pytest.raises(ValueError, match=r"predictions\.jsonl, line 4: image 'b' is repeated: run the images again"):
@@ -81,7 +81,7 @@ def test_an_image_with_two_lines_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("alike", [False, True])
 def test_lines_are_found_by_their_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alike: bool) -> None:
     if alike:
-        monkeypatch.setattr("nave.runs.prediction._key", lambda _: 5)
+        monkeypatch.setattr("nave.runs.prediction.image_key", lambda _: 5)
     path = tmp_path / "predictions.jsonl"
     path.write_text("".join(SOUND.replace('"a"', f'"{name}"') + "\n" for name in ("b", "dö/é", "a")))
     lines = Lines(ResultsFolder(tmp_path))
