@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -34,7 +35,7 @@ def write(folder: Path, names: list[str]) -> None:
     images.mkdir(parents=True)
     (folder / "coco" / "annotations").mkdir()
     pictures = [_picture(generator, images.parent / f"{number}.jpg") for number in range(VARIANTS)]
-    entries, annotations = [], []
+    entries, annotations = list[dict[str, Any]](), list[dict[str, Any]]()
     for key, name in enumerate(names):
         (images / name).write_bytes(pictures[key % VARIANTS])
         entries.append({"id": key, "file_name": name, "height": SIZE[0], "width": SIZE[1]})
@@ -53,7 +54,8 @@ def _picture(generator: np.random.Generator, file: Path) -> bytes:
 def _boxes(generator: np.random.Generator) -> list[list[int]]:
     corners = generator.integers(0, (SIZE[1] - 8, SIZE[0] - 8), (BOXES, 2))
     sides = np.minimum(generator.integers(8, 40, (BOXES, 2)), np.array([SIZE[1], SIZE[0]]) - corners)
-    return np.concatenate([corners, sides], axis=1).tolist()
+    boxes: list[list[int]] = np.concatenate([corners, sides], axis=1).tolist()
+    return boxes
 
 
 def measured(*command: str) -> str:

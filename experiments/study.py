@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 from nave.comparison.display import write
@@ -167,12 +168,12 @@ def plot(plot_lines: Sequence[Line], path: Path) -> None:
             colour, marker = LINES[number % len(LINES)], MARKERS[number % len(MARKERS)]
             for place, heading in enumerate(headings):
                 x, score = place + 0.6 * (number - (len(plot_lines) - 1) / 2) / len(plot_lines), line.scores[heading]
-                if score["low"] is not None:
+                if score["low"] is not None and score["high"] is not None:
                     ax.vlines(x, score["low"], score["high"], color=colour)
                 ax.plot([x + 0.06] * len(line.seeds[heading]), line.seeds[heading], ".", color=colour, alpha=0.4)
                 label = line.condition if place == 0 else None
-                style = {"color": colour, "marker": marker, "markersize": 4, "linestyle": "none"}
-                ax.plot(x, score["value"], label=label, **style)
+                value = np.nan if score["value"] is None else score["value"]
+                ax.plot(x, value, label=label, color=colour, marker=marker, markersize=4, linestyle="none")
         ax.set(ylabel="percent", ylim=(-4, 104))
         ax.set_xticks(range(len(headings)), headings)
         ax.grid(axis="y", linewidth=0.3)

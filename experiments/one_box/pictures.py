@@ -33,7 +33,7 @@ def _named(before: RunAtK, after: RunAtK) -> Pair:
 
 
 def _misses(run: RunAtK, image_id: str, kind: str) -> bool:
-    overlap = run.overlap(image_id)
+    overlap = run.overlaps[image_id]
     return overlap is not None and overlap < HIT and failures.of_line(run.lines[image_id]) == kind
 
 
@@ -50,7 +50,7 @@ def _draw(folder: Path, name: str, images: Sequence[tuple[Pair, str]]) -> list[s
 def _described(pair: Pair, image_id: str) -> str:
     said = []
     for run in pair:
-        overlap = run.overlap(image_id)
+        overlap = run.overlaps[image_id]
         kind = "no object" if overlap is None else "hit" if overlap >= HIT else failures.of_line(run.lines[image_id])
         said.append(kind if overlap is None else f"{overlap:.2f} {kind}")
     return f"  {image_id}: {' -> '.join(said)}"

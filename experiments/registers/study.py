@@ -60,9 +60,10 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=30, help="images")
     parser.add_argument("--output", type=Path, default=Path("outputs/studies/registers"))
     given = parser.parse_args()
-    start, by_encoder, blocks = study.clock(), {}, []
+    start, by_encoder, blocks = study.clock(), {}, list[str]()
     for encoder in given.encoders:
-        blocks, values = figures(*encoder.split("/"), given.data, given.limit)
+        model, training = encoder.split("/")
+        blocks, values = figures(model, training, given.data, given.limit)
         by_encoder[encoder] = [values]
     shown = [blocks[len(blocks) // 2], blocks[-2], blocks[-1]]
     quantities = {f"outlier tokens, {name}": ("outliers", name) for name in shown}
