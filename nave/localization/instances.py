@@ -116,14 +116,22 @@ def detect(labels: UInt8[np.ndarray, "H W"], foreground: Foreground, min_area: i
     candidates = Parts(*(np.concatenate(parts) for parts in zip(instances, *rivals, strict=True)))
     large = candidates.area > smallest
     boxes, scores = grid.boxes(candidates.extents[large]), scan(candidates, confidence.size)[large]
-    count = int(large[: len(instances.area)].sum())
-    ranks = scores - (np.arange(len(scores)) >= count)
-    if count and scores[best := int(scores[:count].argmax())] > 0:
-        boxes, ranks = np.vstack([voted(boxes, scores, best), boxes]), np.append(scores[best], ranks)
-        ranks[best + 1] -= 1  # its own box
+    boxes, ranks = _ranked(boxes, scores, instances=int(large[: len(instances.area)].sum()))
     kept = np.array(distinct(boxes, ranks), np.int64)
     found = zip(boxes[kept].tolist(), ranks[kept].tolist(), strict=True)
     return tuple(((x1, y1, x2, y2), score) for (x1, y1, x2, y2), score in found)
+
+
+def _ranked(
+    boxes: Int64[np.ndarray, "n 4"], scores: Float64[np.ndarray, " n"], instances: int
+) -> tuple[Int64[np.ndarray, "m 4"], Float64[np.ndarray, " m"]]:
+    """The boxes and the scores by which they are ranked; the first ones are ``instances``, the others rivals."""
+    ranks = scores - (np.arange(len(scores)) >= instances)
+    best = int(scores[:instances].argmax()) if instances else 0
+    if not instances or scores[best] <= 0:
+        return boxes, ranks
+    ranks[best] -= 1  # its own box is a rival of the one that is voted for
+    return np.vstack([voted(boxes, scores, best), boxes]), np.append(scores[best], ranks)
 
 
 def _split(slopes: Slopes) -> Iterator[Parts]:
