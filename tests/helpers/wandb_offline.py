@@ -45,6 +45,9 @@ def _read(path: Path) -> OfflineRun:
 
 
 def _records(content: bytes) -> Iterator[bytes]:
+    """The records that are complete."""
+    if not content:
+        return
     assert content[:4] == b":W&B"
     position, parts = 7, b""
     while position + HEADER.size <= len(content):
@@ -55,6 +58,8 @@ def _records(content: bytes) -> Iterator[bytes]:
         checksum, length, kind = HEADER.unpack_from(content, position)
         start = position + HEADER.size
         piece = content[start : start + length]
+        if len(piece) < length:
+            return
         assert zlib.crc32(bytes([kind]) + piece) == checksum
         position = start + length
         parts = piece if kind in (FULL, FIRST) else parts + piece
