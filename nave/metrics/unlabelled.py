@@ -72,7 +72,8 @@ def spatial_coherence(labels: Integer[np.ndarray, "H W"], areas: Areas | None = 
 
 def cluster_areas(labels: Integer[np.ndarray, "H W"]) -> Areas:
     """Counts the pixels of every cluster; for a few of them comparisons are faster than a histogram."""
-    return np.array([np.count_nonzero(labels == cluster) for cluster in range(int(labels.max()) + 1)])
+    areas = [np.count_nonzero(labels == cluster) for cluster in range(int(labels.max()))]
+    return np.array([*areas, labels.size - sum(areas)])
 
 
 def fragmentation(labels: UInt8[np.ndarray, "H W"]) -> float:
