@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from jaxtyping import Float64, Int16, Int32, Int64
 
-STEP, MOST = 2.0**-12, 2**15 - 1  # heights count in steps, at most so many, below and above zero: from -8 to 8
+STEP, HIGHEST = 2.0**-12, 2**15 - 1  # heights count in steps, at most so many, below and above zero: from -8 to 8
 
 
 class Parts(NamedTuple):
@@ -39,7 +39,7 @@ class Flood(NamedTuple):
     @classmethod
     def of(cls, heights: Float64[np.ndarray, "y x"], base: float) -> "Flood":
         """Floods what lies above ``base``. A point with no flooded neighbour is a peak, another joins its highest."""
-        steps = np.rint(heights / STEP).clip(-MOST, MOST).astype(np.int16)
+        steps = np.rint(heights / STEP).clip(-HIGHEST, HIGHEST).astype(np.int16)
         points = np.flatnonzero(steps > base / STEP)
         order = points[np.argsort(-steps.ravel()[points], kind="stable")]  # by digits: five times as fast as of floats
         return cls(steps, *_flooded(steps, order))
